@@ -1,0 +1,275 @@
+//! Events: facts in the past tense, immutable and versioned. They are the source of truth.
+//!
+//! A published event never changes. A new shape is a new version of its type, and `upcast` turns
+//! every version ever published into today's; each has a golden file.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::id::Epoch;
+use crate::lane::{Lane, Position, Seq};
+use crate::upcast;
+
+pub mod category;
+pub mod product;
+pub mod stock;
+
+pub use category::{CategoryCreated, CategoryMoved, CategoryRef, CategoryRenamed, CategoryRetired};
+pub use product::{
+    PriceChanged, ProductCategorized, ProductCreated, ProductDetailsChanged, ProductListed,
+    ProductUnlisted,
+};
+pub use stock::StockAdjusted;
+
+/// The most that the data of one event may take as JSON, in bytes.
+pub const MAX_EVENT_BYTES: usize = 256 * 1024;
+
+macro_rules! events {
+    ($($name:ident = $wire:literal v $version:literal),+ $(,)?) => {
+        /// Every fact that Tidemark knows, in its newest version.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Event {
+            $($name($name)),+
+        }
+
+        $(impl From<$name> for Event {
+            fn from(event: $name) -> Self {
+                Self::$name(event)
+            }
+        })+
+
+        impl Event {
+            /// The types in their newest version, as they stand on the wire.
+            pub const TYPES: &'static [(&'static str, u16)] = &[$(($wire, $version)),+];
+
+            /// The name on the wire, stable for ever.
+            pub fn type_name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $wire),+ }
+            }
+
+            /// The version of this type that is written today.
+            pub fn version(&self) -> u16 {
+                match self { $(Self::$name(_) => $version),+ }
+            }
+
+            /// When it happened: the argument of the decision, not the time of the append.
+            pub fn occurred_at(&self) -> DateTime<Utc> {
+                match self { $(Self::$name(event) => event.occurred_at),+ }
+            }
+
+            /// The data as JSON. Cannot fail: events hold nothing that JSON cannot.
+            pub fn to_data(&self) -> Value {
+                match self { $(Self::$name(event) => serde_json::to_value(event)),+ }
+                    .expect("events are plain data")
+            }
+
+            fn from_newest(type_name: &str, data: Value) -> Result<Self, serde_json::Error> {
+                match type_name {
+                    $($wire => serde_json::from_value::<$name>(data).map(Self::$name),)+
+                    other => Err(serde::de::Error::custom(format!("unknown type {other}"))),
+                }
+            }
+
+            /// The JSON Schema of each type in its newest version.
+            pub fn json_schemas() -> Vec<(&'static str, u16, schemars::Schema)> {
+                vec![$(($wire, $version, schemars::schema_for!($name))),+]
+            }
+        }
+    };
+}
+
+events! {
+    CategoryCreated = "category-created" v 1,
+    CategoryRenamed = "category-renamed" v 1,
+    CategoryMoved = "category-moved" v 1,
+    CategoryRetired = "category-retired" v 1,
+    ProductCreated = "product-created" v 1,
+    ProductDetailsChanged = "product-details-changed" v 1,
+    ProductCategorized = "product-categorized" v 1,
+    PriceChanged = "price-changed" v 1,
+    ProductListed = "product-listed" v 1,
+    ProductUnlisted = "product-unlisted" v 1,
+    StockAdjusted = "stock-adjusted" v 1,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// Written by a newer Tidemark: the lane waits for a newer reader, nothing is wrong with it.
+    #[error("event type {type_name} version {version} is not known to this binary")]
+    Unknown { type_name: String, version: u16 },
+    /// Poison: it will never be readable.
+    #[error("event type {type_name} version {version} does not fit its schema")]
+    Malformed {
+        type_name: String,
+        version: u16,
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Event {
+    /// Reads any version ever published, as today's shape.
+    pub fn parse(type_name: &str, version: u16, data: Value) -> Result<Self, EventError> {
+        let newest = Self::TYPES
+            .iter()
+            .find(|(name, _)| *name == type_name)
+            .map(|(_, v)| *v);
+        if newest.is_none_or(|newest| version == 0 || version > newest) {
+            return Err(EventError::Unknown {
+                type_name: type_name.to_owned(),
+                version,
+            });
+        }
+        let data = upcast::to_newest(type_name, version, data);
+        Self::from_newest(type_name, data).map_err(|source| EventError::Malformed {
+            type_name: type_name.to_owned(),
+            version,
+            source,
+        })
+    }
+
+    /// True for the rare events that concern documents of every lane: one copy in each.
+    pub fn is_broadcast(&self) -> bool {
+        matches!(self, Self::CategoryRenamed(_) | Self::CategoryMoved(_))
+    }
+
+    /// The id that a document is about, whose lane the event goes to. None for a broadcast.
+    pub fn subject(&self) -> Option<Uuid> {
+        match self {
+            Self::CategoryCreated(event) => Some(event.category_id.0),
+            Self::CategoryRetired(event) => Some(event.category_id.0),
+            Self::CategoryRenamed(_) | Self::CategoryMoved(_) => None,
+            Self::ProductCreated(event) => Some(event.product_id.0),
+            Self::ProductDetailsChanged(event) => Some(event.product_id.0),
+            Self::ProductCategorized(event) => Some(event.product_id.0),
+            Self::PriceChanged(event) => Some(event.product_id.0),
+            Self::ProductListed(event) => Some(event.product_id.0),
+            Self::ProductUnlisted(event) => Some(event.product_id.0),
+            Self::StockAdjusted(event) => Some(event.product_id.0),
+        }
+    }
+
+    /// The stream whose version this event raises.
+    pub fn stream_id(&self) -> StreamId {
+        match self {
+            Self::CategoryCreated(CategoryCreated { category_id, .. })
+            | Self::CategoryRenamed(CategoryRenamed { category_id, .. })
+            | Self::CategoryMoved(CategoryMoved { category_id, .. })
+            | Self::CategoryRetired(CategoryRetired { category_id, .. }) => {
+                StreamId::new(StreamKind::Category, category_id.0)
+            }
+            Self::StockAdjusted(event) => StreamId::new(StreamKind::Stock, event.product_id.0),
+            Self::ProductCreated(ProductCreated { product_id, .. })
+            | Self::ProductDetailsChanged(ProductDetailsChanged { product_id, .. })
+            | Self::ProductCategorized(ProductCategorized { product_id, .. })
+            | Self::PriceChanged(PriceChanged { product_id, .. })
+            | Self::ProductListed(ProductListed { product_id, .. })
+            | Self::ProductUnlisted(ProductUnlisted { product_id, .. }) => {
+                StreamId::new(StreamKind::Product, product_id.0)
+            }
+        }
+    }
+}
+
+/// What a stream is about. Product and stock of one product are two streams of one subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamKind {
+    Category,
+    Product,
+    Stock,
+}
+
+impl StreamKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Category => "category",
+            Self::Product => "product",
+            Self::Stock => "stock",
+        }
+    }
+}
+
+/// `<kind>-<uuid>`: the unit of optimistic concurrency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StreamId {
+    pub kind: StreamKind,
+    pub id: Uuid,
+}
+
+impl StreamId {
+    pub fn new(kind: StreamKind, id: impl Into<Uuid>) -> Self {
+        Self {
+            kind,
+            id: id.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for StreamId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.kind.name(), self.id)
+    }
+}
+
+impl std::str::FromStr for StreamId {
+    type Err = StreamIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || StreamIdError(text.to_owned());
+        let (kind, id) = text.split_once('-').ok_or_else(error)?;
+        let kind = [StreamKind::Category, StreamKind::Product, StreamKind::Stock]
+            .into_iter()
+            .find(|known| known.name() == kind)
+            .ok_or_else(error)?;
+        Ok(Self {
+            kind,
+            id: id.parse().map_err(|_| error())?,
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no stream id")]
+pub struct StreamIdError(pub String);
+
+/// Who caused an event, and in which request. Never personal data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// `sub` of the token that was acted under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Uuid>,
+    /// Joins logs, traces and events of one request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// An event as the log holds it: the fact and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope {
+    pub lane: Lane,
+    pub seq: Seq,
+    pub event_id: Uuid,
+    /// None for a broadcast.
+    pub subject: Option<Uuid>,
+    pub stream_id: StreamId,
+    /// 1 for the first event of its stream.
+    pub stream_version: u64,
+    pub epoch: Epoch,
+    /// Set by the append step; never decreases within a lane.
+    pub recorded_at: DateTime<Utc>,
+    pub meta: Meta,
+    pub event: Event,
+}
+
+impl Envelope {
+    pub fn position(&self) -> Position {
+        Position {
+            lane: self.lane,
+            seq: self.seq,
+        }
+    }
+}

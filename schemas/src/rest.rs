@@ -1,0 +1,5 @@
+//! Bodies of the REST contract: what clients send and get. Shapes only; rules are command-svc's.
+
+pub mod command;
+pub mod import;
+pub mod query;

@@ -1,0 +1,135 @@
+//! The view `categories`: one document a category, with its path.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{FoldError, Targets};
+use crate::event::category::CategoryPath;
+use crate::event::{Envelope, Event, StreamKind};
+use crate::id::CategoryId;
+use crate::lane::{Lane, Seq};
+
+pub const VERSION: u32 = 1;
+
+/// Field that holds the ids on the path, the category's own included.
+pub const PATH_IDS: &str = "path_ids";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CategoryDocument {
+    pub category_id: CategoryId,
+    pub lane: Lane,
+    pub seq: Seq,
+    pub stream_version: u64,
+    pub name: String,
+    pub parent_id: Option<CategoryId>,
+    /// From the root down to this category.
+    pub path: CategoryPath,
+    pub path_ids: Vec<CategoryId>,
+    /// Depth in the tree; a root is at 1.
+    pub depth: u32,
+    /// Retired categories keep their document, so that it cannot come back older.
+    pub removed: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+pub fn targets(event: &Event) -> Targets {
+    match event {
+        Event::CategoryCreated(event) => Targets::These(vec![event.category_id.0]),
+        Event::CategoryRetired(event) => Targets::These(vec![event.category_id.0]),
+        Event::CategoryRenamed(event) => Targets::Where {
+            field: PATH_IDS,
+            id: event.category_id.0,
+        },
+        Event::CategoryMoved(event) => Targets::Where {
+            field: PATH_IDS,
+            id: event.category_id.0,
+        },
+        _ => Targets::None,
+    }
+}
+
+pub fn fold(
+    document: Option<CategoryDocument>,
+    envelope: &Envelope,
+) -> Result<CategoryDocument, FoldError> {
+    let event = envelope.event.type_name();
+    let mut folded = match (document, &envelope.event) {
+        (None, Event::CategoryCreated(created)) => CategoryDocument {
+            category_id: created.category_id,
+            lane: envelope.lane,
+            seq: 0,
+            stream_version: 0,
+            name: created.name.clone(),
+            parent_id: created.parent_id,
+            path: created.path.clone(),
+            path_ids: Vec::new(),
+            depth: 0,
+            removed: false,
+            created_at: created.occurred_at,
+            updated_at: created.occurred_at,
+        },
+        (Some(_), Event::CategoryCreated(_)) => return Err(FoldError::AlreadyThere { event }),
+        (None, _) => return Err(FoldError::NoDocument { event }),
+        (Some(document), _) => document.after(&envelope.event)?,
+    };
+    folded.path_ids = folded.path.iter().map(|category| category.id).collect();
+    folded.depth = folded.path.len() as u32;
+    folded.updated_at = envelope.event.occurred_at();
+    folded.seq = envelope.seq;
+    let own = envelope.stream_id.kind == StreamKind::Category
+        && envelope.stream_id.id == folded.category_id.0;
+    if own {
+        folded.stream_version = envelope.stream_version;
+    }
+    Ok(folded)
+}
+
+impl CategoryDocument {
+    pub fn has(&self, field: &str, id: Uuid) -> bool {
+        field == PATH_IDS && self.path_ids.iter().any(|category| category.0 == id)
+    }
+
+    fn after(mut self, event: &Event) -> Result<Self, FoldError> {
+        match event {
+            Event::CategoryRenamed(renamed) => {
+                rename_on_path(&mut self.path, renamed.category_id, &renamed.name);
+                if renamed.category_id == self.category_id {
+                    self.name.clone_from(&renamed.name);
+                }
+            }
+            Event::CategoryMoved(moved) => {
+                move_on_path(&mut self.path, moved.category_id, &moved.ancestors);
+                if moved.category_id == self.category_id {
+                    self.parent_id = moved.parent_id;
+                }
+            }
+            Event::CategoryRetired(_) => self.removed = true,
+            other => {
+                return Err(FoldError::NotTargeted {
+                    event: other.type_name(),
+                });
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Gives the category its new name wherever the path runs through it.
+pub(super) fn rename_on_path(path: &mut CategoryPath, category: CategoryId, name: &str) {
+    for step in path.iter_mut().filter(|step| step.id == category) {
+        name.clone_into(&mut step.name);
+    }
+}
+
+/// Replaces what stood above the category on the path by its new ancestors.
+pub(super) fn move_on_path(
+    path: &mut CategoryPath,
+    category: CategoryId,
+    ancestors: &CategoryPath,
+) {
+    if let Some(at) = path.iter().position(|step| step.id == category) {
+        path.splice(..at, ancestors.iter().cloned());
+    }
+}

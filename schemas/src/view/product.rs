@@ -1,0 +1,206 @@
+//! The view `products`: one document a product, with everything that a shop page or a search needs.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::category::{move_on_path, rename_on_path};
+use super::{FoldError, Targets};
+use crate::event::category::CategoryPath;
+use crate::event::{Envelope, Event, ProductCreated, StreamKind};
+use crate::id::{CategoryId, ProductId};
+use crate::lane::{Lane, Seq};
+use crate::money::Money;
+
+pub const VERSION: u32 = 1;
+
+/// Field that holds the ids of all categories on all paths: a category and its descendants match.
+pub const CATEGORY_IDS: &str = "category_ids";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProductDocument {
+    pub product_id: ProductId,
+    pub lane: Lane,
+    pub seq: Seq,
+    /// Version of the product stream; stock does not change it.
+    pub stream_version: u64,
+    pub sku: String,
+    pub name: String,
+    pub description: String,
+    pub brand: String,
+    pub price: Money,
+    pub categories: Vec<CategoryOfProduct>,
+    pub category_ids: Vec<CategoryId>,
+    pub attributes: BTreeMap<String, String>,
+    pub listed: bool,
+    pub on_hand: i64,
+    pub reserved: i64,
+    pub available: i64,
+    pub in_stock: bool,
+    pub num_reviews: u32,
+    /// Sum of all ratings; the average is made of it, so that it never drifts.
+    pub rating_sum: u64,
+    /// None before the first review.
+    pub avg_rating: Option<f64>,
+    /// How many reviews gave 1, 2, 3, 4, 5.
+    pub rating_histogram: [u32; 5],
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub removed: bool,
+}
+
+/// A category that the product is in, with the way to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CategoryOfProduct {
+    pub id: CategoryId,
+    pub name: String,
+    /// From the root down to the category itself.
+    pub path: CategoryPath,
+}
+
+pub fn targets(event: &Event) -> Targets {
+    let one = |id: ProductId| Targets::These(vec![id.0]);
+    match event {
+        Event::ProductCreated(event) => one(event.product_id),
+        Event::ProductDetailsChanged(event) => one(event.product_id),
+        Event::ProductCategorized(event) => one(event.product_id),
+        Event::PriceChanged(event) => one(event.product_id),
+        Event::ProductListed(event) => one(event.product_id),
+        Event::ProductUnlisted(event) => one(event.product_id),
+        Event::StockAdjusted(event) => one(event.product_id),
+        Event::CategoryRenamed(event) => Targets::Where {
+            field: CATEGORY_IDS,
+            id: event.category_id.0,
+        },
+        Event::CategoryMoved(event) => Targets::Where {
+            field: CATEGORY_IDS,
+            id: event.category_id.0,
+        },
+        Event::CategoryCreated(_) | Event::CategoryRetired(_) => Targets::None,
+    }
+}
+
+pub fn fold(
+    document: Option<ProductDocument>,
+    envelope: &Envelope,
+) -> Result<ProductDocument, FoldError> {
+    let event = envelope.event.type_name();
+    let mut folded = match (document, &envelope.event) {
+        (None, Event::ProductCreated(created)) => ProductDocument::new(created, envelope.lane),
+        (Some(_), Event::ProductCreated(_)) => return Err(FoldError::AlreadyThere { event }),
+        (None, _) => return Err(FoldError::NoDocument { event }),
+        (Some(document), _) => document.after(&envelope.event)?,
+    };
+    folded.updated_at = envelope.event.occurred_at();
+    folded.seq = envelope.seq;
+    if envelope.stream_id.kind == StreamKind::Product {
+        folded.stream_version = envelope.stream_version;
+    }
+    Ok(folded)
+}
+
+impl ProductDocument {
+    pub fn has(&self, field: &str, id: Uuid) -> bool {
+        field == CATEGORY_IDS && self.category_ids.iter().any(|category| category.0 == id)
+    }
+
+    fn new(created: &ProductCreated, lane: Lane) -> Self {
+        let mut document = Self {
+            product_id: created.product_id,
+            lane,
+            seq: 0,
+            stream_version: 0,
+            sku: created.sku.clone(),
+            name: created.name.clone(),
+            description: created.description.clone(),
+            brand: created.brand.clone(),
+            price: created.price,
+            categories: Vec::new(),
+            category_ids: Vec::new(),
+            attributes: created.attributes.clone(),
+            listed: true,
+            on_hand: 0,
+            reserved: 0,
+            available: 0,
+            in_stock: false,
+            num_reviews: 0,
+            rating_sum: 0,
+            avg_rating: None,
+            rating_histogram: [0; 5],
+            created_at: created.occurred_at,
+            updated_at: created.occurred_at,
+            removed: false,
+        };
+        document.set_paths(created.categories.clone());
+        document
+    }
+
+    fn after(mut self, event: &Event) -> Result<Self, FoldError> {
+        match event {
+            Event::ProductDetailsChanged(changed) => {
+                self.name.clone_from(&changed.name);
+                self.description.clone_from(&changed.description);
+                self.brand.clone_from(&changed.brand);
+                self.attributes.clone_from(&changed.attributes);
+            }
+            Event::ProductCategorized(categorized) => {
+                self.set_paths(categorized.categories.clone());
+            }
+            Event::PriceChanged(changed) => self.price = changed.price,
+            Event::ProductListed(_) => self.listed = true,
+            Event::ProductUnlisted(_) => self.listed = false,
+            Event::StockAdjusted(adjusted) => {
+                self.set_stock(adjusted.on_hand, adjusted.reserved);
+            }
+            Event::CategoryRenamed(renamed) => self.change_paths(|path| {
+                rename_on_path(path, renamed.category_id, &renamed.name);
+            }),
+            Event::CategoryMoved(moved) => self.change_paths(|path| {
+                move_on_path(path, moved.category_id, &moved.ancestors);
+            }),
+            other => {
+                return Err(FoldError::NotTargeted {
+                    event: other.type_name(),
+                });
+            }
+        }
+        Ok(self)
+    }
+
+    fn set_stock(&mut self, on_hand: i64, reserved: i64) {
+        self.on_hand = on_hand;
+        self.reserved = reserved;
+        self.available = on_hand - reserved;
+        self.in_stock = self.available > 0;
+    }
+
+    fn change_paths(&mut self, change: impl Fn(&mut CategoryPath)) {
+        let paths = self.categories.drain(..).map(|category| {
+            let mut path = category.path;
+            change(&mut path);
+            path
+        });
+        let paths = paths.collect();
+        self.set_paths(paths);
+    }
+
+    fn set_paths(&mut self, paths: Vec<CategoryPath>) {
+        let mut ids: Vec<_> = paths.iter().flatten().map(|step| step.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        self.category_ids = ids;
+        self.categories = paths
+            .into_iter()
+            .filter_map(|path| {
+                let own = path.last()?.clone();
+                Some(CategoryOfProduct {
+                    id: own.id,
+                    name: own.name,
+                    path,
+                })
+            })
+            .collect();
+    }
+}
