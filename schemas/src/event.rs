@@ -14,6 +14,7 @@ use crate::upcast;
 
 pub mod category;
 pub mod product;
+pub mod record;
 pub mod stock;
 
 pub use category::{CategoryCreated, CategoryMoved, CategoryRef, CategoryRenamed, CategoryRetired};

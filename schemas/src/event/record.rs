@@ -1,0 +1,155 @@
+//! An event as a Kafka record: CloudEvents 1.0 in binary mode, the place in the log in own headers.
+//!
+//! The payload is the event's data alone. Everything that a reader needs to drop a duplicate, or to
+//! notice a gap, stands in headers, so that it is known before the payload is parsed.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use uuid::Uuid;
+
+use super::{Envelope, Event, EventError, Meta, StreamId};
+use crate::id::Epoch;
+use crate::lane::{Lane, Position, Seq};
+use crate::topic::{SOURCE, header};
+
+/// Why a record of the events topic cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("header {0} is missing")]
+    Missing(&'static str),
+    #[error("header {0} cannot be read")]
+    Unreadable(&'static str),
+    #[error("the payload is not JSON")]
+    Payload(#[source] serde_json::Error),
+    #[error(transparent)]
+    Event(#[from] EventError),
+}
+
+/// The headers of an event, in a fixed order.
+pub fn headers(envelope: &Envelope) -> Vec<(&'static str, String)> {
+    let event = &envelope.event;
+    let mut headers = vec![
+        (header::CE_SPECVERSION, "1.0".to_owned()),
+        (header::CE_ID, envelope.event_id.to_string()),
+        (header::CE_SOURCE, SOURCE.to_owned()),
+        (header::CE_TYPE, event.type_name().to_owned()),
+        (header::CE_TIME, time(event.occurred_at())),
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::LANE, envelope.lane.to_string()),
+        (header::SEQ, envelope.seq.to_string()),
+        (header::EPOCH, envelope.epoch.to_string()),
+        (header::VERSION, event.version().to_string()),
+        (header::STREAM_ID, envelope.stream_id.to_string()),
+        (header::STREAM_VERSION, envelope.stream_version.to_string()),
+        (header::RECORDED_AT, time(envelope.recorded_at)),
+    ];
+    if let Some(subject) = envelope.subject {
+        headers.push((header::CE_SUBJECT, subject.to_string()));
+    }
+    if let Some(traceparent) = &envelope.meta.traceparent {
+        headers.push((header::TRACEPARENT, traceparent.clone()));
+    }
+    headers
+}
+
+/// The key: records of one subject stay together; a broadcast goes by its lane.
+pub fn key(envelope: &Envelope) -> String {
+    envelope.subject.map_or_else(|| format!("lane-{}", envelope.lane), |id| id.to_string())
+}
+
+/// The payload: the event's data as JSON.
+pub fn payload(envelope: &Envelope) -> Vec<u8> {
+    serde_json::to_vec(&envelope.event.to_data()).expect("events are plain data")
+}
+
+/// Epoch and place of a record, read before anything else of it.
+pub fn place<'a>(
+    header_of: impl Fn(&'static str) -> Option<&'a [u8]>,
+) -> Result<(Epoch, Position, Uuid), RecordError> {
+    let lane: u8 = required(&header_of, header::LANE)?;
+    let lane = Lane::try_from(lane).map_err(|_| RecordError::Unreadable(header::LANE))?;
+    let seq: Seq = required(&header_of, header::SEQ)?;
+    let position = Position { lane, seq };
+    Ok((required(&header_of, header::EPOCH)?, position, required(&header_of, header::CE_ID)?))
+}
+
+/// Reads what `headers` and `payload` wrote, in any version ever published. Who caused the event
+/// is not in the record; `meta` holds the trace alone.
+pub fn parse<'a>(
+    header_of: impl Fn(&'static str) -> Option<&'a [u8]>,
+    payload: &[u8],
+) -> Result<Envelope, RecordError> {
+    let (epoch, position, event_id) = place(&header_of)?;
+    let type_name: String = required(&header_of, header::CE_TYPE)?;
+    let version = required(&header_of, header::VERSION)?;
+    let recorded_at: DateTime<Utc> = required(&header_of, header::RECORDED_AT)?;
+    let data = serde_json::from_slice(payload).map_err(RecordError::Payload)?;
+    Ok(Envelope {
+        lane: position.lane,
+        seq: position.seq,
+        event_id,
+        subject: optional(&header_of, header::CE_SUBJECT)?,
+        stream_id: required::<StreamId>(&header_of, header::STREAM_ID)?,
+        stream_version: required(&header_of, header::STREAM_VERSION)?,
+        epoch,
+        recorded_at,
+        meta: Meta {
+            traceparent: optional(&header_of, header::TRACEPARENT)?,
+            ..Meta::default()
+        },
+        event: Event::parse(&type_name, version, data)?,
+    })
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn optional<'a, T: FromStr>(
+    header_of: &impl Fn(&'static str) -> Option<&'a [u8]>,
+    name: &'static str,
+) -> Result<Option<T>, RecordError> {
+    let Some(bytes) = header_of(name) else { return Ok(None) };
+    let text = std::str::from_utf8(bytes).map_err(|_| RecordError::Unreadable(name))?;
+    text.parse().map(Some).map_err(|_| RecordError::Unreadable(name))
+}
+
+fn required<'a, T: FromStr>(
+    header_of: &impl Fn(&'static str) -> Option<&'a [u8]>,
+    name: &'static str,
+) -> Result<T, RecordError> {
+    optional(header_of, name)?.ok_or(RecordError::Missing(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::event::{PriceChanged, StreamKind};
+    use crate::id::ProductId;
+    use crate::money::Money;
+
+    #[test]
+    fn a_record_reads_as_the_envelope_that_it_was_made_of() {
+        let product_id = ProductId(Uuid::from_u128(7));
+        let at = DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap();
+        let price = Money::new(1999, "EUR").unwrap();
+        let envelope = Envelope {
+            lane: Lane::of(product_id),
+            seq: 3,
+            event_id: Uuid::from_u128(9),
+            subject: Some(product_id.0),
+            stream_id: StreamId::new(StreamKind::Product, product_id),
+            stream_version: 2,
+            epoch: Epoch(0xdead_beef),
+            recorded_at: at,
+            meta: Meta::default(),
+            event: PriceChanged { product_id, price, occurred_at: at }.into(),
+        };
+        let headers: HashMap<_, _> = headers(&envelope).into_iter().collect();
+        let header_of = |name: &'static str| headers.get(name).map(String::as_bytes);
+        assert_eq!(parse(header_of, &payload(&envelope)).unwrap(), envelope);
+    }
+}
