@@ -14,6 +14,10 @@ use uuid::Uuid;
 use crate::id::Epoch;
 use crate::lane::{Lane, LaneSeqs, Seq};
 
+mod state;
+
+pub use state::{BuildState, Change, FRESH, LaneState, ViewState, WatermarkState};
+
 /// Key of a record. A null value under a key takes it away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
@@ -250,6 +254,18 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// The history that it belongs to; none for a key taken away.
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Watermark { watermark, .. } => Some(watermark.epoch),
+            Self::Announced { announced, .. } => Some(announced.epoch),
+            Self::Switch { switch, .. } => Some(switch.epoch),
+            Self::Retired { retired, .. } => Some(retired.epoch),
+            Self::Wish { wish, .. } => Some(wish.epoch),
+            Self::Removed(_) => None,
+        }
+    }
+
     /// Reads a Kafka record: key text, value JSON or null.
     pub fn parse(key: &[u8], value: Option<&[u8]>) -> Result<Self, RecordError> {
         let text = std::str::from_utf8(key).map_err(|_| RecordError::KeyEncoding)?;
