@@ -1,0 +1,273 @@
+//! The parts of Elasticsearch's answers that we read. Sources stay raw: only their view reads them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::ElasticsearchError;
+
+/// The outcome of one operation of a bulk.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BulkItem {
+    #[serde(rename = "_index")]
+    pub index: String,
+    #[serde(rename = "_id", default)]
+    pub id: String,
+    pub status: u16,
+    #[serde(rename = "_version", default)]
+    pub version: Option<u64>,
+    #[serde(default)]
+    pub error: Option<ItemError>,
+}
+
+#[derive(Debug, Clone, Deserialize, thiserror::Error)]
+#[error("{error_type}: {reason}")]
+pub struct ItemError {
+    #[serde(rename = "type", default)]
+    pub error_type: String,
+    #[serde(default)]
+    pub reason: String,
+}
+
+impl BulkItem {
+    pub fn is_written(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A version at or above ours is there already.
+    pub fn is_conflict(&self) -> bool {
+        self.status == 409
+    }
+
+    /// The same operation may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.status, 408 | 429 | 502 | 503 | 504)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct BulkAnswer {
+    #[serde(default)]
+    pub items: Vec<BTreeMap<String, BulkItem>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct ShardCounts {
+    pub total: u32,
+    pub successful: u32,
+    pub failed: u32,
+}
+
+impl ShardCounts {
+    /// Every copy answered.
+    pub fn is_complete(self) -> bool {
+        self.failed == 0 && self.successful == self.total
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RefreshAnswer {
+    #[serde(rename = "_shards")]
+    pub shards: ShardCounts,
+}
+
+/// A document as it was last written.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub id: String,
+    pub version: u64,
+    pub source: Box<RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MgetAnswer {
+    pub docs: Vec<MgetDoc>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MgetDoc {
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(rename = "_version", default)]
+    version: Option<u64>,
+    #[serde(rename = "_source", default)]
+    source: Option<Box<RawValue>>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+impl MgetDoc {
+    pub(super) fn into_found(
+        self,
+        operation: &'static str,
+    ) -> Result<Option<Found>, ElasticsearchError> {
+        if let Some(error) = self.error {
+            return Err(ElasticsearchError::of_error(
+                operation,
+                status_of(&error),
+                &error,
+            ));
+        }
+        let parts = self.version.zip(self.source);
+        Ok(parts.map(|(version, source)| Found {
+            id: self.id,
+            version,
+            source,
+        }))
+    }
+}
+
+/// Parts of an answer carry no status; a missing index or shard is what can be told apart.
+fn status_of(error: &Value) -> u16 {
+    match error["type"].as_str() {
+        Some("index_not_found_exception") => 404,
+        _ => 503,
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct SearchAnswer {
+    pub timed_out: bool,
+    #[serde(rename = "_shards")]
+    shards: ShardCounts,
+    #[serde(default)]
+    pub pit_id: Option<String>,
+    #[serde(default)]
+    pub hits: Hits,
+    /// By name, as asked.
+    #[serde(default)]
+    pub aggregations: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub suggest: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Hits {
+    /// None where the body said `track_total_hits: false`.
+    #[serde(default)]
+    pub total: Option<Total>,
+    #[serde(default)]
+    pub hits: Vec<Hit>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Total {
+    pub value: u64,
+    /// `eq`, or `gte` where counting stopped.
+    pub relation: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Hit {
+    #[serde(rename = "_index")]
+    pub index: String,
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Only where the body said `version: true`.
+    #[serde(rename = "_version", default)]
+    pub version: Option<u64>,
+    #[serde(rename = "_score", default)]
+    pub score: Option<f64>,
+    #[serde(rename = "_source", default)]
+    pub source: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub sort: Vec<Value>,
+    #[serde(default)]
+    pub highlight: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub fields: BTreeMap<String, Value>,
+}
+
+impl SearchAnswer {
+    pub(super) fn complete(self, operation: &'static str) -> Result<Self, ElasticsearchError> {
+        if self.timed_out || self.shards.failed > 0 {
+            let failed = self.shards.failed;
+            return Err(ElasticsearchError::incomplete(
+                operation,
+                failed,
+                self.timed_out,
+            ));
+        }
+        Ok(self)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MsearchAnswer {
+    pub responses: Vec<MsearchItem>,
+}
+
+/// An answer or an error; which one, only its members say.
+#[derive(Debug, Deserialize)]
+pub(super) struct MsearchItem {
+    #[serde(default)]
+    status: u16,
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default)]
+    timed_out: bool,
+    #[serde(rename = "_shards", default)]
+    shards: Option<ShardCounts>,
+    #[serde(default)]
+    hits: Hits,
+    #[serde(default)]
+    aggregations: BTreeMap<String, Value>,
+    #[serde(default)]
+    suggest: BTreeMap<String, Value>,
+}
+
+impl MsearchItem {
+    pub(super) fn into_answer(self) -> Result<SearchAnswer, ElasticsearchError> {
+        let (error, shards) = match (self.error, self.shards) {
+            (None, Some(shards)) => (None, shards),
+            (error, _) => {
+                let error = error.unwrap_or_default();
+                return Err(ElasticsearchError::of_error("msearch", self.status, &error));
+            }
+        };
+        let _: Option<Value> = error;
+        let (hits, aggregations, suggest) = (self.hits, self.aggregations, self.suggest);
+        let timed_out = self.timed_out;
+        SearchAnswer {
+            timed_out,
+            shards,
+            pit_id: None,
+            hits,
+            aggregations,
+            suggest,
+        }
+        .complete("msearch")
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CountAnswer {
+    pub count: u64,
+    #[serde(rename = "_shards")]
+    pub shards: ShardCounts,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PitAnswer {
+    pub id: String,
+}
+
+/// An index that was made by this very call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedIndex {
+    pub uuid: String,
+}
+
+/// Copies of an index, by state.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct IndexHealth {
+    /// `green`, `yellow` or `red`.
+    pub status: String,
+    pub active_primary_shards: u32,
+    pub active_shards: u32,
+    pub initializing_shards: u32,
+    pub relocating_shards: u32,
+    pub unassigned_shards: u32,
+}

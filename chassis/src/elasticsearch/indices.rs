@@ -1,0 +1,116 @@
+//! Indexes themselves: made once, known by their UUID, pointed at by aliases for people.
+
+use std::collections::BTreeMap;
+
+use ::elasticsearch::http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answers::{CreatedIndex, IndexHealth};
+use super::{Call, Elasticsearch, ElasticsearchError};
+
+#[derive(Debug, Deserialize)]
+struct IndexSettings {
+    settings: Settings,
+}
+
+#[derive(Debug, Deserialize)]
+struct Settings {
+    index: SettingsIndex,
+}
+
+#[derive(Debug, Deserialize)]
+struct SettingsIndex {
+    uuid: String,
+}
+
+impl Elasticsearch {
+    /// Makes an index of settings and mappings. One that exists is `AlreadyExists`.
+    pub async fn create_index(
+        &self,
+        name: &str,
+        body: &Value,
+    ) -> Result<CreatedIndex, ElasticsearchError> {
+        const OPERATION: &str = "create index";
+        self.send(Call::new(OPERATION, Method::Put, format!("/{name}")).json(body))
+            .await?;
+        let uuid = self
+            .index_uuid(name)
+            .await?
+            .ok_or_else(|| ElasticsearchError::NotFound {
+                operation: OPERATION,
+                reason: format!("index {name} was gone at once"),
+            })?;
+        Ok(CreatedIndex { uuid })
+    }
+
+    /// None where there is no such index.
+    pub async fn index_uuid(&self, name: &str) -> Result<Option<String>, ElasticsearchError> {
+        Ok(self.indices(name).await?.remove(name))
+    }
+
+    /// Name and UUID of all indexes that match, such as `tidemark-*`.
+    pub async fn indices(
+        &self,
+        pattern: &str,
+    ) -> Result<BTreeMap<String, String>, ElasticsearchError> {
+        let query = [("filter_path", "*.settings.index.uuid")];
+        let call = Call::new("get index", Method::Get, format!("/{pattern}/_settings"));
+        match self
+            .read::<BTreeMap<String, IndexSettings>>(call.query(&query))
+            .await
+        {
+            Ok(found) => Ok(found
+                .into_iter()
+                .map(|(name, found)| (name, found.settings.index.uuid))
+                .collect()),
+            Err(error) if error.is_not_found() => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes an index; one that is gone is fine.
+    pub async fn delete_index(&self, name: &str) -> Result<(), ElasticsearchError> {
+        match self
+            .send(Call::new(
+                "delete index",
+                Method::Delete,
+                format!("/{name}"),
+            ))
+            .await
+        {
+            Ok(_) | Err(ElasticsearchError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Points an alias at this index and away from all others, in one step.
+    pub async fn put_alias(&self, index: &str, alias: &str) -> Result<(), ElasticsearchError> {
+        let actions = [
+            json!({"remove": {"index": "*", "alias": alias, "must_exist": false}}),
+            json!({"add": {"index": index, "alias": alias}}),
+        ];
+        self.update_aliases(&actions).await
+    }
+
+    /// Several alias actions, all or none.
+    pub async fn update_aliases(&self, actions: &[Value]) -> Result<(), ElasticsearchError> {
+        let call = Call::new("update aliases", Method::Post, "/_aliases");
+        self.send(call.json(&json!({ "actions": actions })))
+            .await
+            .map(drop)
+    }
+
+    /// Which copies of an index are there.
+    pub async fn health(&self, index: &str) -> Result<IndexHealth, ElasticsearchError> {
+        let path = format!("/_cluster/health/{index}");
+        self.read(Call::new("index health", Method::Get, path).query(&[("timeout", "1s")]))
+            .await
+    }
+
+    /// True when the cluster answers. For readiness.
+    pub async fn ping(&self) -> Result<(), ElasticsearchError> {
+        let call = Call::new("ping", Method::Get, "/_cluster/health");
+        self.send(call.query(&[("timeout", "1s")])).await.map(drop)
+    }
+}

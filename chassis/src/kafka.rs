@@ -1,0 +1,160 @@
+//! Kafka clients with the settings that Tidemark's promises rest on, and topics made once.
+//!
+//! A service may add to these settings, never take from them: dense order needs idempotence, and
+//! quick failover needs the session time-out.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::clock::Deadline;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    #[error("create the kafka admin client")]
+    Client(#[source] KafkaError),
+    #[error("create topic {topic}")]
+    Create {
+        topic: String,
+        #[source]
+        source: KafkaError,
+    },
+    #[error("create topic {topic}: kafka answered {code}")]
+    Refused {
+        topic: String,
+        code: RDKafkaErrorCode,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnsuredTopic {
+    Created,
+    Existed,
+}
+
+/// Settings of every client.
+fn client_config(bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap)
+        .set("client.id", "tidemark")
+        .set("socket.keepalive.enable", "true")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("broker.address.family", "v4")
+        .set("allow.auto.create.topics", "false");
+    config
+}
+
+/// A member of a group that takes over lost partitions within seconds. Offsets are stored by hand
+/// and committed by hand.
+pub fn consumer_config(bootstrap: &str, group: &str) -> ClientConfig {
+    let mut config = reader_config(bootstrap);
+    config
+        .set("group.id", group)
+        .set("group.protocol", "classic")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", "6000")
+        .set("heartbeat.interval.ms", "1000")
+        .set("max.poll.interval.ms", "60000")
+        .set("auto.offset.reset", "earliest");
+    config
+}
+
+/// A reader of whole partitions, without a group: assign partitions and offsets by hand. Ends of
+/// partitions are reported.
+pub fn tail_config(bootstrap: &str) -> ClientConfig {
+    let mut config = reader_config(bootstrap);
+    config
+        .set("group.id", "tidemark-tail-unused")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.partition.eof", "true");
+    config
+}
+
+fn reader_config(bootstrap: &str) -> ClientConfig {
+    let mut config = client_config(bootstrap);
+    config
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", "read_committed")
+        .set("fetch.wait.max.ms", "10")
+        .set("fetch.min.bytes", "1")
+        .set("fetch.error.backoff.ms", "100")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("check.crcs", "true");
+    config
+}
+
+/// A producer whose records arrive once and in order, or are reported as failed.
+pub fn producer_config(bootstrap: &str) -> ClientConfig {
+    let mut config = client_config(bootstrap);
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", "1")
+        .set("compression.type", "zstd")
+        .set("message.max.bytes", "1000000")
+        .set("queue.buffering.max.kbytes", "65536")
+        .set("message.timeout.ms", "30000")
+        .set("request.timeout.ms", "5000");
+    config
+}
+
+/// Creates a topic where there is none. An existing one is left as it is.
+///
+/// `settings` are topic settings such as `("cleanup.policy", "compact")`. Replication is the
+/// broker's default.
+pub async fn ensure_topic(
+    bootstrap: &str,
+    name: &str,
+    partitions: i32,
+    settings: &[(&str, &str)],
+    deadline: Deadline,
+) -> Result<EnsuredTopic, TopicError> {
+    let admin: AdminClient<DefaultClientContext> = client_config(bootstrap)
+        .create()
+        .map_err(TopicError::Client)?;
+    let topic = settings.iter().fold(
+        NewTopic::new(name, partitions, TopicReplication::Fixed(-1)),
+        |topic, (key, value)| topic.set(key, value),
+    );
+    let limit = deadline.remaining().max(Duration::from_millis(1));
+    let options = AdminOptions::new()
+        .request_timeout(Some(limit))
+        .operation_timeout(Some(limit));
+    let results = admin
+        .create_topics([&topic], &options)
+        .await
+        .map_err(|source| TopicError::Create {
+            topic: name.to_owned(),
+            source,
+        })?;
+    match results.into_iter().next() {
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(EnsuredTopic::Existed),
+        Some(Err((topic, code))) => Err(TopicError::Refused { topic, code }),
+        Some(Ok(_)) | None => Ok(EnsuredTopic::Created),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::BaseConsumer;
+    use rdkafka::producer::FutureProducer;
+
+    use super::*;
+
+    #[test]
+    fn every_setting_is_one_that_the_library_knows() {
+        consumer_config("127.0.0.1:1", "group")
+            .create::<BaseConsumer>()
+            .unwrap();
+        tail_config("127.0.0.1:1").create::<BaseConsumer>().unwrap();
+        producer_config("127.0.0.1:1")
+            .create::<FutureProducer>()
+            .unwrap();
+    }
+}

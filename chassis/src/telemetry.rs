@@ -1,0 +1,76 @@
+//! Logs: constant message and dotted fields, for people or collectors, set up once.
+//!
+//! An error is logged once, as a chain, where it is answered: `problem` and the middleware do that
+//! for requests, the loop that gives up or goes on does it for background work.
+
+use std::error::Error;
+use std::fmt;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogArgs, LogFormat};
+
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("read the log filter '{filter}'")]
+    Filter {
+        filter: String,
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    #[error("install the log subscriber")]
+    Install(#[source] tracing_subscriber::util::TryInitError),
+}
+
+/// Logs go to stderr: stdout belongs to what a program is asked to print.
+pub fn init(args: &LogArgs) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&args.filter).map_err(|source| TelemetryError::Filter {
+        filter: args.filter.clone(),
+        source,
+    })?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Compact => registry.with(layer.compact()).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    }
+    .map_err(TelemetryError::Install)
+}
+
+/// Shows an error with all its sources: `append events: lock lane: deadlock detected`.
+///
+/// `tracing::error!(error = %Chain(&error), "…")`
+#[derive(Debug)]
+pub struct Chain<'a>(pub &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("append events")]
+    struct Outer(#[source] std::fmt::Error);
+
+    #[test]
+    fn a_chain_names_every_cause() {
+        let shown = Chain(&Outer(std::fmt::Error)).to_string();
+        assert!(
+            shown.starts_with("append events: an error occurred"),
+            "{shown}"
+        );
+    }
+}
