@@ -1,0 +1,19 @@
+//! `tidemark down`: ends what `up` started, in good order.
+
+use anyhow::Result;
+
+use crate::{cli::Down, output, stack::local};
+
+pub(super) async fn run(args: Down) -> Result<()> {
+    let was_running = local::down().await?;
+    if args.wipe {
+        local::wipe()?;
+    }
+    output::note(match (was_running, args.wipe) {
+        (true, false) => "stopped; the data stays, `down --wipe` deletes it",
+        (true, true) => "stopped, and the data deleted",
+        (false, false) => "nothing was running",
+        (false, true) => "nothing was running; the data is deleted",
+    });
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The local stack (PostgreSQL, Kafka, Elasticsearch as plain processes) and the operator's command
+//! line. Tests take a running stack from `stack::shared` and a corner of it from `Namespace`.
+
+pub mod artifact;
+pub mod cli;
+pub mod command;
+pub mod environment;
+pub mod namespace;
+pub mod output;
+mod ports;
+mod process;
+mod server;
+pub mod stack;
+mod user;
