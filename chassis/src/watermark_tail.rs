@@ -36,6 +36,8 @@ struct Shared {
     state: RwLock<WatermarkState>,
     changes: watch::Sender<u64>,
     complete: watch::Sender<bool>,
+    /// Lowest offset that has not been applied.
+    next: watch::Sender<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +47,7 @@ pub enum TailError {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the watermark topic was not read to its end in time")]
+#[error("the watermark topic was not read so far in time")]
 pub struct NotComplete;
 
 impl WatermarkTail {
@@ -63,11 +65,11 @@ impl WatermarkTail {
             state: RwLock::new(WatermarkState::new(names.epoch())),
             changes: watch::channel(0).0,
             complete: watch::channel(false).0,
+            next: watch::channel(0).0,
         });
         let follower = Follower {
             shared: Arc::clone(&shared),
             topic: names.watermarks(),
-            next: 0,
             probe,
         };
         tokio::spawn(follower.run(consumer, shutdown));
@@ -93,24 +95,34 @@ impl WatermarkTail {
     /// Waits until the whole topic was read once.
     pub async fn complete(&self, deadline: Deadline) -> Result<(), NotComplete> {
         let mut complete = self.shared.complete.subscribe();
-        let reached = complete.wait_for(|complete| *complete);
-        match tokio::time::timeout(deadline.remaining(), reached).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(NotComplete),
-        }
+        let reached = deadline.run(complete.wait_for(|complete| *complete)).await;
+        reached
+            .ok()
+            .and_then(Result::ok)
+            .map(|_| ())
+            .ok_or(NotComplete)
+    }
+
+    /// Waits until the record at this offset was applied: to see what one has published oneself.
+    pub async fn reach(&self, offset: u64, deadline: Deadline) -> Result<(), NotComplete> {
+        let mut next = self.shared.next.subscribe();
+        let reached = deadline.run(next.wait_for(|next| *next > offset)).await;
+        reached
+            .ok()
+            .and_then(Result::ok)
+            .map(|_| ())
+            .ok_or(NotComplete)
     }
 }
 
 struct Follower {
     shared: Arc<Shared>,
     topic: String,
-    /// Lowest offset that has not been applied.
-    next: u64,
     probe: Probe,
 }
 
 impl Follower {
-    async fn run(mut self, consumer: StreamConsumer, shutdown: CancellationToken) {
+    async fn run(self, consumer: StreamConsumer, shutdown: CancellationToken) {
         let consumer = Arc::new(consumer);
         let follow = async {
             self.assign(&consumer).await;
@@ -153,16 +165,16 @@ impl Follower {
     }
 
     /// Ends only when the topic is found to start anew.
-    async fn follow(&mut self, consumer: &StreamConsumer) {
+    async fn follow(&self, consumer: &StreamConsumer) {
         loop {
             match consumer.recv().await {
                 Ok(message) => {
                     let offset = u64::try_from(message.offset()).unwrap_or(0);
-                    if offset < self.next {
+                    if offset < *self.shared.next.borrow() {
                         return;
                     }
-                    self.next = offset + 1;
                     self.apply(offset, &message);
+                    self.shared.next.send_replace(offset + 1);
                 }
                 Err(KafkaError::PartitionEOF(_)) => self.settle_at_end(),
                 Err(error) => self.fault(&error),
