@@ -67,6 +67,11 @@ impl Names {
         format!("{}tidemark-{}-{view}-b{build}", self.prefix, self.epoch)
     }
 
+    /// Matches the indexes of all builds of a view.
+    pub fn index_pattern(&self, view: &str) -> String {
+        format!("{}tidemark-{}-{view}-b*", self.prefix, self.epoch)
+    }
+
     /// Alias of the active build, for people; the services never read it.
     pub fn alias(&self, view: &str) -> String {
         format!("{}tidemark-{view}", self.prefix)

@@ -1,0 +1,172 @@
+//! What to do next about the builds of one view: a pure function of what the topic says.
+//!
+//! One step at a time: the next one is decided on a state in which this one shows.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use schemas::lane::{Lane, LaneSeqs};
+use schemas::view::View;
+use schemas::watermark::{BuildState, Switch, ViewState, WatermarkState, WishKind};
+use uuid::Uuid;
+
+/// A retired build is kept for the readers that are still in it.
+pub const REMOVE_AFTER: TimeDelta = TimeDelta::seconds(120);
+
+/// A build of which nobody has spoken for so long is fed by nobody.
+const FORSAKEN_AFTER: TimeDelta = TimeDelta::seconds(60);
+
+/// A step to be taken by the owner of lane 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Make the index, then announce it under this number.
+    Announce { build: u32, wish: Option<Uuid> },
+    Switch(Switch),
+    Retire { build: u32 },
+    /// Delete index, checkpoints and watermark keys.
+    Remove { build: u32 },
+}
+
+/// What is known beside the topic.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    pub view: View,
+    pub now: DateTime<Utc>,
+    /// Fed builds whose index is missing, or is another one than was announced.
+    pub lost: &'a BTreeSet<u32>,
+    /// Retired builds of which nothing is left.
+    pub removed: &'a BTreeSet<u32>,
+}
+
+/// The next step for a view, if there is any.
+pub fn next_step(state: &WatermarkState, facts: &Facts<'_>) -> Option<Step> {
+    let empty = ViewState::default();
+    let view = state.view(facts.view.name()).unwrap_or(&empty);
+    retire_lost(view, facts)
+        .or_else(|| announce(view, facts))
+        .or_else(|| switch_to_candidate(state, view, facts))
+        .or_else(|| switch_by_wish(state, view, facts))
+        .or_else(|| retire_passed(view, facts))
+        .or_else(|| remove(view, facts))
+}
+
+fn retire_lost(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
+    let lost = facts.lost.iter().copied();
+    let mut fed = lost.filter(|build| view.builds.get(build).is_some_and(BuildState::is_fed));
+    fed.next().map(|build| Step::Retire { build })
+}
+
+/// A view needs a build of this projection version, and a replay needs a new one. One at a time.
+fn announce(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
+    let build = view.next_build();
+    let mut fed = view.builds.values().filter(|build| build.is_fed());
+    if !fed.any(|build| version(build) >= Some(facts.view.version())) {
+        return Some(Step::Announce { build, wish: None });
+    }
+    let mut open = view.open_wishes();
+    let replay = open.find(|(_, wish)| wish.kind == WishKind::Replay);
+    let (wish, _) = replay.filter(|_| candidates(view, facts).next().is_none())?;
+    Some(Step::Announce { build, wish: Some(wish) })
+}
+
+fn switch_to_candidate(
+    state: &WatermarkState,
+    view: &ViewState,
+    facts: &Facts<'_>,
+) -> Option<Step> {
+    let mut ready = candidates(view, facts).filter(|(_, build)| may_take_over(view, build, facts));
+    let (to, _) = ready.next()?;
+    Some(switch(state, view, facts, to, None))
+}
+
+fn switch_by_wish(state: &WatermarkState, view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
+    view.open_wishes().find_map(|(id, wish)| {
+        let WishKind::Activate { build: to } = wish.kind else { return None };
+        let build = view.builds.get(&to).filter(|build| build.is_fed())?;
+        let ready = view.active != Some(to) && may_take_over(view, build, facts);
+        ready.then(|| switch(state, view, facts, to, Some(id)))
+    })
+}
+
+/// A build that was left is fed until the active one has passed all that it ever showed.
+fn retire_passed(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
+    let active = view.active_build().filter(|build| build.is_fed())?;
+    let mut left = view.builds.iter().filter(|(number, build)| {
+        let is_left = build.was_active || Some(**number) < view.active;
+        let own = version(build) == Some(facts.view.version()) || is_forsaken(build, facts.now);
+        build.is_fed() && Some(**number) != view.active && is_left && own
+    });
+    left.find(|(_, build)| active.visible.covers(&build.visible))
+        .map(|(number, _)| Step::Retire { build: *number })
+}
+
+fn remove(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
+    let mut gone = view.builds.iter().filter(|(number, build)| {
+        let retired = build.retired.as_ref();
+        retired.is_some_and(|retired| facts.now - retired.at > REMOVE_AFTER)
+            && Some(**number) != view.active
+            && !facts.removed.contains(number)
+    });
+    gone.next().map(|(number, _)| Step::Remove { build: *number })
+}
+
+/// Builds of this projection version that were never active, the newest first.
+fn candidates<'a>(
+    view: &'a ViewState,
+    facts: &Facts<'_>,
+) -> impl Iterator<Item = (u32, &'a BuildState)> {
+    let own = Some(facts.view.version());
+    view.builds
+        .iter()
+        .rev()
+        .filter(move |(number, build)| {
+            build.is_fed()
+                && !build.was_active
+                && Some(**number) > view.active
+                && version(build) == own
+        })
+        .map(|(number, build)| (*number, build))
+}
+
+fn may_take_over(view: &ViewState, build: &BuildState, facts: &Facts<'_>) -> bool {
+    let holds_no_more = view.active_build().is_none_or(|active| build.holds_no_more_than(active));
+    holds_no_more && build.is_caught_up(facts.now)
+}
+
+fn switch(
+    state: &WatermarkState,
+    view: &ViewState,
+    facts: &Facts<'_>,
+    to: u32,
+    wish: Option<Uuid>,
+) -> Step {
+    let first = view.active.is_none();
+    let mut floors = view.floors.clone();
+    if first {
+        floors.merge(&lowest_of_others(state, facts.view));
+    }
+    let epoch = state.epoch();
+    Step::Switch(Switch { epoch, from: view.active, to, floors, at: facts.now, wish })
+}
+
+/// Tokens were pruned of what all other views show, so a new view may not begin below it.
+fn lowest_of_others(state: &WatermarkState, own: View) -> LaneSeqs {
+    let others: Vec<_> = state
+        .views()
+        .filter(|(name, view)| *name != own.name() && view.active.is_some())
+        .map(|(_, view)| &view.floors)
+        .collect();
+    let lowest = |lane: Lane| others.iter().map(|floors| floors.get(lane)).min().unwrap_or(0);
+    Lane::all().map(|lane| (lane, lowest(lane))).collect()
+}
+
+fn version(build: &BuildState) -> Option<u32> {
+    build.announced.as_ref().map(|announced| announced.version)
+}
+
+fn is_forsaken(build: &BuildState, now: DateTime<Utc>) -> bool {
+    build.lanes.values().all(|lane| now - lane.at > FORSAKEN_AFTER)
+}
+
+#[cfg(test)]
+mod tests;
