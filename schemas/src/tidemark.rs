@@ -14,14 +14,17 @@ mod keyring;
 
 pub use keyring::{Keyring, KeyringError};
 
-/// The most characters that a token takes.
+/// The most characters that a token may have.
+///
+/// One of version 1 takes at most 974 (every lane and `G` at `u64::MAX`), and 547 with seqs below
+/// 2^35; the rest is room for a future version, which is told apart only if it is decoded at all.
 pub const MAX_TOKEN_CHARS: usize = 1024;
 
 /// The most tokens that one request may carry.
 pub const MAX_TOKENS: usize = 8;
 
 /// What a client wrote or was shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tidemark {
     epoch: Epoch,
     affinity: u8,

@@ -144,7 +144,7 @@ pub const MAX_CHANGED: usize = 512;
 /// At most so many subjects are held in a view's lane; beyond that the lane stops.
 pub const MAX_HELD: usize = 100;
 
-/// The first four bytes of a UUID's random tail: enough to drop a cached document, and short.
+/// The last four bytes of a UUID, random in versions 4 and 7: enough to drop a cached document, and short.
 pub fn subject_hash(subject: Uuid) -> u32 {
     let bytes = subject.as_bytes();
     u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])
@@ -208,6 +208,10 @@ pub enum WishKind {
 
 /// A record as read: the key with what stands under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one record is alive at a time, on its way into the state"
+)]
 pub enum Record {
     Watermark {
         view: String,

@@ -55,7 +55,9 @@ pub fn headers(envelope: &Envelope) -> Vec<(&'static str, String)> {
 
 /// The key: records of one subject stay together; a broadcast goes by its lane.
 pub fn key(envelope: &Envelope) -> String {
-    envelope.subject.map_or_else(|| format!("lane-{}", envelope.lane), |id| id.to_string())
+    envelope
+        .subject
+        .map_or_else(|| format!("lane-{}", envelope.lane), |id| id.to_string())
 }
 
 /// The payload: the event's data as JSON.
@@ -71,7 +73,11 @@ pub fn place<'a>(
     let lane = Lane::try_from(lane).map_err(|_| RecordError::Unreadable(header::LANE))?;
     let seq: Seq = required(&header_of, header::SEQ)?;
     let position = Position { lane, seq };
-    Ok((required(&header_of, header::EPOCH)?, position, required(&header_of, header::CE_ID)?))
+    Ok((
+        required(&header_of, header::EPOCH)?,
+        position,
+        required(&header_of, header::CE_ID)?,
+    ))
 }
 
 /// Reads what `headers` and `payload` wrote, in any version ever published. Who caused the event
@@ -110,9 +116,13 @@ fn optional<'a, T: FromStr>(
     header_of: &impl Fn(&'static str) -> Option<&'a [u8]>,
     name: &'static str,
 ) -> Result<Option<T>, RecordError> {
-    let Some(bytes) = header_of(name) else { return Ok(None) };
+    let Some(bytes) = header_of(name) else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(bytes).map_err(|_| RecordError::Unreadable(name))?;
-    text.parse().map(Some).map_err(|_| RecordError::Unreadable(name))
+    text.parse()
+        .map(Some)
+        .map_err(|_| RecordError::Unreadable(name))
 }
 
 fn required<'a, T: FromStr>(
@@ -146,7 +156,12 @@ mod tests {
             epoch: Epoch(0xdead_beef),
             recorded_at: at,
             meta: Meta::default(),
-            event: PriceChanged { product_id, price, occurred_at: at }.into(),
+            event: PriceChanged {
+                product_id,
+                price,
+                occurred_at: at,
+            }
+            .into(),
         };
         let headers: HashMap<_, _> = headers(&envelope).into_iter().collect();
         let header_of = |name: &'static str| headers.get(name).map(String::as_bytes);

@@ -132,11 +132,65 @@ impl fmt::Debug for Keyring {
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+    let is_hex = text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if !text.len().is_multiple_of(2) || !is_hex {
         return None;
     }
     let digits = text.as_bytes().chunks_exact(2);
     digits
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const OLD: &str = "7:7369787465656e206279746573212121";
+    const NEW: &str = "8:000102030405060708090a0b0c0d0e0f";
+    const EPOCH: Epoch = Epoch(1);
+
+    fn keyring(text: &str) -> Keyring {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_key_that_was_rotated_out_of_first_place_still_opens() {
+        let (old, rotated) = (keyring(OLD), keyring(&format!("{NEW},{OLD}")));
+        let tidemark = Tidemark::new(EPOCH);
+        let opened = rotated.open(&old.sign(&tidemark), EPOCH);
+        assert_eq!(opened, Ok(Presented::Ours(tidemark.clone())));
+        let opened = old.open(&rotated.sign(&tidemark), EPOCH);
+        assert_eq!(opened, Ok(Presented::Foreign(Foreign::UnknownKey(8))));
+    }
+
+    #[test]
+    fn two_keys_of_one_id_do_not_open_each_others_tokens() {
+        let token = keyring(OLD).sign(&Tidemark::new(EPOCH));
+        let opened = keyring("7:000102030405060708090a0b0c0d0e0f").open(&token, EPOCH);
+        assert_eq!(opened, Err(TidemarkError::Signature));
+    }
+
+    #[test]
+    fn a_keyring_never_shows_its_keys() {
+        assert_eq!(format!("{:?}", keyring(OLD)), "Keyring { ids: [7], .. }");
+    }
+
+    #[rstest]
+    #[case::nothing("", KeyringError::Empty)]
+    #[case::no_id("7369787465656e206279746573212121", KeyringError::Form(1))]
+    #[case::an_id_beyond_255("256:7369787465656e206279746573212121", KeyringError::Form(1))]
+    #[case::odd_hex("1:7369787465656e20627974657321212", KeyringError::Form(1))]
+    #[case::no_hex("1:zz69787465656e206279746573212121", KeyringError::Form(1))]
+    #[case::a_sign_in_hex("1:+a69787465656e206279746573212121", KeyringError::Form(1))]
+    #[case::too_short("1:7369787465656e2062797465732121", KeyringError::TooShort(1))]
+    #[case::an_id_twice(
+        "7:7369787465656e206279746573212121,7:000102030405060708090a0b0c0d0e0f",
+        KeyringError::Twice(7)
+    )]
+    fn a_bad_keyring_is_refused(#[case] text: &str, #[case] error: KeyringError) {
+        assert_eq!(text.parse::<Keyring>().unwrap_err(), error);
+    }
 }

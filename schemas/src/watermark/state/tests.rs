@@ -1,6 +1,13 @@
 //! Switches, floors and `G`, as sentences.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
 use super::*;
+use crate::lane::Seq;
+use crate::watermark::{Announced, LaneMark, Switch, Watermark};
 
 const EPOCH: Epoch = Epoch(1);
 const VIEW: &str = "products";
@@ -179,4 +186,42 @@ fn an_entry_is_pruned_only_when_every_announced_view_shows_it() {
         },
     );
     assert!(!state.everywhere_visible(lane(0), 5));
+}
+
+#[test]
+fn a_topic_that_announces_no_view_proves_nothing() {
+    let mut state = WatermarkState::new(EPOCH);
+    assert!(!state.everywhere_visible(lane(0), 1));
+    state.settle(true);
+    assert!(!state.everywhere_visible(lane(0), 1));
+}
+
+#[test]
+fn an_answer_carries_what_was_shown_before_it_is_settled() {
+    let mut state = state_after([announced(1), switch(None, 1, &[])]);
+    state.apply(7, visible(1, &[(0, 5, 5)]));
+    assert_eq!((state.offset(), state.shown_offset()), (2, 8));
+}
+
+#[test]
+fn a_replica_back_from_a_long_pause_has_no_lower_floor_than_the_others() {
+    let before = [
+        announced(1),
+        announced(2),
+        switch(None, 1, &[]),
+        visible(1, &[(0, 8, 8)]),
+    ];
+    let lived = [visible(1, &[(0, 9, 9)]), switch(Some(1), 2, &[(0, 8)])];
+    let after = visible(1, &[(0, 20, 20)]);
+    let others = state_after([&before[..], &lived[..], std::slice::from_ref(&after)].concat());
+
+    // It slept; the record that named 9 was compacted away under the one that names 20.
+    let mut late = state_after(before);
+    late.apply(5, switch(Some(1), 2, &[(0, 8)]));
+    late.apply(6, after);
+    late.settle(true);
+
+    let floor = |state: &WatermarkState| state.view(VIEW).unwrap().floors.get(lane(0));
+    assert_eq!(floor(&others), 9);
+    assert!(floor(&late) >= floor(&others));
 }
