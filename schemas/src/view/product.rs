@@ -34,6 +34,9 @@ pub struct ProductDocument {
     pub categories: Vec<CategoryOfProduct>,
     pub category_ids: Vec<CategoryId>,
     pub attributes: BTreeMap<String, String>,
+    /// The attributes' values as text to search in; `attributes` itself is for exact filters.
+    #[serde(default)]
+    pub attribute_values: Vec<String>,
     pub listed: bool,
     pub on_hand: i64,
     pub reserved: i64,
@@ -119,7 +122,8 @@ impl ProductDocument {
             price: created.price,
             categories: Vec::new(),
             category_ids: Vec::new(),
-            attributes: created.attributes.clone(),
+            attributes: BTreeMap::new(),
+            attribute_values: Vec::new(),
             listed: true,
             on_hand: 0,
             reserved: 0,
@@ -133,6 +137,7 @@ impl ProductDocument {
             updated_at: created.occurred_at,
             removed: false,
         };
+        document.set_attributes(&created.attributes);
         document.set_paths(created.categories.clone());
         document
     }
@@ -143,7 +148,7 @@ impl ProductDocument {
                 self.name.clone_from(&changed.name);
                 self.description.clone_from(&changed.description);
                 self.brand.clone_from(&changed.brand);
-                self.attributes.clone_from(&changed.attributes);
+                self.set_attributes(&changed.attributes);
             }
             Event::ProductCategorized(categorized) => {
                 self.set_paths(categorized.categories.clone());
@@ -167,6 +172,11 @@ impl ProductDocument {
             }
         }
         Ok(self)
+    }
+
+    fn set_attributes(&mut self, attributes: &BTreeMap<String, String>) {
+        self.attributes.clone_from(attributes);
+        self.attribute_values = attributes.values().cloned().collect();
     }
 
     fn set_stock(&mut self, on_hand: i64, reserved: i64) {
