@@ -1,1 +1,6 @@
-//! command-svc
+//! The write side of Tidemark: a command becomes rows and events in one transaction, or a refusal.
+//!
+//! Layers point one way: `http` → `execute` → `domain` and `store`. The domain is pure; the store
+//! holds all SQL; every answer says on which positions of the log it was decided.
+
+pub mod domain;

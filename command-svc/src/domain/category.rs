@@ -1,0 +1,203 @@
+//! A category: a node of the tree, which has a name unique among its living siblings.
+//!
+//! The tree stays a tree of at most eight levels, and nothing living is ever below something
+//! retired. What lies around the category is read under the tree's lock and handed in.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use schemas::event::category::CategoryPath;
+use schemas::event::{
+    CategoryCreated, CategoryMoved, CategoryRef, CategoryRenamed, CategoryRetired, Event,
+};
+use schemas::id::CategoryId;
+
+use super::Refusal;
+use super::text::CategoryName;
+
+/// Levels of the tree; a root is on the first.
+pub const MAX_DEPTH: usize = 8;
+
+/// The fold of a category's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Category {
+    pub id: CategoryId,
+    pub name: String,
+    pub parent_id: Option<CategoryId>,
+    pub retired: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    Create { id: CategoryId, name: CategoryName, parent_id: Option<CategoryId> },
+    Change(ChangeCategory),
+    Retire,
+}
+
+/// None leaves a field alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeCategory {
+    pub name: Option<CategoryName>,
+    /// `Some(None)` makes the category a root.
+    pub parent_id: Option<Option<CategoryId>>,
+}
+
+/// A category that a command names, as the tree has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// From the root down to the category itself.
+    pub path: CategoryPath,
+    pub retired: bool,
+}
+
+/// The categories that a command names, those that exist.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places(BTreeMap<CategoryId, Place>);
+
+/// What lies around the category that a command is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Holds the wanted parent, where it exists.
+    pub places: Places,
+    /// Another living category has the wanted name below the wanted parent.
+    pub name_taken: bool,
+    /// Levels of the category's own subtree: 1 for a leaf.
+    pub height: usize,
+    pub has_products: bool,
+    /// Living ones.
+    pub has_children: bool,
+}
+
+impl FromIterator<(CategoryId, Place)> for Places {
+    fn from_iter<T: IntoIterator<Item = (CategoryId, Place)>>(places: T) -> Self {
+        Self(places.into_iter().collect())
+    }
+}
+
+impl Places {
+    /// The path of a category that something may be put into.
+    pub fn living(&self, id: CategoryId) -> Result<&CategoryPath, Refusal> {
+        match self.0.get(&id) {
+            None => Err(Refusal::UnknownCategory(id)),
+            Some(place) if place.retired => Err(Refusal::CategoryRetired(id)),
+            Some(place) => Ok(&place.path),
+        }
+    }
+
+    /// The path of the parent that is wanted; empty for a root.
+    fn below(&self, parent_id: Option<CategoryId>) -> Result<CategoryPath, Refusal> {
+        parent_id.map_or(Ok(Vec::new()), |id| self.living(id).cloned())
+    }
+}
+
+pub fn decide(
+    state: Option<&Category>,
+    command: &Command,
+    around: &Surroundings,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    match (state, command) {
+        (None, Command::Create { id, name, parent_id }) => {
+            create(*id, name, *parent_id, around, at)
+        }
+        (Some(category), Command::Change(wish)) => change(category, wish, around, at),
+        (Some(category), Command::Retire) => retire(category, around, at),
+        // Ids are made for each creation, so there is nothing yet under a new one.
+        (Some(_), Command::Create { .. }) => Err(Refusal::CategoryNameTaken),
+        (None, Command::Change(_) | Command::Retire) => Err(Refusal::NoSuchCategory),
+    }
+}
+
+fn create(
+    id: CategoryId,
+    name: &CategoryName,
+    parent_id: Option<CategoryId>,
+    around: &Surroundings,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    let mut path = around.places.below(parent_id)?;
+    path.push(CategoryRef { id, name: name.to_string() });
+    if path.len() > MAX_DEPTH {
+        return Err(Refusal::CategoryTooDeep);
+    }
+    if around.name_taken {
+        return Err(Refusal::CategoryNameTaken);
+    }
+    let name = name.to_string();
+    let created = CategoryCreated { category_id: id, name, parent_id, path, occurred_at: at };
+    Ok(vec![created.into()])
+}
+
+fn change(
+    category: &Category,
+    wish: &ChangeCategory,
+    around: &Surroundings,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    if category.retired {
+        return Err(Refusal::CategoryRetired(category.id));
+    }
+    let (category_id, occurred_at) = (category.id, at);
+    let mut events = Vec::new();
+    let parent_id = wish.parent_id.filter(|parent_id| *parent_id != category.parent_id);
+    if let Some(parent_id) = parent_id {
+        let ancestors = around.places.below(parent_id)?;
+        if ancestors.iter().any(|step| step.id == category_id) {
+            return Err(Refusal::CategoryCycle);
+        }
+        if ancestors.len() + around.height > MAX_DEPTH {
+            return Err(Refusal::CategoryTooDeep);
+        }
+        events.push(CategoryMoved { category_id, parent_id, ancestors, occurred_at }.into());
+    }
+    if let Some(name) = wish.name.as_ref().filter(|name| name.as_str() != category.name) {
+        let name = name.to_string();
+        events.push(CategoryRenamed { category_id, name, occurred_at }.into());
+    }
+    if !events.is_empty() && around.name_taken {
+        return Err(Refusal::CategoryNameTaken);
+    }
+    Ok(events)
+}
+
+fn retire(
+    category: &Category,
+    around: &Surroundings,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    if category.retired {
+        return Ok(Vec::new());
+    }
+    if around.has_products || around.has_children {
+        return Err(Refusal::CategoryInUse);
+    }
+    Ok(vec![CategoryRetired { category_id: category.id, occurred_at: at }.into()])
+}
+
+/// Events of other kinds leave the state alone.
+pub fn evolve(state: Option<Category>, event: &Event) -> Option<Category> {
+    if let Event::CategoryCreated(created) = event {
+        return Some(Category {
+            id: created.category_id,
+            name: created.name.clone(),
+            parent_id: created.parent_id,
+            retired: false,
+            created_at: created.occurred_at,
+            updated_at: created.occurred_at,
+        });
+    }
+    let mut category = state?;
+    match event {
+        Event::CategoryRenamed(renamed) => category.name.clone_from(&renamed.name),
+        Event::CategoryMoved(moved) => category.parent_id = moved.parent_id,
+        Event::CategoryRetired(_) => category.retired = true,
+        _ => return Some(category),
+    }
+    category.updated_at = event.occurred_at();
+    Some(category)
+}
+
+#[cfg(test)]
+mod tests;

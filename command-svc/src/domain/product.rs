@@ -1,0 +1,261 @@
+//! A product: what it is, what it costs, where it stands in the catalogue, whether it is listed.
+//!
+//! Only the product's own stream is folded here; its stock has another, so that selling does not
+//! change the version of the product.
+
+use chrono::{DateTime, Utc};
+use schemas::event::category::CategoryPath;
+use schemas::event::{
+    Event, PriceChanged, ProductCategorized, ProductCreated, ProductDetailsChanged, ProductListed,
+    ProductUnlisted,
+};
+use schemas::id::{CategoryId, ProductId};
+use schemas::money::Money;
+use std::collections::BTreeMap;
+
+use super::Refusal;
+use super::attributes::{Attributes, AttributesChange};
+use super::category::Places;
+use super::number::Inventory;
+use super::text::{Brand, Description, Name, Sku};
+
+/// Categories that one product may be in.
+pub const MAX_CATEGORIES: usize = 20;
+
+/// The fold of a product's own events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    pub id: ProductId,
+    pub sku: String,
+    pub name: String,
+    pub description: String,
+    pub brand: String,
+    pub price: Money,
+    /// In the order in which the client named them.
+    pub category_ids: Vec<CategoryId>,
+    pub attributes: BTreeMap<String, String>,
+    pub listed: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    Create(Box<CreateProduct>),
+    Change(Box<ChangeProduct>),
+    ChangePrice(Money),
+    ChangeListing(bool),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateProduct {
+    pub id: ProductId,
+    pub sku: Sku,
+    pub name: Name,
+    pub description: Description,
+    pub brand: Brand,
+    pub price: Money,
+    pub categories: Categories,
+    pub attributes: Attributes,
+    /// Becomes the first event of the stock's stream.
+    pub inventory: Inventory,
+}
+
+/// None leaves a field alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeProduct {
+    pub name: Option<Name>,
+    pub description: Option<Description>,
+    pub brand: Option<Brand>,
+    pub categories: Option<Categories>,
+    pub attributes: Option<AttributesChange>,
+}
+
+/// Ids of categories, each once, in order, not too many.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Categories(Vec<CategoryId>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must name at most {MAX_CATEGORIES} categories")]
+pub struct TooManyCategories;
+
+impl Categories {
+    /// Named twice is named once.
+    pub fn parse(ids: impl IntoIterator<Item = CategoryId>) -> Result<Self, TooManyCategories> {
+        let mut parsed = Vec::new();
+        for id in ids {
+            if !parsed.contains(&id) {
+                parsed.push(id);
+            }
+            if parsed.len() > MAX_CATEGORIES {
+                return Err(TooManyCategories);
+            }
+        }
+        Ok(Self(parsed))
+    }
+
+    pub fn ids(&self) -> &[CategoryId] {
+        &self.0
+    }
+
+    fn paths(&self, places: &Places) -> Result<Vec<CategoryPath>, Refusal> {
+        self.0.iter().map(|id| places.living(*id).cloned()).collect()
+    }
+}
+
+impl Command {
+    /// The categories that have to be looked up before this can be decided.
+    pub fn categories(&self) -> &[CategoryId] {
+        match self {
+            Self::Create(wish) => wish.categories.ids(),
+            Self::Change(wish) => wish.categories.as_ref().map_or(&[], Categories::ids),
+            Self::ChangePrice(_) | Self::ChangeListing(_) => &[],
+        }
+    }
+}
+
+/// `places` holds what `Command::categories` names, where it exists.
+pub fn decide(
+    state: Option<&Product>,
+    command: &Command,
+    places: &Places,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    match (state, command) {
+        (None, Command::Create(wish)) => create(wish, places, at),
+        // Whatever is there holds the sku.
+        (Some(_), Command::Create(_)) => Err(Refusal::SkuTaken),
+        (None, _) => Err(Refusal::NoSuchProduct),
+        (Some(product), Command::Change(wish)) => change(product, wish, places, at),
+        (Some(product), Command::ChangePrice(price)) => Ok(change_price(product, *price, at)),
+        (Some(product), Command::ChangeListing(listed)) => Ok(change_listing(product, *listed, at)),
+    }
+}
+
+fn create(
+    wish: &CreateProduct,
+    places: &Places,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    let created = ProductCreated {
+        product_id: wish.id,
+        sku: wish.sku.to_string(),
+        name: wish.name.to_string(),
+        description: wish.description.to_string(),
+        brand: wish.brand.to_string(),
+        price: wish.price,
+        categories: wish.categories.paths(places)?,
+        attributes: wish.attributes.as_map().clone(),
+        occurred_at: at,
+    };
+    Ok(vec![created.into()])
+}
+
+fn change(
+    product: &Product,
+    wish: &ChangeProduct,
+    places: &Places,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    let mut events = Vec::new();
+    let details = details_after(product, wish, at)?;
+    let before = (&product.name, &product.description, &product.brand, &product.attributes);
+    if before != (&details.name, &details.description, &details.brand, &details.attributes) {
+        events.push(details.into());
+    }
+    if let Some(categories) = &wish.categories {
+        let paths = categories.paths(places)?;
+        if categories.ids() != product.category_ids {
+            let categorized =
+                ProductCategorized { product_id: product.id, categories: paths, occurred_at: at };
+            events.push(categorized.into());
+        }
+    }
+    Ok(events)
+}
+
+fn details_after(
+    product: &Product,
+    wish: &ChangeProduct,
+    at: DateTime<Utc>,
+) -> Result<ProductDetailsChanged, Refusal> {
+    fn or(wish: Option<&impl AsRef<str>>, before: &str) -> String {
+        wish.map_or(before, AsRef::as_ref).to_owned()
+    }
+    let attributes = match &wish.attributes {
+        None => product.attributes.clone(),
+        Some(change) => change.apply(&product.attributes).map_err(Refusal::Attributes)?,
+    };
+    Ok(ProductDetailsChanged {
+        product_id: product.id,
+        name: or(wish.name.as_ref(), &product.name),
+        description: or(wish.description.as_ref(), &product.description),
+        brand: or(wish.brand.as_ref(), &product.brand),
+        attributes,
+        occurred_at: at,
+    })
+}
+
+fn change_price(product: &Product, price: Money, at: DateTime<Utc>) -> Vec<Event> {
+    if product.price == price {
+        return Vec::new();
+    }
+    vec![PriceChanged { product_id: product.id, price, occurred_at: at }.into()]
+}
+
+fn change_listing(product: &Product, listed: bool, at: DateTime<Utc>) -> Vec<Event> {
+    let (product_id, occurred_at) = (product.id, at);
+    match (product.listed, listed) {
+        (true, true) | (false, false) => Vec::new(),
+        (false, true) => vec![ProductListed { product_id, occurred_at }.into()],
+        (true, false) => vec![ProductUnlisted { product_id, occurred_at }.into()],
+    }
+}
+
+/// Events of other streams leave the state alone.
+pub fn evolve(state: Option<Product>, event: &Event) -> Option<Product> {
+    if let Event::ProductCreated(created) = event {
+        return Some(from_created(created));
+    }
+    let mut product = state?;
+    match event {
+        Event::ProductDetailsChanged(changed) => {
+            product.name.clone_from(&changed.name);
+            product.description.clone_from(&changed.description);
+            product.brand.clone_from(&changed.brand);
+            product.attributes.clone_from(&changed.attributes);
+        }
+        Event::ProductCategorized(categorized) => {
+            product.category_ids = ids_of(&categorized.categories);
+        }
+        Event::PriceChanged(changed) => product.price = changed.price,
+        Event::ProductListed(_) => product.listed = true,
+        Event::ProductUnlisted(_) => product.listed = false,
+        _ => return Some(product),
+    }
+    product.updated_at = event.occurred_at();
+    Some(product)
+}
+
+fn from_created(created: &ProductCreated) -> Product {
+    Product {
+        id: created.product_id,
+        sku: created.sku.clone(),
+        name: created.name.clone(),
+        description: created.description.clone(),
+        brand: created.brand.clone(),
+        price: created.price,
+        category_ids: ids_of(&created.categories),
+        attributes: created.attributes.clone(),
+        listed: true,
+        created_at: created.occurred_at,
+        updated_at: created.occurred_at,
+    }
+}
+
+fn ids_of(paths: &[CategoryPath]) -> Vec<CategoryId> {
+    paths.iter().filter_map(|path| path.last()).map(|own| own.id).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! The stock of a product: units in the house, and how many of those are promised to orders.
+//!
+//! Never below what is promised, and so never below zero. A stream of its own.
+
+use chrono::{DateTime, Utc};
+use schemas::event::{Event, StockAdjusted};
+use schemas::id::ProductId;
+
+use super::Refusal;
+use super::number::{Delta, Inventory, MAX_UNITS};
+use super::text::Reason;
+
+/// The reason of the first units.
+const INITIAL: &str = "initial stock";
+
+/// The fold of a stock's events. A stock is there, empty, from its product's creation on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stock {
+    pub product_id: ProductId,
+    pub on_hand: i64,
+    pub reserved: i64,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// What the product starts with; nothing is no event.
+    Open(Inventory),
+    Move { delta: Delta, reason: Reason },
+}
+
+impl Stock {
+    /// Before its first event.
+    pub fn empty(product_id: ProductId, created_at: DateTime<Utc>) -> Self {
+        Self { product_id, on_hand: 0, reserved: 0, updated_at: created_at }
+    }
+
+    pub fn available(&self) -> i64 {
+        self.on_hand - self.reserved
+    }
+}
+
+pub fn decide(
+    state: Option<&Stock>,
+    command: &Command,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    let stock = state.ok_or(Refusal::NoSuchProduct)?;
+    let (delta, reason) = match command {
+        Command::Open(inventory) if inventory.units() == 0 => return Ok(Vec::new()),
+        Command::Open(inventory) => (inventory.units(), INITIAL.to_owned()),
+        Command::Move { delta, reason } => (delta.units(), reason.to_string()),
+    };
+    let on_hand = stock.on_hand.saturating_add(delta);
+    if on_hand < stock.reserved {
+        return Err(Refusal::InsufficientStock { available: stock.available() });
+    }
+    if on_hand > MAX_UNITS {
+        return Err(Refusal::StockOverflow);
+    }
+    let adjusted = StockAdjusted {
+        product_id: stock.product_id,
+        delta,
+        reason,
+        on_hand,
+        reserved: stock.reserved,
+        occurred_at: at,
+    };
+    Ok(vec![adjusted.into()])
+}
+
+/// Events of other streams leave the state alone.
+pub fn evolve(state: Stock, event: &Event) -> Stock {
+    match event {
+        Event::StockAdjusted(adjusted) => Stock {
+            on_hand: adjusted.on_hand,
+            reserved: adjusted.reserved,
+            updated_at: adjusted.occurred_at,
+            ..state
+        },
+        _ => state,
+    }
+}
+
+#[cfg(test)]
+mod tests;
