@@ -26,38 +26,84 @@ pub enum RecordError {
     Event(#[from] EventError),
 }
 
+/// An event as a record names it: all but its data. Whoever passes events on fills it from their
+/// rows, and so needs to know neither their types nor their versions.
+#[derive(Debug, Clone, Copy)]
+pub struct Heading<'a> {
+    pub position: Position,
+    pub event_id: Uuid,
+    /// None for a broadcast.
+    pub subject: Option<Uuid>,
+    pub stream_id: &'a str,
+    pub stream_version: u64,
+    pub type_name: &'a str,
+    pub version: u16,
+    pub epoch: Epoch,
+    /// RFC 3339.
+    pub occurred_at: &'a str,
+    pub recorded_at: DateTime<Utc>,
+    pub traceparent: Option<&'a str>,
+}
+
+impl Heading<'_> {
+    /// The headers of a record, in a fixed order.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            (header::CE_SPECVERSION, "1.0".to_owned()),
+            (header::CE_ID, self.event_id.to_string()),
+            (header::CE_SOURCE, SOURCE.to_owned()),
+            (header::CE_TYPE, self.type_name.to_owned()),
+            (header::CE_TIME, self.occurred_at.to_owned()),
+            (header::CONTENT_TYPE, "application/json".to_owned()),
+            (header::LANE, self.position.lane.to_string()),
+            (header::SEQ, self.position.seq.to_string()),
+            (header::EPOCH, self.epoch.to_string()),
+            (header::VERSION, self.version.to_string()),
+            (header::STREAM_ID, self.stream_id.to_owned()),
+            (header::STREAM_VERSION, self.stream_version.to_string()),
+            (header::RECORDED_AT, time(self.recorded_at)),
+        ];
+        if let Some(subject) = self.subject {
+            headers.push((header::CE_SUBJECT, subject.to_string()));
+        }
+        if let Some(traceparent) = self.traceparent {
+            headers.push((header::TRACEPARENT, traceparent.to_owned()));
+        }
+        headers
+    }
+
+    /// The key: records of one subject stay together; a broadcast goes by its lane.
+    pub fn key(&self) -> String {
+        let lane = self.position.lane;
+        self.subject.map_or_else(|| format!("lane-{lane}"), |id| id.to_string())
+    }
+}
+
 /// The headers of an event, in a fixed order.
 pub fn headers(envelope: &Envelope) -> Vec<(&'static str, String)> {
-    let event = &envelope.event;
-    let mut headers = vec![
-        (header::CE_SPECVERSION, "1.0".to_owned()),
-        (header::CE_ID, envelope.event_id.to_string()),
-        (header::CE_SOURCE, SOURCE.to_owned()),
-        (header::CE_TYPE, event.type_name().to_owned()),
-        (header::CE_TIME, time(event.occurred_at())),
-        (header::CONTENT_TYPE, "application/json".to_owned()),
-        (header::LANE, envelope.lane.to_string()),
-        (header::SEQ, envelope.seq.to_string()),
-        (header::EPOCH, envelope.epoch.to_string()),
-        (header::VERSION, event.version().to_string()),
-        (header::STREAM_ID, envelope.stream_id.to_string()),
-        (header::STREAM_VERSION, envelope.stream_version.to_string()),
-        (header::RECORDED_AT, time(envelope.recorded_at)),
-    ];
-    if let Some(subject) = envelope.subject {
-        headers.push((header::CE_SUBJECT, subject.to_string()));
-    }
-    if let Some(traceparent) = &envelope.meta.traceparent {
-        headers.push((header::TRACEPARENT, traceparent.clone()));
-    }
-    headers
+    with_heading(envelope, |heading| heading.headers())
 }
 
 /// The key: records of one subject stay together; a broadcast goes by its lane.
 pub fn key(envelope: &Envelope) -> String {
-    envelope
-        .subject
-        .map_or_else(|| format!("lane-{}", envelope.lane), |id| id.to_string())
+    with_heading(envelope, |heading| heading.key())
+}
+
+fn with_heading<T>(envelope: &Envelope, read: impl FnOnce(&Heading) -> T) -> T {
+    let event = &envelope.event;
+    read(&Heading {
+        position: envelope.position(),
+        event_id: envelope.event_id,
+        subject: envelope.subject,
+        stream_id: &envelope.stream_id.to_string(),
+        stream_version: envelope.stream_version,
+        type_name: event.type_name(),
+        version: event.version(),
+        epoch: envelope.epoch,
+        occurred_at: &time(event.occurred_at()),
+        recorded_at: envelope.recorded_at,
+        traceparent: envelope.meta.traceparent.as_deref(),
+    })
 }
 
 /// The payload: the event's data as JSON.
