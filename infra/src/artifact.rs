@@ -32,13 +32,17 @@ pub(crate) struct Artifacts {
 
 impl Artifacts {
     fn complete(&self) -> bool {
-        [&self.postgres, &self.kafka, &self.elasticsearch].iter().all(|dir| dir.is_dir())
+        [&self.postgres, &self.kafka, &self.elasticsearch]
+            .iter()
+            .all(|dir| dir.is_dir())
     }
 }
 
 /// Fetches and unpacks what the cache lacks; a moment's work when it lacks nothing.
 pub(crate) async fn ensure() -> Result<Artifacts> {
-    tokio::task::spawn_blocking(ensure_blocking).await.context("unpacking the servers")?
+    tokio::task::spawn_blocking(ensure_blocking)
+        .await
+        .context("unpacking the servers")?
 }
 
 fn ensure_blocking() -> Result<Artifacts> {
@@ -80,7 +84,10 @@ fn install(dir: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let name = dir.file_name().context("a folder without a name")?.to_string_lossy();
+    let name = dir
+        .file_name()
+        .context("a folder without a name")?
+        .to_string_lossy();
     let staging = dir.with_file_name(format!("incomplete-{name}"));
     fs::create_dir_all(&staging)?;
     let step = Step::begin(format!("fetching and unpacking {name}"));
@@ -95,7 +102,8 @@ fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("opening {}", path.display()))?;
     if file.try_lock().is_err() {
         let step = Step::begin("another process is unpacking the servers, waiting for it");
-        file.lock().with_context(|| format!("locking {}", path.display()))?;
+        file.lock()
+            .with_context(|| format!("locking {}", path.display()))?;
         step.done();
     }
     Ok(file)
@@ -119,7 +127,11 @@ fn check_disk(cache: &Path) -> Result<()> {
 fn remove_abandoned(cache: &Path) -> Result<()> {
     for entry in fs::read_dir(cache)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("incomplete-") {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("incomplete-")
+        {
             fs::remove_dir_all(entry.path())?;
         }
     }

@@ -11,12 +11,22 @@ use anyhow::{Context, Result};
 
 /// Unpacked servers and throw-away stacks: `TIDEMARK_CACHE`, else by user.
 pub fn cache_dir() -> Result<PathBuf> {
-    folder("TIDEMARK_CACHE", "/var/cache/tidemark", "XDG_CACHE_HOME", ".cache")
+    folder(
+        "TIDEMARK_CACHE",
+        "/var/cache/tidemark",
+        "XDG_CACHE_HOME",
+        ".cache",
+    )
 }
 
 /// What `tidemark up` keeps: `TIDEMARK_STATE`, else by user.
 pub fn state_dir() -> Result<PathBuf> {
-    folder("TIDEMARK_STATE", "/var/lib/tidemark", "XDG_STATE_HOME", ".local/state")
+    folder(
+        "TIDEMARK_STATE",
+        "/var/lib/tidemark",
+        "XDG_STATE_HOME",
+        ".local/state",
+    )
 }
 
 /// Whether this process is root's.
@@ -46,7 +56,9 @@ pub(crate) fn path() -> OsString {
 
 /// Where a program of this name is on the search path.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    env::split_paths(&path()).map(|dir| dir.join(name)).find(|candidate| candidate.is_file())
+    env::split_paths(&path())
+        .map(|dir| dir.join(name))
+        .find(|candidate| candidate.is_file())
 }
 
 fn folder(own: &str, for_root: &str, xdg: &str, below_home: &str) -> Result<PathBuf> {

@@ -62,9 +62,15 @@ impl Drop for Namespace {
         if self.removed {
             return;
         }
-        let names = (self.endpoints.clone(), self.database.clone(), self.prefix.clone());
+        let names = (
+            self.endpoints.clone(),
+            self.database.clone(),
+            self.prefix.clone(),
+        );
         let removal = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             if let Ok(runtime) = runtime {
                 let (endpoints, database, prefix) = names;
                 let _ = runtime.block_on(remove(&endpoints, &database, &prefix));
@@ -101,7 +107,9 @@ async fn run_sql(endpoints: &Endpoints, sql: &str) -> Result<()> {
 
 async fn remove_topics(endpoints: &Endpoints, prefix: &str) -> Result<()> {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &endpoints.kafka).set("log_level", "0");
+    config
+        .set("bootstrap.servers", &endpoints.kafka)
+        .set("log_level", "0");
     let names = tokio::task::spawn_blocking({
         let (config, prefix) = (config.clone(), prefix.to_owned());
         move || topics(&config, &prefix)
@@ -112,14 +120,21 @@ async fn remove_topics(endpoints: &Endpoints, prefix: &str) -> Result<()> {
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let admin: AdminClient<DefaultClientContext> = config.create()?;
-    admin.delete_topics(&names, &AdminOptions::new().operation_timeout(Some(LIMIT))).await?;
+    admin
+        .delete_topics(&names, &AdminOptions::new().operation_timeout(Some(LIMIT)))
+        .await?;
     Ok(())
 }
 
 fn topics(config: &ClientConfig, prefix: &str) -> Result<Vec<String>> {
     let consumer: BaseConsumer = config.create()?;
-    let metadata = consumer.fetch_metadata(None, LIMIT).context("listing Kafka's topics")?;
-    let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+    let metadata = consumer
+        .fetch_metadata(None, LIMIT)
+        .context("listing Kafka's topics")?;
+    let names = metadata
+        .topics()
+        .iter()
+        .map(|topic| topic.name().to_owned());
     Ok(names.filter(|name| name.starts_with(prefix)).collect())
 }
 
@@ -129,10 +144,19 @@ struct Index {
 }
 
 async fn remove_indexes(endpoints: &Endpoints, prefix: &str) -> Result<()> {
-    let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build()?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(LIMIT)
+        .build()?;
     let server = &endpoints.elasticsearch;
     let list = format!("{server}/_cat/indices/{prefix}*?format=json&h=index&expand_wildcards=all");
-    let found: Vec<Index> = client.get(list).send().await?.error_for_status()?.json().await?;
+    let found: Vec<Index> = client
+        .get(list)
+        .send()
+        .await?
+        .error_for_status()?
+        .json()
+        .await?;
     for Index { index } in found {
         let index = format!("{server}/{index}?ignore_unavailable=true");
         client.delete(index).send().await?.error_for_status()?;

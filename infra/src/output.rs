@@ -33,7 +33,11 @@ impl Step {
         if bar.is_none() {
             note(&text);
         }
-        Self { text, bar, started: Instant::now() }
+        Self {
+            text,
+            bar,
+            started: Instant::now(),
+        }
     }
 
     /// What it is waiting for now.
@@ -63,7 +67,9 @@ impl Drop for Step {
 fn spinner(text: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}")
         .expect("the template is a constant and valid");
-    let bar = ProgressBar::new_spinner().with_style(style).with_message(text.to_owned());
+    let bar = ProgressBar::new_spinner()
+        .with_style(style)
+        .with_message(text.to_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }

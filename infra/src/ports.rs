@@ -53,7 +53,8 @@ impl Ports {
             ("Elasticsearch", self.elasticsearch),
             ("Elasticsearch's transport", self.elasticsearch_transport),
         ];
-        all.into_iter().try_for_each(|(name, port)| check_port(name, port))
+        all.into_iter()
+            .try_for_each(|(name, port)| check_port(name, port))
     }
 }
 

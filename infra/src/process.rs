@@ -29,7 +29,10 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn of(pid: u32) -> Option<Self> {
         let pid = i32::try_from(pid).ok()?;
-        stat(pid).map(|stat| Self { pid, start_time: stat.start_time })
+        stat(pid).map(|stat| Self {
+            pid,
+            start_time: stat.start_time,
+        })
     }
 
     /// Running, that is: there, the same, and no zombie.
@@ -49,7 +52,10 @@ impl Identity {
         let mut children: HashMap<i32, Vec<Self>> = HashMap::new();
         for pid in pids() {
             if let Some(stat) = stat(pid) {
-                let child = Self { pid, start_time: stat.start_time };
+                let child = Self {
+                    pid,
+                    start_time: stat.start_time,
+                };
                 children.entry(stat.parent).or_default().push(child);
             }
         }
@@ -88,10 +94,15 @@ pub(crate) fn leftovers(dir: &Path) -> Vec<Identity> {
     let marker = format!("{MARKER}={}", dir.display());
     let belongs = |pid: i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes())
+        environment
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == marker.as_bytes())
             || is_postgres_in(pid, dir)
     };
-    pids().filter(|pid| belongs(*pid)).filter_map(|pid| Identity::of(pid.cast_unsigned())).collect()
+    pids()
+        .filter(|pid| belongs(*pid))
+        .filter_map(|pid| Identity::of(pid.cast_unsigned()))
+        .collect()
 }
 
 fn is_postgres_in(pid: i32, dir: &Path) -> bool {
@@ -101,10 +112,15 @@ fn is_postgres_in(pid: i32, dir: &Path) -> bool {
 
 /// What listens on a port of this machine, as `name (pid n)`, if it may be seen.
 pub(crate) fn listener(port: u16) -> Option<String> {
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
-        let table = fs::read_to_string(table).ok()?;
-        table.lines().skip(1).find_map(|line| listening_inode(line, port))
-    })?;
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .find_map(|table| {
+            let table = fs::read_to_string(table).ok()?;
+            table
+                .lines()
+                .skip(1)
+                .find_map(|line| listening_inode(line, port))
+        })?;
     let socket = PathBuf::from(format!("socket:[{inode}]"));
     let pid = pids().find(|pid| {
         fs::read_dir(format!("/proc/{pid}/fd"))
@@ -122,7 +138,9 @@ fn listening_inode(line: &str, port: u16) -> Option<String> {
     let local = fields.get(1)?.rsplit(':').next()?;
     let listening = *fields.get(3)? == "0A";
     let matches = u16::from_str_radix(local, 16).is_ok_and(|local| local == port);
-    (listening && matches).then(|| fields.get(9).map(|inode| (*inode).to_owned())).flatten()
+    (listening && matches)
+        .then(|| fields.get(9).map(|inode| (*inode).to_owned()))
+        .flatten()
 }
 
 fn pids() -> impl Iterator<Item = i32> {
@@ -143,7 +161,11 @@ fn stat(pid: i32) -> Option<Stat> {
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
     let start_time = fields.nth(17)?.parse().ok()?;
-    Some(Stat { state, parent, start_time })
+    Some(Stat {
+        state,
+        parent,
+        start_time,
+    })
 }
 
 #[cfg(test)]
@@ -154,13 +176,22 @@ mod tests {
     fn a_process_knows_itself_and_not_another_with_its_pid() {
         let me = Identity::of(std::process::id()).unwrap();
         assert!(me.is_alive());
-        assert!(!Identity { start_time: me.start_time + 1, ..me }.is_alive());
+        assert!(
+            !Identity {
+                start_time: me.start_time + 1,
+                ..me
+            }
+            .is_alive()
+        );
     }
 
     #[test]
     fn a_listener_is_found_by_its_port() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let found = listener(socket.local_addr().unwrap().port()).unwrap();
-        assert!(found.contains(&format!("pid {}", std::process::id())), "{found}");
+        assert!(
+            found.contains(&format!("pid {}", std::process::id())),
+            "{found}"
+        );
     }
 }

@@ -132,7 +132,11 @@ impl Running {
             .id()
             .and_then(Identity::of)
             .with_context(|| format!("{server} ended at once: {}", tail(&site.log(server))))?;
-        let mut running = Self { server, child, identity };
+        let mut running = Self {
+            server,
+            child,
+            identity,
+        };
         let ready = running.await_ready(site).await;
         if ready.is_err() {
             running.end(Ending::Immediate).await;
@@ -169,7 +173,10 @@ impl Running {
         } else {
             self.identity.signal(signal);
         }
-        if tokio::time::timeout(limit, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(limit, self.child.wait())
+            .await
+            .is_err()
+        {
             process::signal_all(&tree, Signal::SIGKILL);
             let _ = self.child.wait().await;
         }
@@ -183,7 +190,9 @@ impl Running {
         let server = self.server;
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            let Err(reason) = check(server, site.ports).await else { return Ok(()) };
+            let Err(reason) = check(server, site.ports).await else {
+                return Ok(());
+            };
             if self.has_ended() {
                 bail!("{server} ended while starting: {}", tail(&site.log(server)));
             }
@@ -216,5 +225,9 @@ fn tail(log: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     let last = lines.len().saturating_sub(12);
-    format!("the end of its log, {}:\n{}", log.display(), lines[last..].join("\n"))
+    format!(
+        "the end of its log, {}:\n{}",
+        log.display(),
+        lines[last..].join("\n")
+    )
 }

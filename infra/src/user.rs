@@ -29,7 +29,10 @@ impl ServerUser {
         let user = nix::unistd::User::from_name(NAME)
             .context("looking up the user for the servers")?
             .with_context(|| format!("root needs a user named {NAME} to run the servers as"))?;
-        Ok(Some(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
+        Ok(Some(Self {
+            uid: user.uid.as_raw(),
+            gid: user.gid.as_raw(),
+        }))
     }
 }
 
@@ -50,7 +53,9 @@ pub(crate) fn give_to(user: Option<ServerUser>, path: &Path) -> Result<()> {
 pub(crate) fn check_reachable(user: Option<ServerUser>, dir: &Path) -> Result<()> {
     let Some(user) = user else { return Ok(()) };
     for ancestor in dir.ancestors() {
-        let Ok(metadata) = fs::metadata(ancestor) else { continue };
+        let Ok(metadata) = fs::metadata(ancestor) else {
+            continue;
+        };
         let own = metadata.uid() == user.uid && metadata.mode() & 0o100 != 0;
         if !own && metadata.mode() & 0o001 == 0 {
             bail!(
@@ -70,7 +75,12 @@ pub(crate) fn make_readable(path: &Path) -> Result<()> {
         return Ok(());
     }
     let mode = metadata.permissions().mode();
-    let wanted = mode | if metadata.is_dir() || mode & 0o100 != 0 { 0o555 } else { 0o444 };
+    let wanted = mode
+        | if metadata.is_dir() || mode & 0o100 != 0 {
+            0o555
+        } else {
+            0o444
+        };
     if mode != wanted {
         fs::set_permissions(path, fs::Permissions::from_mode(wanted))?;
     }

@@ -67,7 +67,9 @@ pub(super) fn install_plugin(jdk: &Jdk, home: &Path) -> Result<()> {
     fs::create_dir_all(&plugin)?;
     fs::write(plugin.join("plugin-descriptor.properties"), DESCRIPTOR)?;
     let mut jar = Command::new(jdk.tool("jar"));
-    jar.arg("--create").arg("--file").arg(plugin.join(format!("{NAME}.jar")));
+    jar.arg("--create")
+        .arg("--file")
+        .arg(plugin.join(format!("{NAME}.jar")));
     jar.arg("-C").arg(&classes).arg(".");
     run(jar).context("packing the analysis plugin")?;
     fs::remove_dir_all(work)?;
@@ -75,9 +77,15 @@ pub(super) fn install_plugin(jdk: &Jdk, home: &Path) -> Result<()> {
 }
 
 fn run(mut command: Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("running {command:?}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("running {command:?}"))?;
     let text = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} failed: {text}", command.get_program().display());
+    ensure!(
+        output.status.success(),
+        "{} failed: {text}",
+        command.get_program().display()
+    );
     Ok(())
 }
 
@@ -92,7 +100,10 @@ mod tests {
 
     #[test]
     fn every_source_file_is_part_of_the_plugin() {
-        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/es-plugin/src/dev/tidemark/analysis");
+        let dir = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/es-plugin/src/dev/tidemark/analysis"
+        );
         assert_eq!(std::fs::read_dir(dir).unwrap().count(), SOURCES.len());
     }
 }

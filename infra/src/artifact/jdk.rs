@@ -38,8 +38,11 @@ pub fn find_among(preferred: Option<&Path>, candidates: Vec<PathBuf>) -> Result<
     if let Some(jdk) = preferred.and_then(inspect).filter(usable) {
         return Ok(jdk);
     }
-    let mut found: Vec<Jdk> =
-        preferred.into_iter().chain(candidates.iter().map(PathBuf::as_path)).filter_map(inspect).collect();
+    let mut found: Vec<Jdk> = preferred
+        .into_iter()
+        .chain(candidates.iter().map(PathBuf::as_path))
+        .filter_map(inspect)
+        .collect();
     found.sort_by_key(|jdk| jdk.version);
     match found.iter().find(|jdk| usable(jdk)) {
         Some(jdk) => Ok(jdk.clone()),
@@ -51,11 +54,19 @@ fn explain(found: &[Jdk]) -> String {
     let seen: Vec<String> = found
         .iter()
         .map(|jdk| {
-            let javac = if jdk.tool("javac").is_file() { "" } else { " without javac" };
+            let javac = if jdk.tool("javac").is_file() {
+                ""
+            } else {
+                " without javac"
+            };
             format!("{} (Java {}{javac})", jdk.home.display(), jdk.version)
         })
         .collect();
-    let seen = if seen.is_empty() { "no Java at all".to_owned() } else { seen.join(", ") };
+    let seen = if seen.is_empty() {
+        "no Java at all".to_owned()
+    } else {
+        seen.join(", ")
+    };
     format!(
         "no JDK of version {OLDEST} or newer with javac was found, which Kafka and Elasticsearch \
          need; found: {seen}. Install one (Debian: apt-get install openjdk-{OLDEST}-jdk-headless, \
@@ -82,16 +93,23 @@ fn candidates() -> Vec<PathBuf> {
 /// The `release` file says the version without starting Java.
 fn inspect(home: &Path) -> Option<Jdk> {
     let release = fs::read_to_string(home.join("release")).ok()?;
-    let version = release.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
+    let version = release
+        .lines()
+        .find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
     let version = major(version.trim_matches('"')).ok()?;
-    home.join("bin/java").is_file().then(|| Jdk { home: home.to_owned(), version })
+    home.join("bin/java").is_file().then(|| Jdk {
+        home: home.to_owned(),
+        version,
+    })
 }
 
 /// `1.8.0_402` is 8, `25.0.1` is 25, `26-ea` is 26.
 fn major(version: &str) -> Result<u32> {
     let version = version.strip_prefix("1.").unwrap_or(version);
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().with_context(|| format!("{version} is no Java version"))
+    digits
+        .parse()
+        .with_context(|| format!("{version} is no Java version"))
 }
 
 #[cfg(test)]

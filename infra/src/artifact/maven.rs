@@ -32,7 +32,10 @@ impl Fetch {
             "mvn is not on the PATH; the servers are fetched with Apache Maven: install it \
              (Debian: apt-get install maven)",
         )?;
-        Ok(Self { mvn, java_home: jdk.home.clone() })
+        Ok(Self {
+            mvn,
+            java_home: jdk.home.clone(),
+        })
     }
 
     /// The jar that holds PostgreSQL.
@@ -43,14 +46,20 @@ impl Fetch {
             other => bail!("there is no PostgreSQL build for {other}"),
         };
         let artifact = format!("embedded-postgres-binaries-{platform}");
-        self.copy(&format!("io.zonky.test.postgres:{artifact}:{POSTGRES_VERSION}:jar"), dir)?;
+        self.copy(
+            &format!("io.zonky.test.postgres:{artifact}:{POSTGRES_VERSION}:jar"),
+            dir,
+        )?;
         Ok(dir.join(format!("{artifact}-{POSTGRES_VERSION}.jar")))
     }
 
     /// The zip that holds Elasticsearch.
     pub(super) fn elasticsearch(&self, dir: &Path) -> Result<PathBuf> {
         let group = "org.elasticsearch.distribution.integ-test-zip";
-        self.copy(&format!("{group}:elasticsearch:{ELASTICSEARCH_VERSION}:zip"), dir)?;
+        self.copy(
+            &format!("{group}:elasticsearch:{ELASTICSEARCH_VERSION}:zip"),
+            dir,
+        )?;
         Ok(dir.join(format!("elasticsearch-{ELASTICSEARCH_VERSION}.zip")))
     }
 
@@ -87,8 +96,16 @@ impl Fetch {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&output.stdout);
-        let head: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).take(3).collect();
-        bail!("mvn could not fetch {}: {}", args[args.len() - 2], head.join("\n"))
+        let head: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("ERROR"))
+            .take(3)
+            .collect();
+        bail!(
+            "mvn could not fetch {}: {}",
+            args[args.len() - 2],
+            head.join("\n")
+        )
     }
 }
 

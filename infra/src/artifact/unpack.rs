@@ -19,7 +19,9 @@ pub(super) fn postgres(jar: &Path, dir: &Path) -> Result<()> {
         .find(|name| name.ends_with(".txz"))
         .context("the jar holds no .txz")?;
     let packed = archive.by_name(&name)?;
-    tar::Archive::new(XzDecoder::new(packed)).unpack(dir).context("unpacking PostgreSQL")?;
+    tar::Archive::new(XzDecoder::new(packed))
+        .unpack(dir)
+        .context("unpacking PostgreSQL")?;
     fs::remove_file(jar)?;
     Ok(())
 }
@@ -29,7 +31,10 @@ pub(super) fn elasticsearch(zip: &Path, dir: &Path) -> Result<()> {
     let mut archive = ZipArchive::new(BufReader::new(File::open(zip)?))?;
     archive.extract(dir).context("unpacking Elasticsearch")?;
     fs::remove_file(zip)?;
-    let inner = fs::read_dir(dir)?.next().context("the zip is empty")??.path();
+    let inner = fs::read_dir(dir)?
+        .next()
+        .context("the zip is empty")??
+        .path();
     for entry in fs::read_dir(&inner)? {
         let entry = entry?;
         fs::rename(entry.path(), dir.join(entry.file_name()))?;

@@ -12,7 +12,9 @@ struct Report {
 }
 
 pub(super) async fn run(args: cli::Status) -> Result<()> {
-    let report = Report { services: local::status().await? };
+    let report = Report {
+        services: local::status().await?,
+    };
     if args.json {
         output::line(serde_json::to_string(&report)?);
         return Ok(());
@@ -22,7 +24,9 @@ pub(super) async fn run(args: cli::Status) -> Result<()> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["NAME", "URL", "READY"]);
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["NAME", "URL", "READY"]);
     for service in report.services {
         let ready = if service.ready { "yes" } else { "no" };
         table.add_row([service.name.as_str(), service.url.as_str(), ready]);

@@ -36,20 +36,28 @@ pub(super) fn prepare(site: &Site) -> Result<Launch> {
         user::create_dir_for(site.user, dir)?;
     }
     let home = &site.artifacts.elasticsearch;
-    copy_options(&home.join("config/jvm.options"), &config.join("jvm.options"))?;
+    copy_options(
+        &home.join("config/jvm.options"),
+        &config.join("jvm.options"),
+    )?;
     fs::write(config.join("log4j2.properties"), LOGGING)?;
     fs::write(config.join("elasticsearch.yml"), settings(site))?;
-    Ok(Launch::new(home.join("bin/elasticsearch"), data.join("logs"))
-        .env("ES_JAVA_HOME", &site.artifacts.jdk)
-        .env("ES_PATH_CONF", &config)
-        .env("ES_TMPDIR", site.scratch())
-        .env("ES_JAVA_OPTS", "-Xms1g -Xmx1g"))
+    Ok(
+        Launch::new(home.join("bin/elasticsearch"), data.join("logs"))
+            .env("ES_JAVA_HOME", &site.artifacts.jdk)
+            .env("ES_PATH_CONF", &config)
+            .env("ES_TMPDIR", site.scratch())
+            .env("ES_JAVA_OPTS", "-Xms1g -Xmx1g"),
+    )
 }
 
 /// The server's own, without its log of the garbage collector.
 fn copy_options(from: &Path, to: &Path) -> Result<()> {
     let text = fs::read_to_string(from).with_context(|| format!("reading {}", from.display()))?;
-    let kept: Vec<&str> = text.lines().filter(|line| !line.contains("gc.log")).collect();
+    let kept: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("gc.log"))
+        .collect();
     fs::write(to, kept.join("\n") + "\n").with_context(|| format!("writing {}", to.display()))
 }
 
@@ -69,11 +77,22 @@ fn settings(site: &Site) -> String {
 }
 
 pub(super) async fn check(port: u16) -> Result<()> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(4)).build()?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(4))
+        .build()?;
     let address = format!("http://127.0.0.1:{port}/_cluster/health");
     let query = [("wait_for_status", "yellow"), ("timeout", "2s")];
-    let response =
-        client.get(address).query(&query).send().await.context("connecting to Elasticsearch")?;
-    ensure!(response.status().is_success(), "Elasticsearch answers {}", response.status());
+    let response = client
+        .get(address)
+        .query(&query)
+        .send()
+        .await
+        .context("connecting to Elasticsearch")?;
+    ensure!(
+        response.status().is_success(),
+        "Elasticsearch answers {}",
+        response.status()
+    );
     Ok(())
 }

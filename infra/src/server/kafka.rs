@@ -3,7 +3,10 @@
 use std::{fmt::Write, fs, time::Duration};
 
 use anyhow::{Context, Result};
-use rdkafka::{ClientConfig, TopicPartitionList, consumer::{BaseConsumer, Consumer}};
+use rdkafka::{
+    ClientConfig, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+};
 
 use super::{Server, Site, launch::Launch};
 use crate::user;
@@ -55,13 +58,16 @@ fn java(site: &Site) -> Launch {
     classes.push("/*");
     let mut scratch = std::ffi::OsString::from("-Djava.io.tmpdir=");
     scratch.push(site.scratch());
-    Launch::new(site.artifacts.jdk.join("bin/java"), site.data(Server::Kafka))
-        .env("CLASSPATH", classes)
-        .arg(scratch)
-        .arg("-Dorg.slf4j.simpleLogger.logFile=System.out")
-        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-        .arg("-Dorg.slf4j.simpleLogger.showDateTime=true")
-        .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
+    Launch::new(
+        site.artifacts.jdk.join("bin/java"),
+        site.data(Server::Kafka),
+    )
+    .env("CLASSPATH", classes)
+    .arg(scratch)
+    .arg("-Dorg.slf4j.simpleLogger.logFile=System.out")
+    .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+    .arg("-Dorg.slf4j.simpleLogger.showDateTime=true")
+    .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
 }
 
 fn properties(site: &Site) -> String {
@@ -86,8 +92,12 @@ fn properties(site: &Site) -> String {
 /// that the first real consumer does not wait for that.
 pub(super) async fn check(port: u16) -> Result<()> {
     let address = format!("127.0.0.1:{port}");
-    tokio::net::TcpStream::connect(&address).await.context("connecting to Kafka")?;
-    tokio::task::spawn_blocking(move || ask(&address)).await.context("asking Kafka")?
+    tokio::net::TcpStream::connect(&address)
+        .await
+        .context("connecting to Kafka")?;
+    tokio::task::spawn_blocking(move || ask(&address))
+        .await
+        .context("asking Kafka")?
 }
 
 fn ask(address: &str) -> Result<()> {
@@ -97,10 +107,14 @@ fn ask(address: &str) -> Result<()> {
         .set("log_level", "0")
         .create()?;
     let limit = Duration::from_secs(2);
-    let metadata = consumer.fetch_metadata(None, limit).context("asking Kafka for its metadata")?;
+    let metadata = consumer
+        .fetch_metadata(None, limit)
+        .context("asking Kafka for its metadata")?;
     anyhow::ensure!(!metadata.brokers().is_empty(), "Kafka names no broker yet");
     let mut partitions = TopicPartitionList::new();
     partitions.add_partition("tidemark-health", 0);
-    consumer.committed_offsets(partitions, limit).context("asking Kafka for offsets")?;
+    consumer
+        .committed_offsets(partitions, limit)
+        .context("asking Kafka for offsets")?;
     Ok(())
 }

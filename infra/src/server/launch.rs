@@ -23,7 +23,13 @@ pub(super) struct Launch {
 impl Launch {
     pub(super) fn new(program: PathBuf, directory: PathBuf) -> Self {
         let (args, env) = (Vec::new(), Vec::new());
-        Self { program, args, env, directory, on_orphaned: Signal::SIGKILL }
+        Self {
+            program,
+            args,
+            env,
+            directory,
+            on_orphaned: Signal::SIGKILL,
+        }
     }
 
     pub(super) fn arg(mut self, arg: impl Into<OsString>) -> Self {
@@ -52,33 +58,51 @@ impl Launch {
             .open(&log)
             .with_context(|| format!("opening {}", log.display()))?;
         let program = self.program.display();
-        self.command(site, out)?.spawn().with_context(|| format!("starting {program}"))
+        self.command(site, out)?
+            .spawn()
+            .with_context(|| format!("starting {program}"))
     }
 
     /// For the small programs that prepare a data folder.
     pub(super) async fn run_to_end(&self, site: &Site, server: Server) -> Result<()> {
         let status = self.spawn(site, server)?.wait().await?;
         let program = self.program.display();
-        ensure!(status.success(), "{program} failed: {}", tail(&site.log(server)));
+        ensure!(
+            status.success(),
+            "{program} failed: {}",
+            tail(&site.log(server))
+        );
         Ok(())
     }
 
     fn command(&self, site: &Site, out: File) -> Result<Command> {
         // Not the path: a rebuild replaces the file, and this program must stay what it was.
         let mut command = Command::new("/proc/self/exe");
-        command.arg("run-server").arg("--parent").arg(std::process::id().to_string());
+        command
+            .arg("run-server")
+            .arg("--parent")
+            .arg(std::process::id().to_string());
         command.arg("--on-orphaned").arg(self.on_orphaned.as_str());
         if let Some(user) = site.user {
             command.arg("--uid").arg(user.uid.to_string());
             command.arg("--gid").arg(user.gid.to_string());
         }
         command.arg("--").arg(&self.program).args(&self.args);
-        command.env_clear().env("PATH", environment::path()).env(MARKER, &site.dir);
-        command.env("HOME", site.scratch()).env("LANG", "C.UTF-8").env("TZ", "UTC");
+        command
+            .env_clear()
+            .env("PATH", environment::path())
+            .env(MARKER, &site.dir);
+        command
+            .env("HOME", site.scratch())
+            .env("LANG", "C.UTF-8")
+            .env("TZ", "UTC");
         command.envs(self.env.iter().map(|(name, value)| (*name, value)));
         fs::create_dir_all(&self.directory)?;
         command.current_dir(&self.directory);
-        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out);
         Ok(command)
     }
 }

@@ -54,8 +54,9 @@ pub(super) async fn prepare(site: &Site) -> Result<Launch> {
 
 pub(super) async fn check(port: u16) -> Result<()> {
     let address = format!("postgres://postgres@127.0.0.1:{port}/postgres?connect_timeout=3");
-    let (client, connection) =
-        tokio_postgres::connect(&address, NoTls).await.context("connecting to PostgreSQL")?;
+    let (client, connection) = tokio_postgres::connect(&address, NoTls)
+        .await
+        .context("connecting to PostgreSQL")?;
     let driver = tokio::spawn(connection);
     let answer = client.simple_query("select 1").await;
     drop(client);

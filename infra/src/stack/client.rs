@@ -23,12 +23,18 @@ pub(super) async fn spawn(spec: &Spec) -> Result<Child> {
     let log = supervisor_log(&folder);
     let log = File::create(&log).with_context(|| format!("opening {}", log.display()))?;
     let mut command = Command::new(program);
-    command.arg("supervise").arg(serde_json::to_string(spec)?).stderr(log.try_clone()?);
+    command
+        .arg("supervise")
+        .arg(serde_json::to_string(spec)?)
+        .stderr(log.try_clone()?);
     match spec.lifetime {
         Lifetime::Owner => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
         Lifetime::Leases | Lifetime::UntilTerminated => command.stdin(Stdio::null()).stdout(log),
     };
-    command.current_dir("/").spawn().context("starting the supervisor")
+    command
+        .current_dir("/")
+        .spawn()
+        .context("starting the supervisor")
 }
 
 /// Waits until the servers are ready; `child` is the supervisor, where this process started it.
@@ -37,7 +43,10 @@ pub(super) async fn await_ready(folder: &Folder, mut child: Option<&mut Child>) 
     let deadline = Instant::now() + START_LIMIT;
     loop {
         match folder.state() {
-            Some(State { phase: Phase::Failed(message), .. }) => bail!("{message}"),
+            Some(State {
+                phase: Phase::Failed(message),
+                ..
+            }) => bail!("{message}"),
             Some(state) if state.phase == Phase::Ready => {
                 step.done();
                 return Ok(state);
@@ -50,24 +59,52 @@ pub(super) async fn await_ready(folder: &Folder, mut child: Option<&mut Child>) 
             None => !folder.is_supervised()?,
         };
         // Read again: it may have failed in between and said why.
-        if ended && !matches!(folder.state(), Some(State { phase: Phase::Failed(_), .. })) {
+        if ended
+            && !matches!(
+                folder.state(),
+                Some(State {
+                    phase: Phase::Failed(_),
+                    ..
+                })
+            )
+        {
             let log = supervisor_log(folder);
-            bail!("the supervisor has ended: {}", fs::read_to_string(log).unwrap_or_default());
+            bail!(
+                "the supervisor has ended: {}",
+                fs::read_to_string(log).unwrap_or_default()
+            );
         }
-        ensure!(Instant::now() < deadline, "the servers did not become ready in time");
+        ensure!(
+            Instant::now() < deadline,
+            "the servers did not become ready in time"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 /// Waits for a lock without blocking the runtime.
 pub(super) async fn locked(file: File, shared: bool) -> Result<File> {
-    let lock = move || if shared { file.lock_shared() } else { file.lock() }.map(|()| file);
-    tokio::task::spawn_blocking(lock).await?.context("waiting for a lock")
+    let lock = move || {
+        if shared {
+            file.lock_shared()
+        } else {
+            file.lock()
+        }
+        .map(|()| file)
+    };
+    tokio::task::spawn_blocking(lock)
+        .await?
+        .context("waiting for a lock")
 }
 
 fn waiting_for(state: &State) -> String {
-    let missing = Server::ALL.into_iter().filter(|server| !state.servers.contains_key(server));
-    format!("waiting for {}", missing.map(Server::name).collect::<Vec<_>>().join(", "))
+    let missing = Server::ALL
+        .into_iter()
+        .filter(|server| !state.servers.contains_key(server));
+    format!(
+        "waiting for {}",
+        missing.map(Server::name).collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn supervisor_log(folder: &Folder) -> PathBuf {
@@ -82,27 +119,50 @@ fn program() -> Result<PathBuf> {
         return Ok(PathBuf::from("/proc/self/exe"));
     }
     let dir = this.parent().context("this program is in no folder")?;
-    let profile = if dir.ends_with("deps") { dir.parent().context("deps is in no folder")? } else { dir };
+    let profile = match dir.file_name().and_then(|name| name.to_str()) {
+        Some("deps" | "examples") => dir.parent().context("the profile's folder is missing")?,
+        _ => dir,
+    };
     let program = profile.join("tidemark");
     if !understands(&program) {
         build(profile)?;
-        ensure!(understands(&program), "{} is of another version", program.display());
+        ensure!(
+            understands(&program),
+            "{} is of another version",
+            program.display()
+        );
     }
     Ok(program)
 }
 
 fn understands(program: &Path) -> bool {
-    let output = Command::new(program).args(["supervise", "--protocol"]).output();
+    let output = Command::new(program)
+        .args(["supervise", "--protocol"])
+        .output();
     output.is_ok_and(|output| output.stdout.trim_ascii() == PROTOCOL.to_string().as_bytes())
 }
 
 fn build(profile: &Path) -> Result<()> {
-    let target = profile.parent().context("the profile's folder is in no folder")?;
-    let name = profile.file_name().context("the profile has no name")?.to_string_lossy();
+    let target = profile
+        .parent()
+        .context("the profile's folder is in no folder")?;
+    let name = profile
+        .file_name()
+        .context("the profile has no name")?
+        .to_string_lossy();
     let name = if name == "debug" { "dev" } else { &name };
     let step = Step::begin("building the supervisor (cargo build -p infra)");
     let status = Command::new(environment::cargo())
-        .args(["build", "--quiet", "--package", "infra", "--bin", "tidemark", "--profile", name])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "infra",
+            "--bin",
+            "tidemark",
+            "--profile",
+            name,
+        ])
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

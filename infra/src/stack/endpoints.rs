@@ -18,7 +18,10 @@ pub struct Endpoints {
 impl Endpoints {
     /// The address of another database of the same server, as its owner.
     pub fn database_url(&self, database: &str) -> String {
-        let server = self.postgres.rsplit_once('/').map_or("", |(server, _)| server);
+        let server = self
+            .postgres
+            .rsplit_once('/')
+            .map_or("", |(server, _)| server);
         format!("{server}/{database}")
     }
 }
@@ -41,6 +44,9 @@ mod tests {
     #[test]
     fn another_database_has_the_same_server() {
         let endpoints = Endpoints::from(Ports::FIXED);
-        assert_eq!(endpoints.database_url("shop"), "postgres://postgres@127.0.0.1:55432/shop");
+        assert_eq!(
+            endpoints.database_url("shop"),
+            "postgres://postgres@127.0.0.1:55432/shop"
+        );
     }
 }

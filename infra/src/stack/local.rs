@@ -12,7 +12,7 @@ use super::{
     spec::{Folder, Keep, Lifetime, Phase, Spec},
     supervisor,
 };
-use crate::{artifact, environment, ports::Ports, process, server, server::Server};
+use crate::{artifact, environment, output, ports::Ports, process, server, server::Server};
 
 /// The slowest clean end of a server, and some.
 const DOWN_LIMIT: Duration = Duration::from_secs(60);
@@ -33,7 +33,12 @@ pub(crate) async fn up() -> Result<Endpoints> {
         .with_context(|| format!("creating {}", folder.path().display()))?;
     let _turn = client::locked(folder.turn()?, false).await?;
     let mut child = None;
-    if !folder.is_supervised()? {
+    if folder.is_supervised()? {
+        if let Some(state) = folder.state().filter(|state| state.phase == Phase::Ready) {
+            output::note("the servers are running already");
+            return Ok(state.ports.into());
+        }
+    } else {
         let spec = Spec {
             dir: folder.path().to_owned(),
             ports: Ports::FIXED,
@@ -55,10 +60,16 @@ pub(crate) async fn down() -> Result<bool> {
         supervisor::end_leftovers(&folder).await;
         return Ok(left);
     }
-    let state = folder.state().context("the servers are only just being started")?;
+    let state = folder
+        .state()
+        .context("the servers are only just being started")?;
     state.supervisor.signal(Signal::SIGTERM);
     let gone = process::wait_gone(&[state.supervisor], DOWN_LIMIT).await;
-    ensure!(gone, "the supervisor (pid {}) does not end", state.supervisor.pid);
+    ensure!(
+        gone,
+        "the supervisor (pid {}) does not end",
+        state.supervisor.pid
+    );
     Ok(true)
 }
 
@@ -88,7 +99,11 @@ pub(crate) async fn status() -> Result<Vec<Service>> {
             Server::Elasticsearch => &endpoints.elasticsearch,
         };
         let ready = server::check(server, state.ports).await.is_ok();
-        services.push(Service { name: server.to_string(), url: url.clone(), ready });
+        services.push(Service {
+            name: server.to_string(),
+            url: url.clone(),
+            ready,
+        });
     }
     Ok(services)
 }

@@ -37,6 +37,7 @@ pub struct StackOptions {
 #[derive(Debug)]
 pub struct Stack {
     endpoints: Endpoints,
+    supervisor_pid: u32,
     channel: Arc<Mutex<Channel>>,
 }
 
@@ -53,14 +54,28 @@ impl Stack {
         let artifacts = artifact::ensure().await?;
         let stacks = environment::cache_dir()?.join("stacks");
         remove_abandoned(&stacks).await;
-        let keep = if options.data_dir.is_some() { Keep::Everything } else { Keep::Nothing };
+        let keep = if options.data_dir.is_some() {
+            Keep::Everything
+        } else {
+            Keep::Nothing
+        };
         let dir = options.data_dir.unwrap_or_else(|| {
-            stacks.join(format!("private-{}-{:08x}", std::process::id(), rand::random::<u32>()))
+            stacks.join(format!(
+                "private-{}-{:08x}",
+                std::process::id(),
+                rand::random::<u32>()
+            ))
         });
         let dir = std::path::absolute(dir)?;
         fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
         let ports = options.ports.map_or_else(Ports::free, Ok)?;
-        let spec = Spec { dir, ports, artifacts, lifetime: Lifetime::Owner, keep };
+        let spec = Spec {
+            dir,
+            ports,
+            artifacts,
+            lifetime: Lifetime::Owner,
+            keep,
+        };
         let mut child = client::spawn(&spec).await?;
         let ready = client::await_ready(&Folder::new(&spec.dir), Some(&mut child)).await;
         if ready.is_err() && keep == Keep::Nothing {
@@ -68,12 +83,22 @@ impl Stack {
             let _ = fs::remove_dir_all(&spec.dir);
         }
         ready?;
+        let supervisor_pid = child.id();
         let channel = Arc::new(Mutex::new(Channel::new(child)?));
-        Ok(Self { endpoints: ports.into(), channel })
+        Ok(Self {
+            endpoints: ports.into(),
+            supervisor_pid,
+            channel,
+        })
     }
 
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// The process that the servers belong to.
+    pub fn supervisor_pid(&self) -> u32 {
+        self.supervisor_pid
     }
 
     /// Stops a server in good order; its data and ports stay its own.
@@ -105,7 +130,14 @@ impl Stack {
     pub async fn stop(self) -> Result<()> {
         self.ask(Action::Stop, None).await?;
         let channel = Arc::clone(&self.channel);
-        let wait = move || Ok(channel.lock().map_err(|_| broken())?.child.wait().map(drop)?);
+        let wait = move || {
+            Ok(channel
+                .lock()
+                .map_err(|_| broken())?
+                .child
+                .wait()
+                .map(drop)?)
+        };
         tokio::task::spawn_blocking(wait).await?
     }
 
@@ -130,12 +162,22 @@ impl Drop for Stack {
 impl Channel {
     fn new(mut child: Child) -> Result<Self> {
         let requests = child.stdin.take();
-        let answers = child.stdout.take().context("the supervisor has no stdout")?;
-        Ok(Self { child, requests, answers: BufReader::new(answers) })
+        let answers = child
+            .stdout
+            .take()
+            .context("the supervisor has no stdout")?;
+        Ok(Self {
+            child,
+            requests,
+            answers: BufReader::new(answers),
+        })
     }
 
     fn ask(&mut self, request: Request) -> Result<()> {
-        let requests = self.requests.as_mut().context("the stack has been stopped")?;
+        let requests = self
+            .requests
+            .as_mut()
+            .context("the stack has been stopped")?;
         writeln!(requests, "{}", serde_json::to_string(&request)?)
             .context("the supervisor has ended")?;
         let mut line = String::new();
@@ -166,5 +208,9 @@ async fn remove_abandoned(stacks: &Path) {
 fn is_old(dir: &Path) -> bool {
     let changed = fs::metadata(dir.join("stack.json")).and_then(|file| file.modified());
     let changed = changed.or_else(|_| fs::metadata(dir).and_then(|dir| dir.modified()));
-    changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > ABANDONED_AFTER))
+    changed.is_ok_and(|at| {
+        SystemTime::now()
+            .duration_since(at)
+            .is_ok_and(|age| age > ABANDONED_AFTER)
+    })
 }

@@ -31,7 +31,9 @@ impl SharedStack {
 pub async fn shared() -> Result<SharedStack> {
     let artifacts = artifact::ensure().await?;
     let user = nix::unistd::geteuid();
-    let dir = environment::cache_dir()?.join("stacks").join(format!("shared-{user}"));
+    let dir = environment::cache_dir()?
+        .join("stacks")
+        .join(format!("shared-{user}"));
     fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
     let folder = Folder::new(dir);
     let lease = client::locked(folder.lease()?, true).await?;
@@ -50,7 +52,10 @@ pub async fn shared() -> Result<SharedStack> {
             client::await_ready(&folder, Some(&mut child)).await?
         }
     };
-    Ok(SharedStack { endpoints: state.ports.into(), _lease: lease })
+    Ok(SharedStack {
+        endpoints: state.ports.into(),
+        _lease: lease,
+    })
 }
 
 /// The stack that is up and well; one that is up and unwell, or of another build, is ended.
@@ -75,5 +80,7 @@ async fn running(folder: &Folder) -> Result<Option<State>> {
 }
 
 async fn is_well(state: &State) -> bool {
-    try_join_all(Server::ALL.map(|server| server::check(server, state.ports))).await.is_ok()
+    try_join_all(Server::ALL.map(|server| server::check(server, state.ports)))
+        .await
+        .is_ok()
 }

@@ -33,7 +33,11 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) async fn run(spec: Spec) -> Result<()> {
     let folder = Folder::new(&spec.dir);
     let lock = folder.supervisor()?;
-    ensure!(lock.try_lock().is_ok(), "{} is supervised already", spec.dir.display());
+    ensure!(
+        lock.try_lock().is_ok(),
+        "{} is supervised already",
+        spec.dir.display()
+    );
     end_leftovers(&folder).await;
     let supervisor = Supervisor::new(spec, folder)?;
     supervisor.tell(Phase::Starting).await?;
@@ -90,7 +94,12 @@ impl Supervisor {
         user::create_dir_for(site.user, &site.scratch())?;
         spec.ports.check()?;
         let running = Server::ALL.map(|server| (server, Mutex::new(None))).into();
-        Ok(Self { spec, folder, site, running })
+        Ok(Self {
+            spec,
+            folder,
+            site,
+            running,
+        })
     }
 
     /// All side by side: they do not need each other.
@@ -104,7 +113,10 @@ impl Supervisor {
         ensure!(running.is_none(), "{server} is running already");
         let began = Instant::now();
         *running = Some(Running::start(server, &self.site).await?);
-        output::note(format!("{server} is ready after {:.1} s", began.elapsed().as_secs_f32()));
+        output::note(format!(
+            "{server} is ready after {:.1} s",
+            began.elapsed().as_secs_f32()
+        ));
         Ok(())
     }
 
@@ -167,13 +179,20 @@ impl Supervisor {
 
     async fn with_running(&self, server: Server, act: impl FnOnce(&Running)) -> Result<()> {
         let running = self.running[&server].lock().await;
-        act(running.as_ref().with_context(|| format!("{server} is not running"))?);
+        act(running
+            .as_ref()
+            .with_context(|| format!("{server} is not running"))?);
         Ok(())
     }
 
     async fn has_lost_a_server(&self) -> bool {
         for running in self.running.values() {
-            if running.lock().await.as_mut().is_some_and(Running::has_ended) {
+            if running
+                .lock()
+                .await
+                .as_mut()
+                .is_some_and(Running::has_ended)
+            {
                 return true;
             }
         }
@@ -218,10 +237,16 @@ impl Supervisor {
 }
 
 fn remove_if_there(dir: &Path) -> std::io::Result<()> {
-    if dir.exists() { fs::remove_dir_all(dir) } else { Ok(()) }
+    if dir.exists() {
+        fs::remove_dir_all(dir)
+    } else {
+        Ok(())
+    }
 }
 
 fn answer(result: Result<()>) {
-    let answer = Answer { error: result.err().map(|error| format!("{error:#}")) };
+    let answer = Answer {
+        error: result.err().map(|error| format!("{error:#}")),
+    };
     output::line(serde_json::to_string(&answer).expect("an optional text is always JSON"));
 }

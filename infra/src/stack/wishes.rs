@@ -61,7 +61,9 @@ fn read_lines() -> mpsc::Receiver<Request> {
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { return };
-            let Ok(request) = serde_json::from_str(&line) else { return };
+            let Ok(request) = serde_json::from_str(&line) else {
+                return;
+            };
             if sender.blocking_send(request).is_err() {
                 return;
             }

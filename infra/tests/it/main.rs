@@ -1,0 +1,11 @@
+//! The stack as its users see it: on real servers, waiting on conditions and never on time alone.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod analysis;
+mod compose;
+mod owner;
+mod private;
+mod requirements;
+mod servers;
+mod shared;
