@@ -220,10 +220,10 @@ impl Keeper {
         };
         let (alias, index) = (self.names.alias(view.name()), self.names.index(view.name(), active));
         let all = self.names.index_pattern(view.name());
-        let swap = json!({"actions": [
-            {"remove": {"index": all, "alias": alias, "must_exist": false}},
-            {"add": {"index": index, "alias": alias}},
-        ]});
+        let swap = [
+            json!({"remove": {"index": all, "alias": alias, "must_exist": false}}),
+            json!({"add": {"index": index, "alias": alias}}),
+        ];
         self.elasticsearch.update_aliases(&swap).await?;
         self.aliased.insert(view, active);
         Ok(())
