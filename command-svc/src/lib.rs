@@ -4,3 +4,4 @@
 //! holds all SQL; every answer says on which positions of the log it was decided.
 
 pub mod domain;
+pub mod store;

@@ -63,7 +63,10 @@ impl AttributesChange {
     }
 
     /// The attributes afterwards, or why there cannot be that many.
-    pub fn apply(&self, before: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    pub fn apply(
+        &self,
+        before: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, String> {
         let merge = match self {
             Self::Clear => return Ok(BTreeMap::new()),
             Self::Replace(attributes) => return Ok(attributes.0.clone()),
@@ -90,7 +93,11 @@ fn parse_one(
     let parsed_key = AttributeKey::parse(key).map_err(|error| format!("the name {error}"));
     let parsed_key = violations.take(&pointer, parsed_key);
     let parsed_value = match value {
-        Some(value) => Some(violations.take(&pointer, AttributeValue::parse(value))?.into()),
+        Some(value) => Some(
+            violations
+                .take(&pointer, AttributeValue::parse(value))?
+                .into(),
+        ),
         None => None,
     };
     Some((parsed_key?.into(), parsed_value))
@@ -101,13 +108,18 @@ fn check_bounds(attributes: &BTreeMap<String, String>) -> Result<(), String> {
         return Err(format!("must have at most {MAX_ATTRIBUTES} members"));
     }
     // Six bytes is the most that JSON makes of one (an escaped control character).
-    let bytes: usize = attributes.iter().map(|(key, value)| key.len() + value.len() + 8).sum();
+    let bytes: usize = attributes
+        .iter()
+        .map(|(key, value)| key.len() + value.len() + 8)
+        .sum();
     if bytes * 6 <= MAX_ATTRIBUTES_BYTES {
         return Ok(());
     }
     let json = serde_json::to_string(attributes).expect("texts are plain data");
     if json.len() > MAX_ATTRIBUTES_BYTES {
-        return Err(format!("must take at most {MAX_ATTRIBUTES_BYTES} bytes as JSON"));
+        return Err(format!(
+            "must take at most {MAX_ATTRIBUTES_BYTES} bytes as JSON"
+        ));
     }
     Ok(())
 }
@@ -117,20 +129,29 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn each_bad_attribute_is_named() {
         let found = Attributes::parse(map(&[("", "x"), ("a/b", "\u{1}"), ("good", "y")]));
-        let pointers: Vec<_> =
-            found.unwrap_err().into_iter().map(|violation| violation.pointer).collect();
+        let pointers: Vec<_> = found
+            .unwrap_err()
+            .into_iter()
+            .map(|violation| violation.pointer)
+            .collect();
         assert_eq!(pointers, ["/attributes/", "/attributes/a~1b"]);
     }
 
     #[test]
     fn a_merge_sets_and_takes_away() {
-        let merge = BTreeMap::from([("a".to_owned(), None), ("b".to_owned(), Some("2".to_owned()))]);
+        let merge = BTreeMap::from([
+            ("a".to_owned(), None),
+            ("b".to_owned(), Some("2".to_owned())),
+        ]);
         let change = AttributesChange::parse_merge(merge).unwrap();
         let after = change.apply(&map(&[("a", "1"), ("c", "3")])).unwrap();
         assert_eq!(after, map(&[("b", "2"), ("c", "3")]));
@@ -138,15 +159,26 @@ mod tests {
 
     #[test]
     fn many_merges_never_make_too_many() {
-        let before: BTreeMap<_, _> =
-            (0..MAX_ATTRIBUTES).map(|n| (format!("k{n}"), String::new())).collect();
+        let before: BTreeMap<_, _> = (0..MAX_ATTRIBUTES)
+            .map(|n| (format!("k{n}"), String::new()))
+            .collect();
         let merge = BTreeMap::from([("one more".to_owned(), Some(String::new()))]);
-        assert!(AttributesChange::parse_merge(merge).unwrap().apply(&before).is_err());
+        assert!(
+            AttributesChange::parse_merge(merge)
+                .unwrap()
+                .apply(&before)
+                .is_err()
+        );
     }
 
     #[test]
     fn all_together_are_bounded_in_bytes() {
-        let given = (0..40).map(|n| (format!("k{n}"), "\u{1f600}".repeat(500))).collect();
-        assert_eq!(Attributes::parse(given).unwrap_err()[0].pointer, "/attributes");
+        let given = (0..40)
+            .map(|n| (format!("k{n}"), "\u{1f600}".repeat(500)))
+            .collect();
+        assert_eq!(
+            Attributes::parse(given).unwrap_err()[0].pointer,
+            "/attributes"
+        );
     }
 }

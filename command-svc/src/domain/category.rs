@@ -31,7 +31,11 @@ pub struct Category {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    Create { id: CategoryId, name: CategoryName, parent_id: Option<CategoryId> },
+    Create {
+        id: CategoryId,
+        name: CategoryName,
+        parent_id: Option<CategoryId>,
+    },
     Change(ChangeCategory),
     Retire,
 }
@@ -99,9 +103,14 @@ pub fn decide(
     at: DateTime<Utc>,
 ) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
-        (None, Command::Create { id, name, parent_id }) => {
-            create(*id, name, *parent_id, around, at)
-        }
+        (
+            None,
+            Command::Create {
+                id,
+                name,
+                parent_id,
+            },
+        ) => create(*id, name, *parent_id, around, at),
         (Some(category), Command::Change(wish)) => change(category, wish, around, at),
         (Some(category), Command::Retire) => retire(category, around, at),
         // Ids are made for each creation, so there is nothing yet under a new one.
@@ -118,7 +127,10 @@ fn create(
     at: DateTime<Utc>,
 ) -> Result<Vec<Event>, Refusal> {
     let mut path = around.places.below(parent_id)?;
-    path.push(CategoryRef { id, name: name.to_string() });
+    path.push(CategoryRef {
+        id,
+        name: name.to_string(),
+    });
     if path.len() > MAX_DEPTH {
         return Err(Refusal::CategoryTooDeep);
     }
@@ -126,7 +138,13 @@ fn create(
         return Err(Refusal::CategoryNameTaken);
     }
     let name = name.to_string();
-    let created = CategoryCreated { category_id: id, name, parent_id, path, occurred_at: at };
+    let created = CategoryCreated {
+        category_id: id,
+        name,
+        parent_id,
+        path,
+        occurred_at: at,
+    };
     Ok(vec![created.into()])
 }
 
@@ -141,7 +159,9 @@ fn change(
     }
     let (category_id, occurred_at) = (category.id, at);
     let mut events = Vec::new();
-    let parent_id = wish.parent_id.filter(|parent_id| *parent_id != category.parent_id);
+    let parent_id = wish
+        .parent_id
+        .filter(|parent_id| *parent_id != category.parent_id);
     if let Some(parent_id) = parent_id {
         let ancestors = around.places.below(parent_id)?;
         if ancestors.iter().any(|step| step.id == category_id) {
@@ -150,11 +170,30 @@ fn change(
         if ancestors.len() + around.height > MAX_DEPTH {
             return Err(Refusal::CategoryTooDeep);
         }
-        events.push(CategoryMoved { category_id, parent_id, ancestors, occurred_at }.into());
+        events.push(
+            CategoryMoved {
+                category_id,
+                parent_id,
+                ancestors,
+                occurred_at,
+            }
+            .into(),
+        );
     }
-    if let Some(name) = wish.name.as_ref().filter(|name| name.as_str() != category.name) {
+    if let Some(name) = wish
+        .name
+        .as_ref()
+        .filter(|name| name.as_str() != category.name)
+    {
         let name = name.to_string();
-        events.push(CategoryRenamed { category_id, name, occurred_at }.into());
+        events.push(
+            CategoryRenamed {
+                category_id,
+                name,
+                occurred_at,
+            }
+            .into(),
+        );
     }
     if !events.is_empty() && around.name_taken {
         return Err(Refusal::CategoryNameTaken);
@@ -173,7 +212,13 @@ fn retire(
     if around.has_products || around.has_children {
         return Err(Refusal::CategoryInUse);
     }
-    Ok(vec![CategoryRetired { category_id: category.id, occurred_at: at }.into()])
+    Ok(vec![
+        CategoryRetired {
+            category_id: category.id,
+            occurred_at: at,
+        }
+        .into(),
+    ])
 }
 
 /// Events of other kinds leave the state alone.

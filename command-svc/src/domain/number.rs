@@ -21,7 +21,11 @@ pub struct Delta(i64);
 
 impl Inventory {
     pub fn parse(units: i64) -> Result<Self, NumberError> {
-        if (0..=MAX_UNITS).contains(&units) { Ok(Self(units)) } else { Err(NumberError::Inventory) }
+        if (0..=MAX_UNITS).contains(&units) {
+            Ok(Self(units))
+        } else {
+            Err(NumberError::Inventory)
+        }
     }
 
     pub fn units(self) -> i64 {
@@ -32,7 +36,11 @@ impl Inventory {
 impl Delta {
     pub fn parse(units: i64) -> Result<Self, NumberError> {
         let possible = units != 0 && (-MAX_UNITS..=MAX_UNITS).contains(&units);
-        if possible { Ok(Self(units)) } else { Err(NumberError::Delta) }
+        if possible {
+            Ok(Self(units))
+        } else {
+            Err(NumberError::Delta)
+        }
     }
 
     pub fn units(self) -> i64 {

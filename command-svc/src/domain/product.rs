@@ -99,7 +99,10 @@ impl Categories {
     }
 
     fn paths(&self, places: &Places) -> Result<Vec<CategoryPath>, Refusal> {
-        self.0.iter().map(|id| places.living(*id).cloned()).collect()
+        self.0
+            .iter()
+            .map(|id| places.living(*id).cloned())
+            .collect()
     }
 }
 
@@ -132,11 +135,7 @@ pub fn decide(
     }
 }
 
-fn create(
-    wish: &CreateProduct,
-    places: &Places,
-    at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
+fn create(wish: &CreateProduct, places: &Places, at: DateTime<Utc>) -> Result<Vec<Event>, Refusal> {
     let created = ProductCreated {
         product_id: wish.id,
         sku: wish.sku.to_string(),
@@ -159,15 +158,30 @@ fn change(
 ) -> Result<Vec<Event>, Refusal> {
     let mut events = Vec::new();
     let details = details_after(product, wish, at)?;
-    let before = (&product.name, &product.description, &product.brand, &product.attributes);
-    if before != (&details.name, &details.description, &details.brand, &details.attributes) {
+    let before = (
+        &product.name,
+        &product.description,
+        &product.brand,
+        &product.attributes,
+    );
+    if before
+        != (
+            &details.name,
+            &details.description,
+            &details.brand,
+            &details.attributes,
+        )
+    {
         events.push(details.into());
     }
     if let Some(categories) = &wish.categories {
         let paths = categories.paths(places)?;
         if categories.ids() != product.category_ids {
-            let categorized =
-                ProductCategorized { product_id: product.id, categories: paths, occurred_at: at };
+            let categorized = ProductCategorized {
+                product_id: product.id,
+                categories: paths,
+                occurred_at: at,
+            };
             events.push(categorized.into());
         }
     }
@@ -184,7 +198,9 @@ fn details_after(
     }
     let attributes = match &wish.attributes {
         None => product.attributes.clone(),
-        Some(change) => change.apply(&product.attributes).map_err(Refusal::Attributes)?,
+        Some(change) => change
+            .apply(&product.attributes)
+            .map_err(Refusal::Attributes)?,
     };
     Ok(ProductDetailsChanged {
         product_id: product.id,
@@ -200,15 +216,34 @@ fn change_price(product: &Product, price: Money, at: DateTime<Utc>) -> Vec<Event
     if product.price == price {
         return Vec::new();
     }
-    vec![PriceChanged { product_id: product.id, price, occurred_at: at }.into()]
+    vec![
+        PriceChanged {
+            product_id: product.id,
+            price,
+            occurred_at: at,
+        }
+        .into(),
+    ]
 }
 
 fn change_listing(product: &Product, listed: bool, at: DateTime<Utc>) -> Vec<Event> {
     let (product_id, occurred_at) = (product.id, at);
     match (product.listed, listed) {
         (true, true) | (false, false) => Vec::new(),
-        (false, true) => vec![ProductListed { product_id, occurred_at }.into()],
-        (true, false) => vec![ProductUnlisted { product_id, occurred_at }.into()],
+        (false, true) => vec![
+            ProductListed {
+                product_id,
+                occurred_at,
+            }
+            .into(),
+        ],
+        (true, false) => vec![
+            ProductUnlisted {
+                product_id,
+                occurred_at,
+            }
+            .into(),
+        ],
     }
 }
 
@@ -254,7 +289,11 @@ fn from_created(created: &ProductCreated) -> Product {
 }
 
 fn ids_of(paths: &[CategoryPath]) -> Vec<CategoryId> {
-    paths.iter().filter_map(|path| path.last()).map(|own| own.id).collect()
+    paths
+        .iter()
+        .filter_map(|path| path.last())
+        .map(|own| own.id)
+        .collect()
 }
 
 #[cfg(test)]

@@ -26,13 +26,21 @@ pub struct Stock {
 pub enum Command {
     /// What the product starts with; nothing is no event.
     Open(Inventory),
-    Move { delta: Delta, reason: Reason },
+    Move {
+        delta: Delta,
+        reason: Reason,
+    },
 }
 
 impl Stock {
     /// Before its first event.
     pub fn empty(product_id: ProductId, created_at: DateTime<Utc>) -> Self {
-        Self { product_id, on_hand: 0, reserved: 0, updated_at: created_at }
+        Self {
+            product_id,
+            on_hand: 0,
+            reserved: 0,
+            updated_at: created_at,
+        }
     }
 
     pub fn available(&self) -> i64 {
@@ -53,7 +61,9 @@ pub fn decide(
     };
     let on_hand = stock.on_hand.saturating_add(delta);
     if on_hand < stock.reserved {
-        return Err(Refusal::InsufficientStock { available: stock.available() });
+        return Err(Refusal::InsufficientStock {
+            available: stock.available(),
+        });
     }
     if on_hand > MAX_UNITS {
         return Err(Refusal::StockOverflow);

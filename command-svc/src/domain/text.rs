@@ -93,12 +93,8 @@ text!(
     /// Why a stock was moved.
     Reason = Lines::One, 1..=200
 );
-text!(
-    AttributeKey = Lines::One, 1..=100
-);
-text!(
-    AttributeValue = Lines::Many, 0..=2_000
-);
+text!(AttributeKey = Lines::One, 1..=100);
+text!(AttributeValue = Lines::Many, 0..=2_000);
 
 fn parse(text: &str, lines: Lines, min: usize, max: usize) -> Result<&str, TextError> {
     let text = text.trim();
@@ -109,7 +105,11 @@ fn parse(text: &str, lines: Lines, min: usize, max: usize) -> Result<&str, TextE
     if text.len() > max && text.chars().count() > max {
         return Err(TextError::TooLong(max));
     }
-    if min > 0 && text.is_empty() { Err(TextError::Empty) } else { Ok(text) }
+    if min > 0 && text.is_empty() {
+        Err(TextError::Empty)
+    } else {
+        Ok(text)
+    }
 }
 
 fn is_refused(c: char, lines: Lines) -> bool {
@@ -117,7 +117,11 @@ fn is_refused(c: char, lines: Lines) -> bool {
 }
 
 fn without_separator(text: &str) -> Result<(), TextError> {
-    if text.contains(PATH_SEPARATOR) { Err(TextError::PathSeparator) } else { Ok(()) }
+    if text.contains(PATH_SEPARATOR) {
+        Err(TextError::PathSeparator)
+    } else {
+        Ok(())
+    }
 }
 
 /// For texts of imports, which nobody will correct by hand: blanks for control characters.
@@ -159,7 +163,10 @@ mod tests {
     fn a_text_of_one_line_has_no_line_break() {
         assert_eq!(Name::parse("a\nb"), Err(TextError::ControlCharacter));
         assert!(Description::parse("a\r\n\tb").is_ok());
-        assert_eq!(Description::parse("a\u{0}b"), Err(TextError::ControlCharacter));
+        assert_eq!(
+            Description::parse("a\u{0}b"),
+            Err(TextError::ControlCharacter)
+        );
     }
 
     #[test]

@@ -11,7 +11,9 @@ pub struct Violations(Vec<Violation>);
 impl Violations {
     /// Keeps what was parsed, or notes why it could not be.
     pub fn take<T, E: Display>(&mut self, pointer: &str, parsed: Result<T, E>) -> Option<T> {
-        parsed.map_err(|error| self.add(pointer, &error.to_string())).ok()
+        parsed
+            .map_err(|error| self.add(pointer, &error.to_string()))
+            .ok()
     }
 
     /// Keeps what was parsed, or notes all that was found within it.
@@ -49,6 +51,9 @@ mod tests {
         assert_eq!((good, bad), (Some(1), None));
         violations.add("/c", "neither");
         let found = violations.into_result(Some(())).unwrap_err();
-        assert_eq!(found, [Violation::new("/b", "no"), Violation::new("/c", "neither")]);
+        assert_eq!(
+            found,
+            [Violation::new("/b", "no"), Violation::new("/c", "neither")]
+        );
     }
 }

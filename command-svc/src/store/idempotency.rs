@@ -1,0 +1,74 @@
+//! Answers by idempotency key: claimed first in a transaction, filled by the append step, kept 24 h.
+
+use schemas::lane::{Lane, Position};
+use serde_json::Value;
+use tokio_postgres::Row;
+
+use super::statement::{IDEMPOTENCY_CLAIM, IDEMPOTENCY_EXPIRE, IDEMPOTENCY_SELECT};
+use super::{RowError, StoreError, Tx};
+
+/// A client's key, and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Keys of one client say nothing to another.
+    pub principal: String,
+    pub key: String,
+    /// SHA-256 of the request that the key was used for.
+    pub fingerprint: Vec<u8>,
+}
+
+/// What was answered to the first request under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptAnswer {
+    pub fingerprint: Vec<u8>,
+    pub answer: Value,
+    pub positions: Vec<Position>,
+}
+
+/// True where the key is ours: nobody has used it, or too long ago. Waits for a twin that is still
+/// deciding. The first lock of a transaction.
+pub async fn claim(tx: &Tx, key: Option<&IdempotencyKey>) -> Result<bool, StoreError> {
+    let Some(key) = key else { return Ok(true) };
+    let claimed = tx
+        .execute(
+            IDEMPOTENCY_CLAIM,
+            &[&key.principal, &key.key, &key.fingerprint],
+        )
+        .await?;
+    Ok(claimed > 0)
+}
+
+/// None where the key's row was removed meanwhile.
+pub async fn kept(tx: &Tx, key: &IdempotencyKey) -> Result<Option<KeptAnswer>, StoreError> {
+    let row = tx
+        .query_first(IDEMPOTENCY_SELECT, &[&key.principal, &key.key])
+        .await?;
+    row.map(|row| from_row(&row))
+        .transpose()
+        .map_err(StoreError::row(IDEMPOTENCY_SELECT.name))
+}
+
+/// Removes at most so many answers that are too old, and says how many they were.
+pub async fn expire(tx: &Tx, limit: i64) -> Result<u64, StoreError> {
+    tx.execute(IDEMPOTENCY_EXPIRE, &[&limit]).await
+}
+
+fn from_row(row: &Row) -> Result<KeptAnswer, RowError> {
+    let lanes: Vec<i16> = row.try_get("lanes")?;
+    let seqs: Vec<i64> = row.try_get("seqs")?;
+    let position = |(lane, seq): (i16, i64)| -> Result<Position, RowError> {
+        Ok(Position {
+            lane: Lane::try_from(lane)?,
+            seq: u64::try_from(seq)?,
+        })
+    };
+    Ok(KeptAnswer {
+        fingerprint: row.try_get("fingerprint")?,
+        answer: row.try_get("answer")?,
+        positions: lanes
+            .into_iter()
+            .zip(seqs)
+            .map(position)
+            .collect::<Result<_, _>>()?,
+    })
+}

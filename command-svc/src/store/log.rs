@@ -1,0 +1,170 @@
+//! The event log: appending, the last step before commit, and finding where a stream stands.
+
+use chassis::clock;
+use schemas::event::{Event, Meta, StreamId, StreamKind};
+use schemas::id::Epoch;
+use schemas::lane::{Lane, Position};
+use serde_json::Value;
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use super::idempotency::IdempotencyKey;
+use super::statement::{EVENT_APPEND, EVENT_POSITIONS};
+use super::{RowError, StoreError, Tx, to_bigint};
+
+/// Events to append, an element each; a broadcast is one element a lane.
+#[derive(Debug, Default)]
+pub struct Batch {
+    lanes: Vec<i16>,
+    event_ids: Vec<Uuid>,
+    subjects: Vec<Option<Uuid>>,
+    stream_ids: Vec<String>,
+    stream_versions: Vec<i64>,
+    types: Vec<&'static str>,
+    versions: Vec<i16>,
+    data: Vec<Value>,
+}
+
+/// The answer to keep under an idempotency key, and what it was decided on beside what it appends.
+#[derive(Debug)]
+pub struct Keep<'a> {
+    pub key: &'a IdempotencyKey,
+    pub answer: &'a Value,
+    pub decided_on: &'a [Position],
+}
+
+impl Batch {
+    /// Adds an event as number `stream_version` of its stream.
+    pub fn push(&mut self, stream_version: u64, event: &Event) {
+        let data = event.to_data();
+        match event.subject() {
+            Some(subject) => {
+                self.push_element(
+                    Lane::of(subject),
+                    Some(subject),
+                    stream_version,
+                    event,
+                    data,
+                );
+            }
+            None => {
+                for lane in Lane::all() {
+                    self.push_element(lane, None, stream_version, event, data.clone());
+                }
+            }
+        }
+    }
+
+    fn push_element(
+        &mut self,
+        lane: Lane,
+        subject: Option<Uuid>,
+        stream_version: u64,
+        event: &Event,
+        data: Value,
+    ) {
+        self.lanes.push(lane.number().into());
+        self.event_ids.push(clock::new_id());
+        self.subjects.push(subject);
+        self.stream_ids.push(event.stream_id().to_string());
+        self.stream_versions.push(to_bigint(stream_version));
+        self.types.push(event.type_name());
+        let version = i16::try_from(event.version()).expect("versions of types are small");
+        self.versions.push(version);
+        self.data.push(data);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// Elements, not events.
+    pub fn len(&self) -> usize {
+        self.lanes.len()
+    }
+}
+
+/// Appends, and fills the answer into the idempotency row. Nothing but COMMIT may follow: the lanes
+/// are locked until then. Answers the position of each element, in their order.
+pub async fn append(
+    tx: &Tx,
+    epoch: Epoch,
+    batch: &Batch,
+    meta: &Meta,
+    keep: Option<&Keep<'_>>,
+) -> Result<Vec<Position>, StoreError> {
+    let key = keep.map(|keep| keep.key);
+    let decided_on = keep.map_or(&[][..], |keep| keep.decided_on);
+    let (lanes, seqs): (Vec<i16>, Vec<i64>) = decided_on
+        .iter()
+        .map(|position| (i16::from(position.lane.number()), to_bigint(position.seq)))
+        .unzip();
+    let rows = tx
+        .query(
+            EVENT_APPEND,
+            &[
+                &i64::from(epoch.0),
+                &batch.lanes,
+                &batch.event_ids,
+                &batch.subjects,
+                &batch.stream_ids,
+                &batch.stream_versions,
+                &batch.types,
+                &batch.versions,
+                &batch.data,
+                &Json(meta),
+                &key.map(|key| &key.principal),
+                &key.map(|key| &key.key),
+                &keep.map(|keep| keep.answer),
+                &lanes,
+                &seqs,
+            ],
+        )
+        .await?;
+    read_positions(&rows).map_err(StoreError::row(EVENT_APPEND.name))
+}
+
+/// Where these events stand, each stream's in its subject's own lane.
+pub async fn positions(tx: &Tx, streams: &[(StreamId, u64)]) -> Result<Vec<Position>, StoreError> {
+    if streams.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lane = |stream: &StreamId| i16::from(Lane::of(stream.id).number());
+    let lanes: Vec<i16> = streams.iter().map(|(stream, _)| lane(stream)).collect();
+    let ids: Vec<String> = streams
+        .iter()
+        .map(|(stream, _)| stream.to_string())
+        .collect();
+    let versions: Vec<i64> = streams
+        .iter()
+        .map(|(_, version)| to_bigint(*version))
+        .collect();
+    let rows = tx
+        .query(EVENT_POSITIONS, &[&lanes, &ids, &versions])
+        .await?;
+    read_positions(&rows).map_err(StoreError::row(EVENT_POSITIONS.name))
+}
+
+pub fn category_stream(id: impl Into<Uuid>) -> StreamId {
+    StreamId::new(StreamKind::Category, id)
+}
+
+pub fn product_stream(id: impl Into<Uuid>) -> StreamId {
+    StreamId::new(StreamKind::Product, id)
+}
+
+pub fn stock_stream(id: impl Into<Uuid>) -> StreamId {
+    StreamId::new(StreamKind::Stock, id)
+}
+
+fn read_positions(rows: &[Row]) -> Result<Vec<Position>, RowError> {
+    let position = |row: &Row| {
+        let lane = Lane::try_from(row.try_get::<_, i16>(0)?)?;
+        Ok(Position {
+            lane,
+            seq: u64::try_from(row.try_get::<_, i64>(1)?)?,
+        })
+    };
+    rows.iter().map(position).collect()
+}

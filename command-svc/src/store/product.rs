@@ -1,0 +1,238 @@
+//! Rows of products and of the categories that they are in. Verbs take many at once, for imports.
+
+use std::collections::{HashMap, HashSet};
+
+use schemas::id::{CategoryId, ProductId};
+use schemas::money::Money;
+use serde_json::Value;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::statement::{
+    PRODUCT_CATEGORY_DELETE, PRODUCT_CATEGORY_INSERT, PRODUCT_CATEGORY_SELECT, PRODUCT_IDS_BY_SKU,
+    PRODUCT_INSERT, PRODUCT_LOCK, PRODUCT_UPDATE, PRODUCT_UPDATE_PRICE,
+};
+use super::{RowError, StoreError, Stored, Tx, to_bigint};
+use crate::domain::product::Product;
+
+/// Locks the products of these ids that exist, in the order of ids. Their categories hang off the
+/// lock: `category_ids` reads them in the next statement.
+pub async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Product>>, StoreError> {
+    let rows = tx.query(PRODUCT_LOCK, &[&uuids(ids)]).await?;
+    let products = rows.iter().map(from_row).collect::<Result<_, _>>();
+    products.map_err(StoreError::row(PRODUCT_LOCK.name))
+}
+
+/// The categories of products, in order; products without any are absent.
+pub async fn category_ids(
+    tx: &Tx,
+    ids: &[ProductId],
+) -> Result<HashMap<ProductId, Vec<CategoryId>>, StoreError> {
+    let rows = tx.query(PRODUCT_CATEGORY_SELECT, &[&uuids(ids)]).await?;
+    let mut found = HashMap::<ProductId, Vec<CategoryId>>::new();
+    let mut read = |row: &Row| -> Result<(), RowError> {
+        let product_id = ProductId(row.try_get(0)?);
+        found
+            .entry(product_id)
+            .or_default()
+            .push(CategoryId(row.try_get(1)?));
+        Ok(())
+    };
+    rows.iter()
+        .try_for_each(&mut read)
+        .map_err(StoreError::row(PRODUCT_CATEGORY_SELECT.name))?;
+    Ok(found)
+}
+
+/// Who has these skus, and at which version. Locks nothing.
+pub async fn ids_by_sku(
+    tx: &Tx,
+    skus: &[&str],
+) -> Result<HashMap<String, (ProductId, u64)>, StoreError> {
+    let rows = tx.query(PRODUCT_IDS_BY_SKU, &[&skus]).await?;
+    let read = |row: &Row| -> Result<_, RowError> {
+        let version = u64::try_from(row.try_get::<_, i64>(2)?)?;
+        Ok((row.try_get(0)?, (ProductId(row.try_get(1)?), version)))
+    };
+    let found = rows.iter().map(read).collect::<Result<_, _>>();
+    found.map_err(StoreError::row(PRODUCT_IDS_BY_SKU.name))
+}
+
+/// Answers the ids that went in; the skus of the others are taken.
+pub async fn insert(
+    tx: &Tx,
+    products: &[&Stored<Product>],
+) -> Result<HashSet<ProductId>, StoreError> {
+    let skus: Vec<&str> = products
+        .iter()
+        .map(|stored| stored.value.sku.as_str())
+        .collect();
+    let created: Vec<_> = products
+        .iter()
+        .map(|stored| stored.value.created_at)
+        .collect();
+    let c = Columns::of(products);
+    let rows = tx
+        .query(
+            PRODUCT_INSERT,
+            &[
+                &c.ids,
+                &skus,
+                &c.names,
+                &c.descriptions,
+                &c.brands,
+                &c.amounts,
+                &c.currencies,
+                &c.attributes,
+                &c.listed,
+                &c.versions,
+                &created,
+                &c.updated,
+            ],
+        )
+        .await?;
+    let ids = rows
+        .iter()
+        .map(|row| Ok(ProductId(row.try_get(0)?)))
+        .collect::<Result<_, RowError>>();
+    ids.map_err(StoreError::row(PRODUCT_INSERT.name))
+}
+
+/// Writes whole rows, except their categories.
+pub async fn update(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
+    let c = Columns::of(products);
+    tx.execute(
+        PRODUCT_UPDATE,
+        &[
+            &c.ids,
+            &c.names,
+            &c.descriptions,
+            &c.brands,
+            &c.amounts,
+            &c.currencies,
+            &c.attributes,
+            &c.listed,
+            &c.versions,
+            &c.updated,
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Writes what a change of price changes, and nothing else.
+pub async fn update_price(tx: &Tx, product: &Stored<Product>) -> Result<(), StoreError> {
+    let Stored { value, version } = product;
+    tx.execute(
+        PRODUCT_UPDATE_PRICE,
+        &[
+            &value.id.0,
+            &value.price.amount,
+            &value.price.currency.code(),
+            &to_bigint(*version),
+            &value.updated_at,
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// For products that were just inserted.
+pub async fn insert_categories(tx: &Tx, products: &[&Product]) -> Result<(), StoreError> {
+    let mut product_ids = Vec::new();
+    let mut category_ids = Vec::new();
+    let mut places = Vec::new();
+    for product in products {
+        for (place, category_id) in (0_i16..).zip(&product.category_ids) {
+            product_ids.push(product.id.0);
+            category_ids.push(category_id.0);
+            places.push(place);
+        }
+    }
+    if product_ids.is_empty() {
+        return Ok(());
+    }
+    tx.execute(
+        PRODUCT_CATEGORY_INSERT,
+        &[&product_ids, &category_ids, &places],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// For products whose categories have changed.
+pub async fn replace_categories(tx: &Tx, products: &[&Product]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = products.iter().map(|product| product.id.0).collect();
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&ids];
+    let delete = tx.execute(PRODUCT_CATEGORY_DELETE, &params);
+    futures::try_join!(delete, insert_categories(tx, products)).map(|_| ())
+}
+
+/// `category_ids` is empty: they are in another table.
+pub fn from_row(row: &Row) -> Result<Stored<Product>, RowError> {
+    let attributes: Value = row.try_get("attributes")?;
+    let value = Product {
+        id: ProductId(row.try_get("id")?),
+        sku: row.try_get("sku")?,
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        brand: row.try_get("brand")?,
+        price: Money::new(row.try_get("price_amount")?, row.try_get("price_currency")?)?,
+        category_ids: Vec::new(),
+        attributes: serde_json::from_value(attributes)?,
+        listed: row.try_get("listed")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    };
+    Ok(Stored {
+        value,
+        version: u64::try_from(row.try_get::<_, i64>("version")?)?,
+    })
+}
+
+/// Products as arrays that run in parallel.
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    names: Vec<&'a str>,
+    descriptions: Vec<&'a str>,
+    brands: Vec<&'a str>,
+    amounts: Vec<i64>,
+    currencies: Vec<&'static str>,
+    attributes: Vec<Value>,
+    listed: Vec<bool>,
+    versions: Vec<i64>,
+    updated: Vec<chrono::DateTime<chrono::Utc>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(products: &[&'a Stored<Product>]) -> Self {
+        fn column<'a, T>(
+            products: &[&'a Stored<Product>],
+            read: impl Fn(&'a Product) -> T,
+        ) -> Vec<T> {
+            products.iter().map(|stored| read(&stored.value)).collect()
+        }
+        let json = |product: &Product| {
+            serde_json::to_value(&product.attributes).expect("texts are plain data")
+        };
+        Self {
+            ids: column(products, |product| product.id.0),
+            names: column(products, |product| product.name.as_str()),
+            descriptions: column(products, |product| product.description.as_str()),
+            brands: column(products, |product| product.brand.as_str()),
+            amounts: column(products, |product| product.price.amount),
+            currencies: column(products, |product| product.price.currency.code()),
+            attributes: column(products, json),
+            listed: column(products, |product| product.listed),
+            versions: products
+                .iter()
+                .map(|stored| to_bigint(stored.version))
+                .collect(),
+            updated: column(products, |product| product.updated_at),
+        }
+    }
+}
+
+fn uuids(ids: &[ProductId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.0).collect()
+}

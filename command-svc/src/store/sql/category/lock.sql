@@ -1,0 +1,4 @@
+select id, name, parent_id, retired, version, created_at, updated_at
+from category
+where id = $1
+for no key update

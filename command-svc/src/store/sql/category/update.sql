@@ -1,0 +1,3 @@
+update category
+set name = $2, parent_id = $3, retired = $4, version = $5, updated_at = $6
+where id = $1

@@ -1,0 +1,3 @@
+select sku, id, version
+from product
+where sku = any ($1::text[])

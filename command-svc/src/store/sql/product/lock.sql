@@ -1,0 +1,7 @@
+-- Keys never change, so rows that refer to a product need not wait.
+select id, sku, name, description, brand, price_amount, price_currency, attributes, listed,
+    version, created_at, updated_at
+from product
+where id = any ($1::uuid[])
+order by id
+for no key update

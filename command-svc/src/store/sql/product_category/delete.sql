@@ -1,0 +1,1 @@
+delete from product_category where product_id = any ($1::uuid[])

@@ -1,0 +1,46 @@
+//! Every statement of the write side, by the file that holds it: `sql/<table>/<verb>.sql`.
+
+/// A statement and its name in errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statement {
+    pub name: &'static str,
+    pub text: &'static str,
+}
+
+macro_rules! statements {
+    ($($name:ident = $path:literal),+ $(,)?) => {
+        $(pub const $name: Statement =
+            Statement { name: $path, text: include_str!(concat!("sql/", $path, ".sql")) };)+
+
+        /// What `borrow` prepares.
+        pub const ALL: &[Statement] = &[$($name),+];
+    };
+}
+
+statements! {
+    CATEGORY_HOLDER = "category/holder",
+    CATEGORY_INSERT = "category/insert",
+    CATEGORY_LOCK = "category/lock",
+    CATEGORY_LOCK_TREE = "category/lock_tree",
+    CATEGORY_LOCK_TREE_SHARED = "category/lock_tree_shared",
+    CATEGORY_PLACES = "category/places",
+    CATEGORY_SURROUNDINGS = "category/surroundings",
+    CATEGORY_UPDATE = "category/update",
+    EVENT_APPEND = "event/append",
+    EVENT_EPOCH = "event/epoch",
+    EVENT_POSITIONS = "event/positions",
+    IDEMPOTENCY_CLAIM = "idempotency/claim",
+    IDEMPOTENCY_EXPIRE = "idempotency/expire",
+    IDEMPOTENCY_SELECT = "idempotency/select",
+    PRODUCT_IDS_BY_SKU = "product/ids_by_sku",
+    PRODUCT_INSERT = "product/insert",
+    PRODUCT_LOCK = "product/lock",
+    PRODUCT_UPDATE = "product/update",
+    PRODUCT_UPDATE_PRICE = "product/update_price",
+    PRODUCT_CATEGORY_DELETE = "product_category/delete",
+    PRODUCT_CATEGORY_INSERT = "product_category/insert",
+    PRODUCT_CATEGORY_SELECT = "product_category/select",
+    STOCK_INSERT = "stock/insert",
+    STOCK_LOCK = "stock/lock",
+    STOCK_UPDATE = "stock/update",
+}
