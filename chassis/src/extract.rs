@@ -71,12 +71,19 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
-/// Reads a JSON text: the same rules for a body and for a line of an import.
+/// Reads a JSON object: the same rules for a body and for a line of an import.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| malformed("the body is not UTF-8").caused_by(error))?;
     if text.trim().is_empty() {
         return Err(malformed("the body is empty"));
+    }
+    if text.trim_start().starts_with('[') {
+        // A derived struct would also read its members in order from an array.
+        return Err(ApiError::validation(&[Violation::new(
+            "",
+            "expected an object",
+        )]));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -167,7 +174,7 @@ fn refuse_json(mut pointer: String, error: serde_json::Error) -> ApiError {
     let message = message
         .rsplit_once(" at line ")
         .map_or(message.as_str(), |(text, _)| text);
-    if message.starts_with("missing field")
+    if (message.starts_with("missing field") || message.starts_with("duplicate field"))
         && let Some(field) = quoted(message)
     {
         push_segment(&mut pointer, field);

@@ -44,7 +44,6 @@ fn client_config(bootstrap: &str) -> ClientConfig {
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
-        .set("broker.address.family", "v4")
         .set("allow.auto.create.topics", "false");
     config
 }
@@ -65,11 +64,11 @@ pub fn consumer_config(bootstrap: &str, group: &str) -> ClientConfig {
 }
 
 /// A reader of whole partitions, without a group: assign partitions and offsets by hand. Ends of
-/// partitions are reported.
+/// partitions are reported. The library wants a group id even so, but never joins that group.
 pub fn tail_config(bootstrap: &str) -> ClientConfig {
     let mut config = reader_config(bootstrap);
     config
-        .set("group.id", "tidemark-tail-unused")
+        .set("group.id", "tidemark-tail")
         .set("auto.offset.reset", "earliest")
         .set("enable.partition.eof", "true");
     config
@@ -133,6 +132,7 @@ pub async fn ensure_topic(
             topic: name.to_owned(),
             source,
         })?;
+    tokio::task::spawn_blocking(move || drop(admin));
     match results.into_iter().next() {
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(EnsuredTopic::Existed),
         Some(Err((topic, code))) => Err(TopicError::Refused { topic, code }),
@@ -153,8 +153,7 @@ mod tests {
             .create::<BaseConsumer>()
             .unwrap();
         tail_config("127.0.0.1:1").create::<BaseConsumer>().unwrap();
-        producer_config("127.0.0.1:1")
-            .create::<FutureProducer>()
-            .unwrap();
+        let producer: FutureProducer = producer_config("127.0.0.1:1").create().unwrap();
+        drop(producer);
     }
 }

@@ -25,3 +25,4 @@ pub mod elasticsearch;
 pub mod event_log;
 pub mod kafka;
 pub mod postgres;
+pub mod watermark_tail;

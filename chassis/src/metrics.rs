@@ -87,10 +87,24 @@ fn record_process() {
     if let Some(threads) = status_number(&status, "Threads:") {
         metrics::gauge!("process_threads").set(threads);
     }
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    if let Some(seconds) = cpu_seconds(&stat) {
+        metrics::gauge!("process_cpu_seconds_total").set(seconds);
+    }
     if let Ok(descriptors) = fs::read_dir("/proc/self/fd") {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52 descriptors")]
         metrics::gauge!("process_open_fds").set(descriptors.count() as f64);
     }
+}
+
+/// User and system time: fields 14 and 15, in hundredths of a second on every Linux.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
+    ticks
+        .sum::<Result<f64, _>>()
+        .ok()
+        .map(|ticks| ticks / 100.0)
 }
 
 fn status_number(status: &str, field: &str) -> Option<f64> {
@@ -115,5 +129,6 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
+        assert!(text.contains("process_cpu_seconds_total"), "{text}");
     }
 }

@@ -8,9 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_cors::Cors;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, Error, HttpResponse, HttpServer};
 use schemas::problem::ProblemType;
 use tracing_actix_web::TracingLogger;
 use utoipa::openapi::OpenApi;
@@ -138,23 +140,13 @@ impl Server {
         shutdown: &Shutdown,
         routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Result<(), ServerError> {
-        let server = HttpServer::new(move || {
-            App::new()
-                .configure(|config| base(config, &bolts))
-                .configure(routes.clone())
-                .default_service(web::to(not_found))
-                .wrap(from_fn(answer::catch_panics))
-                .wrap(from_fn(answer::open_tidemark))
-                .wrap(cors())
-                .wrap(from_fn(answer::finish))
-                .wrap(TracingLogger::<correlation::RequestSpan>::new())
-        })
-        .workers(self.workers)
-        .disable_signals()
-        .shutdown_timeout(self.drain.as_secs())
-        .listen(self.listener)
-        .map_err(ServerError::Serve)?
-        .run();
+        let server = HttpServer::new(move || app(bolts.clone(), routes.clone()))
+            .workers(self.workers)
+            .disable_signals()
+            .shutdown_timeout(self.drain.as_secs())
+            .listen(self.listener)
+            .map_err(ServerError::Serve)?
+            .run();
         let handle = server.handle();
         let token = shutdown.token();
         let stopper = tokio::spawn(async move {
@@ -165,6 +157,30 @@ impl Server {
         stopper.abort();
         served
     }
+}
+
+/// The whole application, as `run` serves it; tests drive it without a socket.
+pub fn app(
+    bolts: Bolts,
+    routes: impl FnOnce(&mut ServiceConfig),
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .configure(|config| base(config, &bolts))
+        .configure(routes)
+        .default_service(web::to(not_found))
+        .wrap(from_fn(answer::catch_panics))
+        .wrap(from_fn(answer::open_tidemark))
+        .wrap(cors())
+        .wrap(from_fn(answer::finish))
+        .wrap(TracingLogger::<correlation::RequestSpan>::new())
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

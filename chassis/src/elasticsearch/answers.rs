@@ -220,14 +220,10 @@ pub(super) struct MsearchItem {
 
 impl MsearchItem {
     pub(super) fn into_answer(self) -> Result<SearchAnswer, ElasticsearchError> {
-        let (error, shards) = match (self.error, self.shards) {
-            (None, Some(shards)) => (None, shards),
-            (error, _) => {
-                let error = error.unwrap_or_default();
-                return Err(ElasticsearchError::of_error("msearch", self.status, &error));
-            }
+        let Some(shards) = self.shards.filter(|_| self.error.is_none()) else {
+            let error = self.error.unwrap_or_default();
+            return Err(ElasticsearchError::of_error("msearch", self.status, &error));
         };
-        let _: Option<Value> = error;
         let (hits, aggregations, suggest) = (self.hits, self.aggregations, self.suggest);
         let timed_out = self.timed_out;
         SearchAnswer {

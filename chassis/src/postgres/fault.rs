@@ -86,7 +86,15 @@ fn is_network(error: &Error) -> bool {
         }
         source = cause.source();
     }
-    error.to_string().starts_with("error connecting") || error.to_string().starts_with("connection")
+    // The kinds are private, their texts are not.
+    let kind = error.to_string();
+    [
+        "error connecting to server",
+        "timeout waiting for server",
+        "connection closed",
+    ]
+    .iter()
+    .any(|network| kind.starts_with(network))
 }
 
 impl From<&PoolError> for Fault {

@@ -15,6 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 use futures::FutureExt;
 use schemas::problem::{Problem, ProblemType};
+use schemas::tidemark::Tidemark;
 use tokio::time::Instant;
 
 use super::correlation::{Correlation, X_REQUEST_ID};
@@ -50,13 +51,13 @@ pub(super) async fn open_tidemark(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Answer {
-    match start_session(&request) {
+    match present(&request) {
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(error) => Ok(request.error_response(error).map_into_boxed_body()),
     }
 }
 
-fn start_session(request: &ServiceRequest) -> Result<(), ApiError> {
+fn present(request: &ServiceRequest) -> Result<(), ApiError> {
     let Some(tides) = request.app_data::<web::Data<Tides>>() else {
         return Ok(());
     };
@@ -67,14 +68,10 @@ fn start_session(request: &ServiceRequest) -> Result<(), ApiError> {
         let starting = || ApiError::unavailable("epoch", "the service is starting");
         return if open { Ok(()) } else { Err(starting()) };
     };
-    let session = request
-        .extensions()
-        .get::<Session>()
-        .cloned()
-        .unwrap_or_default();
-    session.start(schemas::tidemark::Tidemark::new(epoch));
     let presented = tides.open(request.headers(), epoch)?;
-    session.merge(&presented.tidemark);
+    if let Some(session) = request.extensions().get::<Session>() {
+        session.merge(&presented.tidemark);
+    }
     if presented.foreign && Prefer::parse(request.headers()).is_strict() {
         let detail = "a presented tidemark is of another history; send none to start over";
         return Err(ApiError::new(ProblemType::HistoryChanged, detail));
@@ -99,7 +96,11 @@ pub(super) async fn finish(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Answer {
+    let tides = request.app_data::<web::Data<Tides>>().cloned();
     let session = Session::default();
+    if let Some(epoch) = tides.as_ref().and_then(|tides| tides.epoch()) {
+        session.start(Tidemark::new(epoch));
+    }
     request.extensions_mut().insert(session.clone());
     let request_id = request
         .extensions()
@@ -107,7 +108,7 @@ pub(super) async fn finish(
         .map(|known| known.request_id.clone());
     let asked = Asked {
         session,
-        tides: request.app_data::<web::Data<Tides>>().cloned(),
+        tides,
         request_id: request_id.unwrap_or_default(),
         path: request.path().to_owned(),
         method: request.method().clone(),
@@ -119,19 +120,34 @@ pub(super) async fn finish(
             let route = response.request().match_pattern();
             asked.record(route, response.status().as_u16());
             let (request, response) = response.map_into_boxed_body().into_parts();
-            Ok(ServiceResponse::new(request, asked.complete(response)))
+            let problem = response.error().map(problem_of);
+            Ok(ServiceResponse::new(
+                request,
+                asked.complete(response, problem),
+            ))
         }
         Err(mut error) => {
             asked.record(None, error.as_response_error().status_code().as_u16());
-            error.add_response_mapper(move |response| asked.complete(response));
+            let problem = problem_of(&error);
+            error.add_response_mapper(move |response| {
+                asked.complete(response, Some(problem.clone()))
+            });
             Err(error)
         }
     }
 }
 
+/// Ours as it is; one of the framework says no more than its status.
+fn problem_of(error: &Error) -> Problem {
+    match error.as_error::<ApiError>() {
+        Some(ours) => ours.problem().clone(),
+        None => of_status(error.as_response_error().status_code()),
+    }
+}
+
 impl Asked {
-    fn complete(&self, response: HttpResponse) -> HttpResponse {
-        let mut response = self.render_problem(response);
+    fn complete(&self, response: HttpResponse, problem: Option<Problem>) -> HttpResponse {
+        let mut response = self.render_problem(response, problem);
         let headers = response.headers_mut();
         headers.append(VARY, HeaderValue::from_static("Tidemark"));
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
@@ -148,24 +164,16 @@ impl Asked {
         response
     }
 
-    /// Errors of this crate get their path; bare ones, of the framework, become problems.
-    fn render_problem(&self, response: HttpResponse) -> HttpResponse {
+    /// Writes the problem with its path. Bare error statuses, as of an unknown method, are
+    /// problems too; a body that a handler wrote stays.
+    fn render_problem(&self, response: HttpResponse, problem: Option<Problem>) -> HttpResponse {
         let status = response.status();
-        if !status.is_client_error() && !status.is_server_error() {
+        let failed = status.is_client_error() || status.is_server_error();
+        let bare = failed && !response.headers().contains_key(CONTENT_TYPE);
+        let Some(mut problem) = problem.or_else(|| bare.then(|| of_status(status))) else {
             return response;
-        }
-        let known = response
-            .error()
-            .and_then(|error| error.as_error::<ApiError>());
-        let bare = response.error().is_some() || !response.headers().contains_key(CONTENT_TYPE);
-        let mut problem: Problem = match known {
-            Some(error) => error.problem().clone(),
-            None if bare => Problem {
-                status: status.as_u16(),
-                ..of_status(status)
-            },
-            None => return response,
         };
+        problem.status = status.as_u16();
         problem.instance = Some(self.path.clone());
         let mut response = response.set_body(BoxBody::new(to_json(&problem)));
         response
