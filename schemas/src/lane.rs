@@ -4,9 +4,10 @@
 //! here" is one number per lane. The hash is the same in SQL (`lane_of`) and here; the vectors in
 //! the tests pin both.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -34,7 +35,8 @@ pub type Seq = u64;
     ToSchema,
 )]
 #[serde(try_from = "u8", into = "u8")]
-pub struct Lane(#[schemars(range(max = 63))] u8);
+#[schemars(extend("maximum" = 63))]
+pub struct Lane(u8);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("lane {0} is outside 0 to 63")]
@@ -185,6 +187,25 @@ impl<'de> Deserialize<'de> for LaneSeqs {
         seqs.try_into()
             .map(Self)
             .map_err(|_| serde::de::Error::invalid_length(length, &"64 seqs"))
+    }
+}
+
+impl JsonSchema for LaneSeqs {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "LaneSeqs".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array",
+            "items": { "type": "integer", "format": "uint64", "minimum": 0 },
+            "minItems": LANES,
+            "maxItems": LANES,
+        })
     }
 }
 

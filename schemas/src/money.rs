@@ -16,7 +16,7 @@ pub struct Money {
     #[schemars(range(min = 0, max = 1_000_000_000_000i64))]
     pub amount: i64,
     /// ISO 4217 code, such as `EUR`.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("pattern" = "^[A-Z]{3}$"))]
     #[schema(value_type = String, example = "EUR")]
     pub currency: Currency,
 }

@@ -75,7 +75,8 @@ impl Heading<'_> {
     /// The key: records of one subject stay together; a broadcast goes by its lane.
     pub fn key(&self) -> String {
         let lane = self.position.lane;
-        self.subject.map_or_else(|| format!("lane-{lane}"), |id| id.to_string())
+        self.subject
+            .map_or_else(|| format!("lane-{lane}"), |id| id.to_string())
     }
 }
 

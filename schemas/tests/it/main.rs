@@ -1,0 +1,13 @@
+//! What is committed beside the code: golden files, JSON Schemas, test vectors.
+//!
+//! They are promises to other programs, so a change of one is never an accident. The schemas are
+//! written anew by `UPDATE_SCHEMAS=1 cargo test -p schemas --test it the_json_schemas`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the lint knows test functions, but not what they share"
+)]
+
+mod events;
+mod files;
+mod tokens;
+mod watermarks;
