@@ -39,6 +39,11 @@ pub(crate) fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// Where cargo builds, if it was told.
+pub(crate) fn target_dir() -> Option<PathBuf> {
+    env::var_os("CARGO_TARGET_DIR").map(PathBuf::from)
+}
+
 /// `JAVA_HOME`, if set.
 pub(crate) fn java_home() -> Option<PathBuf> {
     env::var_os("JAVA_HOME").map(PathBuf::from)

@@ -10,5 +10,6 @@ pub mod output;
 mod ports;
 mod process;
 mod server;
+pub mod service;
 pub mod stack;
 mod user;

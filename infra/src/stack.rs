@@ -13,6 +13,7 @@ pub(crate) mod spec;
 pub(crate) mod supervisor;
 mod wishes;
 
+pub(crate) use self::client::program;
 pub use self::{
     endpoints::Endpoints,
     private::{Stack, StackOptions},

@@ -113,7 +113,7 @@ fn supervisor_log(folder: &Folder) -> PathBuf {
 
 /// The `tidemark` program: this one, or the one that cargo has put beside the running test, built
 /// if it is not there or of another time.
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let this = std::env::current_exe().context("finding this program's file")?;
     if this.file_name().is_some_and(|name| name == "tidemark") {
         return Ok(PathBuf::from("/proc/self/exe"));
