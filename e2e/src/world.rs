@@ -1,0 +1,257 @@
+//! A whole Tidemark for one test: servers, replicas of each service, clients, and ways to break it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use chassis::auth::{Role, mint};
+use chassis::config::DEVELOPMENT_JWT_SECRET;
+use infra::namespace::Namespace;
+use infra::service::{Launch, Profile, Running, Service, Surroundings, build};
+use infra::stack::{SharedStack, Stack, StackOptions, shared};
+use tokio::sync::OnceCell;
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::logs;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// What a world is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    pub command_svcs: u16,
+    pub projectors: u16,
+    pub query_svcs: u16,
+    /// Servers of its own, which the story may stop; else the shared ones.
+    pub own_servers: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            command_svcs: 1,
+            projectors: 1,
+            query_svcs: 2,
+            own_servers: false,
+        }
+    }
+}
+
+/// All processes end with it, and with the process of the test.
+#[derive(Debug)]
+pub struct World {
+    servers: Servers,
+    surroundings: Surroundings,
+    programs: PathBuf,
+    logs: PathBuf,
+    services: Vec<Running>,
+    next_replica: u16,
+}
+
+#[derive(Debug)]
+enum Servers {
+    Shared {
+        /// Before the stack: it is taken away while the servers still run.
+        namespace: Namespace,
+        #[expect(dead_code, reason = "held so that the servers run on")]
+        stack: SharedStack,
+    },
+    /// Nobody else is there, so nothing has to be kept apart.
+    Own(Box<Stack>),
+}
+
+impl Servers {
+    async fn open(own: bool) -> Result<Self> {
+        if own {
+            return Ok(Self::Own(Box::new(
+                Stack::start(StackOptions::default()).await?,
+            )));
+        }
+        let stack = shared().await?;
+        let namespace = Namespace::create(stack.endpoints()).await?;
+        Ok(Self::Shared { namespace, stack })
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        match self {
+            Self::Shared { namespace, .. } => Surroundings {
+                endpoints: namespace.endpoints().clone(),
+                database: namespace.database.clone(),
+                prefix: namespace.prefix.clone(),
+            },
+            Self::Own(stack) => Surroundings {
+                endpoints: stack.endpoints().clone(),
+                database: "postgres".to_owned(),
+                prefix: String::new(),
+            },
+        }
+    }
+}
+
+/// Built once for a run of the tests, with the crash points in.
+async fn programs() -> Result<PathBuf> {
+    static PROGRAMS: OnceCell<PathBuf> = OnceCell::const_new();
+    const FEATURES: [&str; 2] = ["command-svc/crash-points", "projector/crash-points"];
+    let built = PROGRAMS.get_or_try_init(|| build(Profile::own(), &FEATURES));
+    built.await.cloned()
+}
+
+impl World {
+    /// Starts everything and waits until all of it is ready.
+    pub async fn open(plan: Plan) -> Result<Self> {
+        let programs = programs().await?;
+        let servers = Servers::open(plan.own_servers).await?;
+        let surroundings = servers.surroundings();
+        let mut world = Self {
+            servers,
+            surroundings,
+            programs,
+            logs: logs::folder()?,
+            services: Vec::new(),
+            next_replica: 0,
+        };
+        for _ in 0..plan.command_svcs {
+            world.start(Service::CommandSvc).await?;
+        }
+        for _ in 0..plan.projectors {
+            world.start(Service::Projector).await?;
+        }
+        for _ in 0..plan.query_svcs {
+            world.start(Service::QuerySvc).await?;
+        }
+        world.ready().await?;
+        Ok(world)
+    }
+
+    /// Waits until every service says that it is ready and the first builds serve.
+    pub async fn ready(&self) -> Result<()> {
+        for service in &self.services {
+            service.ready(READY_WITHIN).await?;
+        }
+        let anybody = self.anonymous()?;
+        for view in ["/v1/products", "/v1/categories"] {
+            anybody.get_within(view, READY_WITHIN).await?.expect(200)?;
+        }
+        Ok(())
+    }
+
+    /// Starts one more replica on a free port.
+    pub async fn start(&mut self, service: Service) -> Result<Running> {
+        self.start_with(service, &[]).await
+    }
+
+    /// Starts one more replica that crashes when it comes to this point.
+    pub async fn start_crashing_at(&mut self, service: Service, point: &str) -> Result<Running> {
+        self.start_with(service, &[("TIDEMARK_CRASH_POINT", point)])
+            .await
+    }
+
+    async fn start_with(
+        &mut self,
+        service: Service,
+        variables: &[(&str, &str)],
+    ) -> Result<Running> {
+        self.next_replica += 1;
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let launch = Launch {
+            service,
+            port: 0,
+            program: self.programs.join(service.name()),
+            logs: self.logs.clone(),
+            replica: self.next_replica,
+            variables: variables.collect(),
+            attached: true,
+        };
+        let running = launch.start(&self.surroundings).await?;
+        self.services.push(running.clone());
+        Ok(running)
+    }
+
+    /// Ends all replicas of a service as `kill -9` does.
+    pub async fn kill_all(&mut self, service: Service) -> Result<()> {
+        for running in self
+            .services
+            .extract_if(.., |running| running.service == service)
+        {
+            running.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a replica that has ended.
+    pub fn forget(&mut self, pid: i32) {
+        self.services.retain(|running| running.pid() != pid);
+    }
+
+    /// The running replicas of a service.
+    pub fn replicas(&self, service: Service) -> Vec<&Running> {
+        self.services
+            .iter()
+            .filter(|running| running.service == service)
+            .collect()
+    }
+
+    pub fn urls(&self, service: Service) -> Vec<String> {
+        self.replicas(service)
+            .into_iter()
+            .map(|running| running.url.clone())
+            .collect()
+    }
+
+    /// A new session of a member of staff.
+    pub fn staff(&self) -> Result<Client> {
+        let secret = DEVELOPMENT_JWT_SECRET.into();
+        let token = mint(&secret, Role::Admin, Uuid::now_v7(), TOKEN_LIFE)?;
+        self.session(Some(&token))
+    }
+
+    /// A new session of somebody who only looks.
+    pub fn anonymous(&self) -> Result<Client> {
+        self.session(None)
+    }
+
+    fn session(&self, bearer: Option<&str>) -> Result<Client> {
+        let (commands, queries) = (self.urls(Service::CommandSvc), self.urls(Service::QuerySvc));
+        Client::new(&commands, &queries, bearer)
+    }
+
+    /// The servers of this world's own.
+    pub fn own_servers(&self) -> Result<&Stack> {
+        match &self.servers {
+            Servers::Own(stack) => Ok(stack),
+            Servers::Shared { .. } => anyhow::bail!("the shared servers are not to be broken"),
+        }
+    }
+
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// A connection to the database, to look at what no answer shows.
+    pub async fn database(&self) -> Result<tokio_postgres::Client> {
+        let url = self
+            .surroundings
+            .endpoints
+            .database_url(&self.surroundings.database);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// Ends everything in order and removes what it left; the logs go as well, since the story has
+    /// ended well.
+    pub async fn close(mut self) -> Result<()> {
+        for running in self.services.drain(..) {
+            running.kill().await?;
+        }
+        if let Servers::Shared { namespace, .. } = self.servers {
+            namespace.remove().await?;
+        }
+        logs::remove(&self.logs)
+    }
+}
