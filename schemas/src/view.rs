@@ -42,7 +42,7 @@ pub enum FoldError {
     NoDocument { event: &'static str },
     #[error("{event} makes a document that is there already")]
     AlreadyThere { event: &'static str },
-    #[error("{event} does not concern this view")]
+    #[error("{event} does not concern this document")]
     NotTargeted { event: &'static str },
 }
 
@@ -85,18 +85,45 @@ impl View {
     }
 
     /// The document after the event, with its lane and seq. `document` is None before its first.
+    ///
+    /// An event at or below the document's seq, and a broadcast that does not concern it, change
+    /// nothing: so folding all events of a lane gives what folding those that target the document
+    /// gives, however often they come.
     pub fn fold(
         self,
         document: Option<Document>,
         envelope: &Envelope,
     ) -> Result<Document, FoldError> {
+        if let Some(document) = document {
+            if self.changes(&document, envelope)? {
+                return self.fold_into(document, envelope);
+            }
+            return Ok(document);
+        }
+        match self {
+            Self::Products => product::fold(None, envelope).map(Document::from),
+            Self::Categories => category::fold(None, envelope).map(Document::from),
+        }
+    }
+
+    fn changes(self, document: &Document, envelope: &Envelope) -> Result<bool, FoldError> {
+        let targeted = match self.targets(&envelope.event) {
+            _ if document.lane() != envelope.lane => None,
+            Targets::None => None,
+            Targets::These(ids) => ids.contains(&document.id()).then_some(true),
+            Targets::Where { field, id } => Some(document.has(field, id)),
+        };
+        let event = envelope.event.type_name();
+        let targeted = targeted.ok_or(FoldError::NotTargeted { event })?;
+        Ok(targeted && envelope.seq > document.seq())
+    }
+
+    fn fold_into(self, document: Document, envelope: &Envelope) -> Result<Document, FoldError> {
         match (self, document) {
-            (Self::Products, None) => product::fold(None, envelope).map(Document::from),
-            (Self::Products, Some(Document::Product(document))) => {
+            (Self::Products, Document::Product(document)) => {
                 product::fold(Some(*document), envelope).map(Document::from)
             }
-            (Self::Categories, None) => category::fold(None, envelope).map(Document::from),
-            (Self::Categories, Some(Document::Category(document))) => {
+            (Self::Categories, Document::Category(document)) => {
                 category::fold(Some(document), envelope).map(Document::from)
             }
             _ => Err(FoldError::NotTargeted {
@@ -170,3 +197,8 @@ impl From<CategoryDocument> for Document {
         Self::Category(document)
     }
 }
+
+#[cfg(test)]
+mod given;
+#[cfg(test)]
+mod tests;

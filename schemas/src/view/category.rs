@@ -133,3 +133,6 @@ pub(super) fn move_on_path(
         path.splice(..at, ancestors.iter().cloned());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -214,3 +214,6 @@ impl ProductDocument {
             .collect();
     }
 }
+
+#[cfg(test)]
+mod tests;
