@@ -60,15 +60,13 @@ enum Servers {
         stack: SharedStack,
     },
     /// Nobody else is there, so nothing has to be kept apart.
-    Own(Box<Stack>),
+    Own(Stack),
 }
 
 impl Servers {
     async fn open(own: bool) -> Result<Self> {
         if own {
-            return Ok(Self::Own(Box::new(
-                Stack::start(StackOptions::default()).await?,
-            )));
+            return Ok(Self::Own(Stack::start(StackOptions::default()).await?));
         }
         let stack = shared().await?;
         let namespace = Namespace::create(stack.endpoints()).await?;
