@@ -1,1 +1,93 @@
-//! query-svc
+//! The query side: answers reads from Elasticsearch, never older than the tidemark that asks.
+//!
+//! HTTP extracts and answers, `freshness` decides where a read stands and waits, `search` makes
+//! pure request bodies. Nothing here writes anywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use chassis::auth::Verifier;
+use chassis::elasticsearch::Elasticsearch;
+use chassis::health::Health;
+use chassis::metrics::Metrics;
+use chassis::postgres::{self, PoolOptions, Session};
+use chassis::server::{Bolts, Server, ServerError};
+use chassis::shutdown::Shutdown;
+use chassis::tidemark::{EpochHandle, Tides};
+use schemas::tidemark::{Keyring, KeyringError};
+use secrecy::ExposeSecret;
+use tokio::runtime::Handle;
+
+pub mod config;
+pub mod freshness;
+mod gate;
+pub mod http;
+pub mod metrics;
+pub mod present;
+mod start;
+
+use config::QueryArgs;
+use freshness::{Heads, Ladder};
+use start::Start;
+
+/// The longest that any call to Elasticsearch may take.
+const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("read the keys of the tidemarks")]
+    Keys(#[from] KeyringError),
+    #[error("set up postgres")]
+    Postgres(#[from] postgres::SetupError),
+    #[error("set up elasticsearch")]
+    Elasticsearch(#[from] chassis::elasticsearch::SetupError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// Serves until the shutdown starts. Reads are answered as soon as epoch and watermarks are known.
+pub async fn run(
+    args: &QueryArgs,
+    server: Server,
+    recorder: Metrics,
+    shutdown: &Shutdown,
+) -> Result<(), RunError> {
+    metrics::describe();
+    let (health, epoch) = (Health::default(), EpochHandle::default());
+    let keyring: Keyring = args.keys.tidemark_keys.expose_secret().parse()?;
+    let ladder = Arc::new(ladder(args, &epoch)?);
+    let bolts = Bolts {
+        verifier: Some(Verifier::new(&args.keys.jwt_secret)),
+        tides: Some(Tides::new(keyring, epoch.clone())),
+        openapi: Some(http::openapi()),
+        ..Bolts::new(health.clone(), recorder)
+    };
+    let start = Start {
+        bootstrap: args.kafka.bootstrap.clone(),
+        prefix: args.namespace.prefix.clone(),
+        ladder: Arc::clone(&ladder),
+        epoch,
+        health,
+        token: shutdown.token(),
+    };
+    start.spawn(shutdown);
+    let ladder = web::Data::from(ladder);
+    let routes = move |config: &mut web::ServiceConfig| {
+        config.app_data(ladder.clone());
+        http::routes(config);
+    };
+    Ok(server.run(bolts, shutdown, routes).await?)
+}
+
+fn ladder(args: &QueryArgs, epoch: &EpochHandle) -> Result<Ladder, RunError> {
+    let options = PoolOptions {
+        size: args.postgres.pool_size,
+        application_name: "query-svc",
+        session: Session::Reader,
+    };
+    let pool = postgres::pool(&args.postgres.database_url, &options, &Handle::current())?;
+    let heads = Heads::new(pool, epoch.clone());
+    let elasticsearch = Elasticsearch::new(&args.elasticsearch.url, ELASTICSEARCH_TIMEOUT)?;
+    Ok(Ladder::new(elasticsearch, heads, args.bounds()))
+}

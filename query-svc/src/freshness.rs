@@ -1,0 +1,183 @@
+//! The read ladder: every read is answered at least as fresh as the tidemark that asks for it.
+//!
+//! `need` and `judge` are pure and decide; `climb` does what they say. Handlers name their views
+//! and ask Elasticsearch through a `Reader`; what they show raises the tidemark through `Read`.
+
+use std::sync::OnceLock;
+
+use chassis::clock::{self, Deadline};
+use chassis::elasticsearch::{Elasticsearch, ElasticsearchError, Found, SearchOptions};
+use chassis::problem::ApiError;
+use chassis::watermark_tail::WatermarkTail;
+use schemas::lane::{Lane, Position};
+use tokio::sync::Semaphore;
+
+mod asked;
+mod climb;
+mod heads;
+mod judge;
+mod need;
+mod read;
+mod refuse;
+
+pub use asked::{Asked, Reading};
+pub use heads::{Heads, HeadsError};
+pub use judge::{Footing, Gap, Ground, LaneGap, Target, Verdict, judge};
+pub use need::Need;
+pub use read::{Read, Reader, Step};
+
+use climb::{Climb, Proof};
+
+use crate::gate::Gate;
+use crate::metrics;
+
+/// One for the process: what all reads share.
+#[derive(Debug)]
+pub struct Ladder {
+    elasticsearch: Elasticsearch,
+    gate: Gate,
+    heads: Heads,
+    waiting: Semaphore,
+    tail: OnceLock<WatermarkTail>,
+}
+
+/// How much the ladder bears at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Requests to Elasticsearch under way.
+    pub asking: usize,
+    /// Reads that wait; beyond it, a read that is not covered is answered at once.
+    pub waiting: usize,
+}
+
+impl Ladder {
+    pub fn new(elasticsearch: Elasticsearch, heads: Heads, bounds: Bounds) -> Self {
+        Self {
+            elasticsearch,
+            gate: Gate::new(bounds.asking),
+            heads,
+            waiting: Semaphore::new(bounds.waiting),
+            tail: OnceLock::new(),
+        }
+    }
+
+    /// Gives the ladder its footing, once the epoch is known. The first counts.
+    pub fn follow(&self, tail: WatermarkTail) {
+        let _ = self.tail.set(tail);
+    }
+
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    pub fn elasticsearch(&self) -> &Elasticsearch {
+        &self.elasticsearch
+    }
+
+    pub fn tail(&self) -> Result<&WatermarkTail, ApiError> {
+        let starting = || ApiError::unavailable("kafka", "the service is starting");
+        self.tail.get().ok_or_else(starting)
+    }
+
+    /// Reads one document of the reading's first view, as last written.
+    pub async fn by_id(
+        &self,
+        asked: &Asked,
+        reading: Reading,
+    ) -> Result<Read<Option<Found>>, ApiError> {
+        let Target::ById(subject) = reading.target else {
+            return Err(ApiError::internal("a read by id needs an id"));
+        };
+        let (view, id) = (reading.views[0], subject.to_string());
+        let get = async |reader: Reader<'_>| {
+            let index = reader.index(view);
+            reader.elasticsearch.get(index, &id).await
+        };
+        let proof: Proof<Option<Found>> = |found, gap| {
+            let found = found.as_ref();
+            found.is_some_and(|found| gap.is_proven_by(found.version))
+        };
+        let read = self.climb(asked, reading, get, Some(proof)).await?;
+        if let Some(found) = &read.answer {
+            let (lane, seq) = (Lane::of(subject), found.version);
+            read.shows(view, Position { lane, seq });
+        }
+        Ok(read)
+    }
+
+    /// Asks whatever `ask` asks, once all lanes of the views are covered. It is called again
+    /// where an index was gone.
+    pub async fn search<T>(
+        &self,
+        asked: &Asked,
+        reading: Reading,
+        ask: impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
+    ) -> Result<Read<T>, ApiError> {
+        self.climb(asked, reading, ask, None).await
+    }
+
+    /// What the request needs. For a foreign tidemark these are the lane heads at its arrival,
+    /// which the client's new tidemark then carries.
+    pub async fn need(&self, asked: &Asked, deadline: Deadline) -> Result<Need, ApiError> {
+        let need = Need::of(&asked.presented);
+        if !asked.presented.foreign {
+            return Ok(need);
+        }
+        match self.heads.read("foreign", deadline).await {
+            Ok(heads) => {
+                let need = need.with_heads(&heads);
+                asked.session.update(|tidemark| {
+                    need.entries().for_each(|entry| tidemark.raise(entry));
+                });
+                Ok(need)
+            }
+            Err(_) if asked.prefer.is_lenient() => Ok(need.unmeetable()),
+            Err(error) => Err(ApiError::unavailable("postgres", error)),
+        }
+    }
+
+    async fn climb<T>(
+        &self,
+        asked: &Asked,
+        reading: Reading,
+        read: impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
+        proof: Option<Proof<T>>,
+    ) -> Result<Read<T>, ApiError> {
+        let started = clock::instant();
+        let deadline = Deadline::within(asked.budget());
+        let climbing = async {
+            let climb = Climb {
+                ladder: self,
+                tail: self.tail()?,
+                asked,
+                reading,
+                need: self.need(asked, deadline).await?,
+                options: affinity(asked),
+                started,
+                deadline,
+            };
+            climb.run(read, proof).await
+        };
+        let outcome = climbing.await;
+        match &outcome {
+            Ok(read) => metrics::count_read(reading.endpoint, read.step().name()),
+            Err(error) => metrics::count_refused(reading.endpoint, error),
+        }
+        outcome
+    }
+}
+
+/// Keeps a session on the same copies of an index; a new one gets some at random.
+fn affinity(asked: &Asked) -> SearchOptions {
+    let fresh = clock::new_id().as_bytes()[15].max(1);
+    let mut affinity = fresh;
+    asked.session.update(|tidemark| {
+        if tidemark.affinity() == 0 {
+            tidemark.raise_affinity(fresh);
+        }
+        affinity = tidemark.affinity();
+    });
+    SearchOptions {
+        preference: Some(format!("session-{affinity}")),
+    }
+}

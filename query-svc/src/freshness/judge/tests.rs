@@ -1,0 +1,468 @@
+//! Judgements of reads over states of the watermark topic, as sentences.
+
+use std::collections::BTreeMap;
+
+use chassis::tidemark::Presented;
+use chrono::TimeDelta;
+use schemas::id::Epoch;
+use schemas::tidemark::Tidemark;
+use schemas::watermark::{Announced, Held, LaneMark, Record, Retired, Switch, Watermark};
+
+use super::*;
+
+const EPOCH: Epoch = Epoch(1);
+const PRODUCTS: &[View] = &[View::Products];
+const BOTH: &[View] = &[View::Products, View::Categories];
+/// Its lane is 55.
+const SUBJECT: Uuid = Uuid::nil();
+
+fn at(millisecond: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_700_000_000_000 + millisecond).unwrap()
+}
+
+fn lane(number: u8) -> Lane {
+    Lane::try_from(number).unwrap()
+}
+
+/// A topic, record by record.
+struct Topic {
+    state: WatermarkState,
+    next: u64,
+}
+
+impl Topic {
+    fn new() -> Self {
+        let mut state = WatermarkState::new(EPOCH);
+        state.settle(true);
+        Self { state, next: 0 }
+    }
+
+    /// Build 1 of the view is active, and every lane was seen at seq 0 just now.
+    fn serving(view: View) -> Self {
+        Self::new()
+            .announce(view, 1)
+            .switch(view, None, 1)
+            .quiet(view, 1)
+    }
+
+    fn put(mut self, record: Record) -> Self {
+        self.state.apply(self.next, record);
+        self.state.settle(false);
+        self.next += 1;
+        self
+    }
+
+    fn announce(self, view: View, build: u32) -> Self {
+        let announced = Announced {
+            epoch: EPOCH,
+            index: format!("{}-b{build}", view.name()),
+            index_uuid: format!("uuid-{build}"),
+            version: 1,
+            at: at(0),
+            wish: None,
+        };
+        let view = view.name().to_owned();
+        self.put(Record::Announced {
+            view,
+            build,
+            announced,
+        })
+    }
+
+    fn switch(self, view: View, from: Option<u32>, to: u32) -> Self {
+        let switch = Switch {
+            epoch: EPOCH,
+            from,
+            to,
+            floors: LaneSeqs::default(),
+            at: at(0),
+            wish: None,
+        };
+        let id = Uuid::from_u128(self.next.into());
+        let view = view.name().to_owned();
+        self.put(Record::Switch { view, id, switch })
+    }
+
+    fn retire(self, view: View, build: u32) -> Self {
+        let retired = Retired {
+            epoch: EPOCH,
+            at: at(0),
+        };
+        let view = view.name().to_owned();
+        self.put(Record::Retired {
+            view,
+            build,
+            retired,
+        })
+    }
+
+    fn quiet(self, view: View, build: u32) -> Self {
+        let lanes = Lane::all().map(|lane| LaneMark {
+            lane,
+            seq: 0,
+            head: 0,
+        });
+        self.watermark(view, build, watermark(lanes.collect()))
+    }
+
+    /// The lane is visible up to seq, and its head was there.
+    fn visible(self, view: View, build: u32, number: u8, seq: Seq) -> Self {
+        let mark = LaneMark {
+            lane: lane(number),
+            seq,
+            head: seq,
+        };
+        self.watermark(view, build, watermark(vec![mark]))
+    }
+
+    fn watermark(self, view: View, build: u32, watermark: Watermark) -> Self {
+        let (view, partition) = (view.name().to_owned(), 0);
+        self.put(Record::Watermark {
+            view,
+            build,
+            partition,
+            watermark,
+        })
+    }
+
+    fn judge(&self, need: &Need, views: &[View], target: Target) -> Verdict {
+        self.judge_at(need, views, target, at(1_000))
+    }
+
+    fn judge_at(&self, need: &Need, views: &[View], target: Target, now: DateTime<Utc>) -> Verdict {
+        judge(&self.state, need, views, target, now)
+    }
+}
+
+fn watermark(lanes: Vec<LaneMark>) -> Watermark {
+    Watermark {
+        version: 1,
+        epoch: EPOCH,
+        lanes,
+        at: at(0),
+        covered_recorded_at: None,
+        held: BTreeMap::new(),
+        changed: None,
+    }
+}
+
+fn nothing() -> Need {
+    let tidemark = Tidemark::new(EPOCH);
+    Need::of(&Presented {
+        tidemark,
+        tokens: 0,
+        foreign: false,
+    })
+}
+
+/// A tidemark at this `G` with these entries.
+fn tidemark(offset: u64, entries: &[(u8, Seq)]) -> Need {
+    let mut tidemark = Tidemark::new(EPOCH);
+    tidemark.raise_offset(offset);
+    for &(number, seq) in entries {
+        tidemark.raise(Position {
+            lane: lane(number),
+            seq,
+        });
+    }
+    Need::of(&Presented {
+        tidemark,
+        tokens: 1,
+        foreign: false,
+    })
+}
+
+fn footing(verdict: Verdict) -> Footing {
+    match verdict {
+        Verdict::Covered(footing) => footing,
+        Verdict::Behind { gap, .. } => panic!("not covered: {gap:?}"),
+    }
+}
+
+fn gap(verdict: Verdict) -> Gap {
+    match verdict {
+        Verdict::Covered(footing) => panic!("covered: {footing:?}"),
+        Verdict::Behind { gap, .. } => gap,
+    }
+}
+
+#[test]
+fn a_read_without_a_tidemark_is_covered_by_whatever_is_active() {
+    let topic = Topic::serving(View::Products);
+    let footing = footing(topic.judge(&nothing(), PRODUCTS, Target::Search));
+    assert_eq!(footing.ground(View::Products).index, "products-b1");
+}
+
+#[test]
+fn a_read_without_a_tidemark_does_not_even_need_the_floor() {
+    let topic = Topic::serving(View::Products)
+        .visible(View::Products, 1, 3, 9)
+        .announce(View::Products, 2)
+        .visible(View::Products, 2, 3, 7)
+        .switch(View::Products, Some(1), 2);
+    let footing = footing(topic.judge(&nothing(), PRODUCTS, Target::Search));
+    assert_eq!(footing.ground(View::Products).build, 2);
+}
+
+#[test]
+fn nothing_can_be_read_before_the_first_switch() {
+    let topic = Topic::new()
+        .announce(View::Products, 1)
+        .visible(View::Products, 1, 3, 9);
+    let gap = gap(topic.judge(&nothing(), PRODUCTS, Target::Search));
+    assert!(gap.without_build && gap.stalled);
+}
+
+#[test]
+fn nothing_can_be_read_while_one_of_the_views_has_no_active_build() {
+    let topic = Topic::serving(View::Products);
+    assert!(gap(topic.judge(&nothing(), BOTH, Target::Search)).without_build);
+}
+
+#[test]
+fn nothing_can_be_read_before_the_whole_topic_was_read_once() {
+    let topic = Topic {
+        state: WatermarkState::new(EPOCH),
+        next: 0,
+    };
+    let topic = topic
+        .announce(View::Products, 1)
+        .switch(View::Products, None, 1);
+    assert!(gap(topic.judge(&nothing(), PRODUCTS, Target::Search)).without_build);
+}
+
+#[test]
+fn an_entry_is_covered_once_the_watermark_has_reached_it() {
+    let topic = Topic::serving(View::Products).visible(View::Products, 1, 3, 9);
+    let covered = topic.judge(&tidemark(0, &[(3, 9)]), PRODUCTS, Target::Search);
+    assert_eq!(
+        footing(covered).ground(View::Products).visible.get(lane(3)),
+        9
+    );
+    let behind = topic.judge(&tidemark(0, &[(3, 10)]), PRODUCTS, Target::Search);
+    let expected = LaneGap {
+        view: "products",
+        lane: lane(3),
+        wanted: 10,
+        visible: 9,
+    };
+    assert_eq!(gap(behind).lanes, [expected]);
+}
+
+#[test]
+fn a_read_by_id_needs_only_the_lane_of_its_subject() {
+    let topic = Topic::serving(View::Products);
+    let elsewhere = tidemark(0, &[(3, 10)]);
+    footing(topic.judge(&elsewhere, PRODUCTS, Target::ById(SUBJECT)));
+    let here = tidemark(0, &[(55, 10)]);
+    assert!(!gap(topic.judge(&here, PRODUCTS, Target::ById(SUBJECT))).stalled);
+}
+
+#[test]
+fn every_view_that_is_read_has_to_cover_the_entry() {
+    let topic = Topic::serving(View::Products)
+        .announce(View::Categories, 1)
+        .switch(View::Categories, None, 1)
+        .quiet(View::Categories, 1)
+        .visible(View::Products, 1, 3, 9);
+    let need = tidemark(0, &[(3, 9)]);
+    footing(topic.judge(&need, PRODUCTS, Target::Search));
+    let gap = gap(topic.judge(&need, BOTH, Target::Search));
+    assert_eq!(gap.lanes[0].view, "categories");
+}
+
+#[test]
+fn a_switch_to_a_build_that_is_behind_makes_even_an_idle_tidemark_wait() {
+    let topic = Topic::serving(View::Products)
+        .visible(View::Products, 1, 3, 9)
+        .announce(View::Products, 2)
+        .quiet(View::Products, 2)
+        .visible(View::Products, 2, 3, 7)
+        .switch(View::Products, Some(1), 2);
+    let behind = gap(topic.judge(&tidemark(0, &[]), PRODUCTS, Target::Search));
+    assert_eq!((behind.lanes[0].wanted, behind.lanes[0].visible), (9, 7));
+    let topic = topic.visible(View::Products, 2, 3, 9);
+    footing(topic.judge(&tidemark(0, &[]), PRODUCTS, Target::Search));
+}
+
+#[test]
+fn a_retired_build_is_not_what_readers_stand_on() {
+    let topic = Topic::serving(View::Products)
+        .announce(View::Products, 2)
+        .quiet(View::Products, 2)
+        .switch(View::Products, Some(1), 2)
+        .retire(View::Products, 1);
+    let footing = footing(topic.judge(&tidemark(0, &[]), PRODUCTS, Target::Search));
+    assert_eq!(footing.ground(View::Products).build, 2);
+}
+
+#[test]
+fn a_replica_that_has_not_followed_as_far_is_behind_though_all_lanes_are_covered() {
+    let topic = Topic::serving(View::Products);
+    let gap = gap(topic.judge(&tidemark(1_000, &[]), PRODUCTS, Target::Search));
+    assert!(gap.offset_behind && gap.lanes.is_empty());
+    assert!(
+        !gap.stalled,
+        "the topic moves, so the replica will catch up"
+    );
+    assert!(
+        !gap.is_proven_by(u64::MAX),
+        "no document says how old the floors are"
+    );
+}
+
+#[test]
+fn a_replica_that_hears_of_nobody_has_no_reason_to_wait_for_its_offset() {
+    let topic = Topic::serving(View::Products);
+    let need = tidemark(1_000, &[]);
+    let verdict = topic.judge_at(&need, PRODUCTS, Target::Search, at(3_001));
+    assert!(gap(verdict).stalled);
+}
+
+#[test]
+fn a_lane_whose_owner_has_been_silent_for_three_seconds_is_stalled() {
+    let topic = Topic::serving(View::Products);
+    let need = tidemark(0, &[(3, 1)]);
+    let at_least = |now| gap(topic.judge_at(&need, PRODUCTS, Target::Search, now)).stalled;
+    assert!(!at_least(at(3_000)));
+    assert!(at_least(at(3_001)));
+}
+
+#[test]
+fn a_silent_owner_of_a_lane_that_is_covered_stalls_nothing() {
+    let topic = Topic::serving(View::Products);
+    let late = at(0) + TimeDelta::minutes(5);
+    footing(topic.judge_at(&tidemark(0, &[]), PRODUCTS, Target::Search, late));
+}
+
+#[test]
+fn a_document_proves_an_entry_at_or_below_its_version() {
+    let topic = Topic::serving(View::Products);
+    let gap = gap(topic.judge(&tidemark(0, &[(55, 4)]), PRODUCTS, Target::ById(SUBJECT)));
+    assert!(gap.is_proven_by(4));
+    assert!(gap.is_proven_by(5));
+    assert!(
+        !gap.is_proven_by(3),
+        "the entry may be of another subject, or newer"
+    );
+}
+
+#[test]
+fn a_document_below_the_floor_proves_nothing() {
+    let topic = Topic::serving(View::Products)
+        .visible(View::Products, 1, 55, 9)
+        .announce(View::Products, 2)
+        .visible(View::Products, 2, 55, 7)
+        .switch(View::Products, Some(1), 2);
+    let gap = gap(topic.judge(&tidemark(0, &[(55, 2)]), PRODUCTS, Target::ById(SUBJECT)));
+    assert!(!gap.is_proven_by(8));
+    assert!(gap.is_proven_by(9));
+}
+
+#[test]
+fn an_entry_beyond_the_heads_that_projectors_have_seen_is_doubtful() {
+    let mark = LaneMark {
+        lane: lane(3),
+        seq: 5,
+        head: 8,
+    };
+    let topic = Topic::serving(View::Products).watermark(View::Products, 1, watermark(vec![mark]));
+    let doubtful =
+        |seq| gap(topic.judge(&tidemark(0, &[(3, seq)]), PRODUCTS, Target::Search)).doubtful;
+    assert_eq!(doubtful(8), []);
+    assert_eq!(
+        doubtful(9),
+        [Position {
+            lane: lane(3),
+            seq: 9
+        }]
+    );
+}
+
+#[test]
+fn a_foreign_tidemark_needs_the_heads_at_its_arrival() {
+    let topic = Topic::serving(View::Products).visible(View::Products, 1, 3, 9);
+    let heads: LaneSeqs = [(lane(3), 9), (lane(4), 1)].into_iter().collect();
+    let tidemark = Tidemark::new(EPOCH);
+    let need = Need::of(&Presented {
+        tidemark,
+        tokens: 1,
+        foreign: true,
+    })
+    .with_heads(&heads);
+    let gap = gap(topic.judge(&need, PRODUCTS, Target::Search));
+    assert_eq!(gap.lanes[0].lane, lane(4));
+    footing(topic.judge(&need, PRODUCTS, Target::ById(SUBJECT)));
+}
+
+#[test]
+fn heads_that_cannot_be_learnt_are_never_covered() {
+    let topic = Topic::serving(View::Products);
+    let need = tidemark(0, &[]).unmeetable();
+    assert!(gap(topic.judge(&need, PRODUCTS, Target::Search)).offset_behind);
+}
+
+#[test]
+fn an_entry_that_every_view_shows_is_settled() {
+    let topic = Topic::serving(View::Products).visible(View::Products, 1, 3, 9);
+    let need = tidemark(0, &[(3, 9)]);
+    let settled = footing(topic.judge(&need, PRODUCTS, Target::Search)).settled;
+    assert_eq!(
+        settled,
+        [Position {
+            lane: lane(3),
+            seq: 9
+        }]
+    );
+    let topic = topic.announce(View::Categories, 1);
+    let settled = footing(topic.judge(&need, PRODUCTS, Target::Search)).settled;
+    assert_eq!(
+        settled,
+        [],
+        "another view is announced that does not show it yet"
+    );
+}
+
+fn holding(subject: Uuid, seq: Seq) -> Topic {
+    let lane = Lane::of(subject);
+    let mark = LaneMark {
+        lane,
+        seq: 9,
+        head: 9,
+    };
+    let watermark = Watermark {
+        held: BTreeMap::from([(lane, vec![Held { subject, seq }])]),
+        ..watermark(vec![mark])
+    };
+    Topic::serving(View::Products).watermark(View::Products, 1, watermark)
+}
+
+#[test]
+fn a_held_subject_is_held_for_those_who_know_of_what_is_held_back() {
+    let topic = holding(SUBJECT, 6);
+    let held =
+        |seq, target| footing(topic.judge(&tidemark(0, &[(55, seq)]), PRODUCTS, target)).held;
+    assert!(held(6, Target::ById(SUBJECT)));
+    assert!(
+        !held(5, Target::ById(SUBJECT)),
+        "all that was seen is shown"
+    );
+    assert!(held(6, Target::Search), "it may be what is searched for");
+    assert!(!held(5, Target::Search));
+}
+
+#[test]
+fn another_subject_of_the_lane_is_not_held() {
+    let other = (0_u128..)
+        .map(Uuid::from_u128)
+        .find(|id| *id != SUBJECT && Lane::of(*id) == lane(55));
+    let topic = holding(SUBJECT, 6);
+    let need = tidemark(0, &[(55, 9)]);
+    assert!(!footing(topic.judge(&need, PRODUCTS, Target::ById(other.unwrap()))).held);
+}
+
+#[test]
+fn nothing_is_held_for_those_without_a_tidemark() {
+    let topic = holding(SUBJECT, 6);
+    assert!(!footing(topic.judge(&nothing(), PRODUCTS, Target::ById(SUBJECT))).held);
+}

@@ -1,0 +1,173 @@
+//! What a handler gets to read with, and what it answers with.
+//!
+//! Whatever an answer shows raises the tidemark that it carries: hits beyond the watermark,
+//! documents read as last written, also under a 304 or a 404.
+
+use actix_web::HttpResponseBuilder;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use chassis::elasticsearch::{Elasticsearch, SearchOptions};
+use chassis::prefer::Prefer;
+use chassis::problem::ApiError;
+use chassis::tidemark::Session;
+use schemas::lane::{LaneSeqs, Position};
+use schemas::view::View;
+
+use super::asked::Asked;
+use super::judge::Footing;
+use super::need::Need;
+
+static TIDEMARK_SERVED: HeaderName = HeaderName::from_static("tidemark-served");
+
+/// The step of the ladder on which a read was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Covered,
+    Waited,
+    Realtime,
+    Stale,
+    Held,
+}
+
+impl Step {
+    /// The value of `Tidemark-Served`, and the label in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Covered => "covered",
+            Self::Waited => "waited",
+            Self::Realtime => "realtime",
+            Self::Stale => "stale",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// How to ask Elasticsearch for one read: where it stands, and a client that ends in time.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    pub elasticsearch: Elasticsearch,
+    /// Keep the session on the same copies. Not for a point in time, which has copies of its own.
+    pub options: SearchOptions,
+    pub(super) need: &'a Need,
+    pub(super) footing: &'a Footing,
+}
+
+impl Reader<'_> {
+    /// The physical index of the view's active build; never ask an alias.
+    pub fn index(&self, view: View) -> &str {
+        &self.footing.ground(view).index
+    }
+
+    pub fn build(&self, view: View) -> u32 {
+        self.footing.ground(view).build
+    }
+
+    /// The watermarks before anything was asked.
+    pub fn visible(&self, view: View) -> &LaneSeqs {
+        &self.footing.ground(view).visible
+    }
+
+    /// `G` before anything was asked.
+    pub fn offset(&self) -> u64 {
+        self.footing.offset
+    }
+
+    /// True when a point in time that was opened at that `G`, over those watermarks, shows all
+    /// that this request needs.
+    pub fn is_met_by(&self, offset: u64, visible: &LaneSeqs) -> bool {
+        self.need.is_met_by(offset, visible)
+    }
+}
+
+/// An answer with the step on which it was given. Make the response by `reply` or `error`.
+#[derive(Debug)]
+#[must_use]
+pub struct Read<T> {
+    pub answer: T,
+    footing: Footing,
+    step: Step,
+    session: Session,
+    prefer: Prefer,
+}
+
+impl<T> Read<T> {
+    pub(super) fn new(answer: T, footing: Footing, step: Step, asked: &Asked) -> Self {
+        Self {
+            answer,
+            footing,
+            step,
+            session: asked.session.clone(),
+            prefer: asked.prefer,
+        }
+    }
+
+    pub fn index(&self, view: View) -> &str {
+        &self.footing.ground(view).index
+    }
+
+    pub fn build(&self, view: View) -> u32 {
+        self.footing.ground(view).build
+    }
+
+    pub fn visible(&self, view: View) -> &LaneSeqs {
+        &self.footing.ground(view).visible
+    }
+
+    pub fn offset(&self) -> u64 {
+        self.footing.offset
+    }
+
+    pub fn step(&self) -> Step {
+        self.step
+    }
+
+    /// To be called for every document that the answer shows: one newer than the watermark is
+    /// remembered in the client's tidemark.
+    pub fn shows(&self, view: View, position: Position) {
+        if position.seq > self.visible(view).get(position.lane) {
+            self.session.raise(position);
+        }
+    }
+
+    /// A response with what the ladder has to say in its headers and its tidemark.
+    pub fn reply(&self, builder: HttpResponseBuilder) -> HttpResponseBuilder {
+        self.conclude();
+        self.with_headers(builder)
+    }
+
+    /// The same for a page of an older point in time: it has not seen this replica's `G`.
+    pub fn reply_continued(&self, builder: HttpResponseBuilder) -> HttpResponseBuilder {
+        self.with_headers(builder)
+    }
+
+    /// The same for an error that says something about the state, such as a 404.
+    pub fn error(&self, error: ApiError) -> ApiError {
+        self.conclude();
+        self.headers()
+            .fold(error, |error, (name, value)| error.with_header(name, value))
+    }
+
+    /// Entries are pruned only together with raising `G` to where they were seen everywhere.
+    fn conclude(&self) {
+        let settled = &self.footing.settled;
+        self.session.update(|tidemark| {
+            tidemark.raise_offset(self.footing.offset);
+            tidemark.prune(|entry| {
+                let mut settled = settled.iter();
+                !settled.any(|seen| seen.lane == entry.lane && entry.seq <= seen.seq)
+            });
+        });
+    }
+
+    fn with_headers(&self, mut builder: HttpResponseBuilder) -> HttpResponseBuilder {
+        for header in self.headers() {
+            builder.insert_header(header);
+        }
+        builder
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let served = HeaderValue::from_static(self.step.name());
+        let served = (TIDEMARK_SERVED.clone(), served);
+        std::iter::once(served).chain(self.prefer.applied())
+    }
+}

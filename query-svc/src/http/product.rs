@@ -1,0 +1,60 @@
+//! A product's page.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chassis::problem::ApiError;
+use schemas::id::ProductId;
+use schemas::rest::query::Product;
+use schemas::view::{ProductDocument, View};
+
+use super::etag::Etag;
+use crate::freshness::{Asked, Ladder, Reading};
+use crate::present;
+
+/// One product. Those taken out of the listing still have their page.
+#[utoipa::path(
+    get,
+    path = "/v1/products/{id}",
+    tag = "products",
+    params(
+        ("id" = ProductId, Path, description = "the product's id"),
+        ("Tidemark" = Option<String>, Header, description = "up to 8 tidemarks, comma-separated"),
+        ("Prefer" = Option<String>, Header, description = "wait=seconds, handling=strict|lenient"),
+        ("If-None-Match" = Option<String>, Header, description = "ETag of an earlier answer"),
+    ),
+    responses(
+        (status = 200, description = "the product, with ETag", body = Product),
+        (status = 304, description = "the ETag is still the same"),
+        (status = 404, description = "there is no such product"),
+        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+    )
+)]
+pub(super) async fn product(
+    id: web::Path<ProductId>,
+    asked: Asked,
+    ladder: web::Data<Ladder>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let reading = Reading::by_id("product", &View::Products, *id);
+    let read = ladder.by_id(&asked, reading).await?;
+    let document: Option<ProductDocument> = match &read.answer {
+        Some(found) => {
+            let parsed = serde_json::from_str(found.source.get());
+            Some(parsed.map_err(ApiError::internal)?)
+        }
+        None => None,
+    };
+    let Some(document) = document.filter(|document| !document.removed) else {
+        return Err(read.error(ApiError::not_found("no product has this id")));
+    };
+    let etag = Etag {
+        stream_version: document.stream_version,
+        seq: document.seq,
+    };
+    if etag.is_known_to(&request) {
+        let mut response = read.reply(HttpResponse::NotModified());
+        return Ok(response.insert_header(etag.header()).finish());
+    }
+    let mut response = read.reply(HttpResponse::Ok());
+    let response = response.insert_header(etag.header());
+    Ok(response.json(present::product(document)))
+}

@@ -1,0 +1,90 @@
+//! What a tidemark means to this replica: which views cover it, and which lanes are behind.
+
+use actix_web::{HttpResponse, web};
+use chassis::clock::{self, Deadline};
+use chassis::problem::ApiError;
+use chrono::{DateTime, Utc};
+use schemas::lane::Lane;
+use schemas::rest::query::{LaneBehind, TidemarkState, ViewState};
+use schemas::watermark::{self, WatermarkState};
+
+use crate::freshness::{Asked, Ladder, Need};
+
+/// Explains the tidemark that the request carries. Waits for nothing.
+#[utoipa::path(
+    get,
+    path = "/v1/tidemark",
+    tag = "tidemark",
+    params(
+        ("Tidemark" = Option<String>, Header, description = "up to 8 tidemarks, comma-separated"),
+    ),
+    responses(
+        (status = 200, description = "how far each view is, and how far it would have to be",
+         body = TidemarkState),
+        (status = 400, description = "not a tidemark"),
+    )
+)]
+pub(super) async fn state(
+    asked: Asked,
+    ladder: web::Data<Ladder>,
+) -> Result<HttpResponse, ApiError> {
+    let need = ladder
+        .need(&asked, Deadline::within(asked.budget()))
+        .await?;
+    let now = clock::now();
+    let explained = ladder.tail()?.read(|state| explain(state, &need, now));
+    Ok(HttpResponse::Ok().json(explained))
+}
+
+fn explain(state: &WatermarkState, need: &Need, now: DateTime<Utc>) -> TidemarkState {
+    let views: Vec<ViewState> = state
+        .views()
+        .map(|(name, view)| explain_view(name, view, need, now))
+        .collect();
+    let is_far_enough = state.offset() >= need.offset();
+    TidemarkState {
+        epoch: state.epoch().to_string(),
+        offset: need.offset(),
+        replica_offset: state.offset(),
+        covered: is_far_enough && views.iter().all(|view| view.covered),
+        views,
+    }
+}
+
+fn explain_view(
+    name: &str,
+    view: &watermark::ViewState,
+    need: &Need,
+    now: DateTime<Utc>,
+) -> ViewState {
+    let build = view.active_build();
+    let lanes = build.into_iter().flat_map(|build| &build.lanes);
+    let behind_events = lanes.clone().map(|(lane, said)| {
+        let visible = build.map_or(0, |build| build.visible.get(*lane));
+        said.head.saturating_sub(visible)
+    });
+    let oldest = lanes.clone().map(|(_, said)| said.at).min();
+    let lanes_behind: Vec<LaneBehind> = Lane::all()
+        .filter_map(|lane| lane_behind(view, lane, need))
+        .collect();
+    ViewState {
+        view: name.to_owned(),
+        build: view.active,
+        covered: build.is_some() && lanes_behind.is_empty(),
+        behind_events: behind_events.sum(),
+        behind_seconds: oldest.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0)),
+        lanes_behind,
+    }
+}
+
+fn lane_behind(view: &watermark::ViewState, lane: Lane, need: &Need) -> Option<LaneBehind> {
+    let wanted = need.entry(lane).max(view.floors.get(lane));
+    let visible = view
+        .active_build()
+        .map_or(0, |build| build.visible.get(lane));
+    (visible < wanted).then_some(LaneBehind {
+        lane: lane.number(),
+        wanted,
+        visible,
+    })
+}

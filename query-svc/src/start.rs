@@ -1,0 +1,131 @@
+//! What happens beside the requests: finding out the epoch, then following the watermark topic,
+//! and watching that Elasticsearch answers and the history stays the same.
+//!
+//! A process that reads another epoch than it started with ends: its names, its state and the
+//! tidemarks that it signs belong to a history that is no more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock::Deadline;
+use chassis::health::{Health, Probe};
+use chassis::retry::Backoff;
+use chassis::shutdown::Shutdown;
+use chassis::telemetry::Chain;
+use chassis::tidemark::{EpochChanged, EpochHandle};
+use chassis::watermark_tail::{TailError, WatermarkTail};
+use schemas::id::Epoch;
+use schemas::topic::Names;
+use tokio_util::sync::CancellationToken;
+
+use crate::freshness::{HeadsError, Ladder};
+
+const ATTEMPT: Duration = Duration::from_secs(3);
+const EPOCH_EVERY: Duration = Duration::from_secs(10);
+const PING_EVERY: Duration = Duration::from_secs(1);
+const PING: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    pub bootstrap: String,
+    pub prefix: String,
+    pub ladder: Arc<Ladder>,
+    pub epoch: EpochHandle,
+    pub health: Health,
+    pub token: CancellationToken,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Tail(#[from] TailError),
+    #[error(transparent)]
+    Epoch(#[from] EpochChanged),
+}
+
+impl Start {
+    pub(crate) fn spawn(self, shutdown: &Shutdown) {
+        let postgres = self.health.dependency("postgres");
+        let kafka = self.health.dependency("kafka");
+        let elasticsearch = self.health.dependency("elasticsearch");
+        let ping = self.clone().ping(elasticsearch);
+        shutdown.spawn("elasticsearch-ping", ping);
+        shutdown.spawn_once("history", self.follow(postgres, kafka));
+    }
+
+    /// Follows one history until the end of the process, or fails.
+    async fn follow(self, postgres: Probe, kafka: Probe) -> Result<(), StartError> {
+        let token = self.token.clone();
+        let Some(epoch) = token.run_until_cancelled(self.find_epoch(&postgres)).await else {
+            return Ok(());
+        };
+        let names = Names::new(self.prefix.as_str(), epoch);
+        let tail = WatermarkTail::spawn(&self.bootstrap, &names, token.clone(), kafka)?;
+        self.ladder.follow(tail);
+        // Last: from now on requests are let in.
+        self.epoch.set(epoch)?;
+        tracing::info!(tidemark.epoch = %epoch, "following the watermarks");
+        match token.run_until_cancelled(self.watch_epoch()).await {
+            Some(changed) => Err(changed.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Does not give up: a process may be started before its servers and its schema.
+    async fn find_epoch(&self, postgres: &Probe) -> Epoch {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        loop {
+            match self
+                .ladder
+                .heads()
+                .read_epoch(Deadline::within(ATTEMPT))
+                .await
+            {
+                Ok(epoch) => {
+                    postgres.up();
+                    return epoch;
+                }
+                Err(error) => {
+                    tracing::debug!(error = %Chain(&error), "the epoch cannot be read");
+                    postgres.down(reason(&error));
+                }
+            }
+            backoff.pause().await;
+        }
+    }
+
+    /// Ends when the history is another one. PostgreSQL may be away: covered reads go on.
+    async fn watch_epoch(&self) -> EpochChanged {
+        let heads = self.ladder.heads();
+        let mut ticks = tokio::time::interval(EPOCH_EVERY);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = heads.epoch_changed() => {}
+            }
+            let found = heads.read_epoch(Deadline::within(ATTEMPT)).await;
+            if let Ok(Err(changed)) = found.map(|found| self.epoch.set(found)) {
+                return changed;
+            }
+        }
+    }
+
+    async fn ping(self, probe: Probe) {
+        let mut ticks = tokio::time::interval(PING_EVERY);
+        let elasticsearch = self.ladder.elasticsearch().with_timeout(PING);
+        while self.token.run_until_cancelled(ticks.tick()).await.is_some() {
+            match elasticsearch.ping().await {
+                Ok(()) => probe.up(),
+                Err(_) => probe.down("elasticsearch does not answer"),
+            }
+        }
+    }
+}
+
+/// For whoever asks `/readyz`: no addresses, no names of users.
+fn reason(error: &HeadsError) -> &'static str {
+    match error {
+        HeadsError::Query(error) if error.code().is_some() => "the schema is not there yet",
+        _ => "postgres does not answer",
+    }
+}
