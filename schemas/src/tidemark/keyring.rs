@@ -16,6 +16,7 @@ use super::{Foreign, MAX_TOKEN_CHARS, Presented, Tidemark, TidemarkError};
 use crate::id::Epoch;
 
 const MAC_BYTES: usize = 8;
+const SEAL_BYTES: usize = 16;
 const MIN_KEY_BYTES: usize = 16;
 
 /// The keys that sign and open tokens. Its text form is `id:hex,id:hex…`; never shown.
@@ -88,6 +89,38 @@ impl Keyring {
         } else {
             Ok(Presented::Foreign(Foreign::OtherEpoch(tidemark.epoch())))
         }
+    }
+
+    /// Bytes that only Tidemark can make, such as a cursor, as text for a URL. Readable by anyone.
+    /// `purpose` is neither empty nor begins with a version of a token.
+    pub fn seal(&self, purpose: &str, bytes: &[u8]) -> String {
+        let key = &self.keys[0];
+        let mac = key.over(purpose, bytes).finalize().into_bytes();
+        let mut sealed = Vec::with_capacity(1 + bytes.len() + SEAL_BYTES);
+        sealed.push(key.id);
+        sealed.extend_from_slice(bytes);
+        sealed.extend_from_slice(&mac[..SEAL_BYTES]);
+        URL_SAFE_NO_PAD.encode(sealed)
+    }
+
+    /// The bytes that were sealed for this purpose; none for anything else.
+    pub fn unseal(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (key_id, rest) = bytes.split_first()?;
+        let (bytes, mac) = rest.split_last_chunk::<SEAL_BYTES>()?;
+        let key = self.keys.iter().find(|key| key.id == *key_id)?;
+        let expected = key.over(purpose, bytes);
+        expected.verify_truncated_left(mac).ok()?;
+        Some(bytes.to_vec())
+    }
+}
+
+impl Key {
+    fn over(&self, purpose: &str, bytes: &[u8]) -> Hmac<Sha256> {
+        let mac = self.mac.clone();
+        mac.chain_update(purpose)
+            .chain_update([0, self.id])
+            .chain_update(bytes)
     }
 }
 
@@ -171,6 +204,21 @@ mod tests {
         let token = keyring(OLD).sign(&Tidemark::new(EPOCH));
         let opened = keyring("7:000102030405060708090a0b0c0d0e0f").open(&token, EPOCH);
         assert_eq!(opened, Err(TidemarkError::Signature));
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_purpose_only() {
+        let (old, rotated) = (keyring(OLD), keyring(&format!("{NEW},{OLD}")));
+        let sealed = old.seal("cursor", b"page 2");
+        assert_eq!(rotated.unseal("cursor", &sealed), Some(b"page 2".to_vec()));
+        assert_eq!(old.unseal("ticket", &sealed), None);
+        assert_eq!(old.unseal("cursor", &rotated.seal("cursor", b"x")), None);
+        for at in 0..sealed.len() {
+            let mut bent = sealed.clone().into_bytes();
+            bent[at] = if bent[at] == b'A' { b'B' } else { b'A' };
+            let bent = String::from_utf8(bent).unwrap();
+            assert_eq!(rotated.unseal("cursor", &bent), None, "character {at}");
+        }
     }
 
     #[test]
