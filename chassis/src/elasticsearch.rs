@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use ::elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use ::elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, TransportBuilder};
 use ::elasticsearch::http::{Method, Url};
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::clock::Deadline;
 
 mod answers;
+mod call;
 mod error;
 mod indices;
 
@@ -27,9 +27,7 @@ pub use answers::{
 pub use error::{ElasticsearchError, SetupError};
 
 use answers::{BulkAnswer, CountAnswer, MgetAnswer, MsearchAnswer, PitAnswer, RefreshAnswer};
-
-const JSON: &str = "application/json";
-const NDJSON: &str = "application/x-ndjson";
+use call::{Call, JSON, NDJSON};
 
 /// Cheap to clone; all clones share their connections.
 #[derive(Debug, Clone)]
@@ -44,49 +42,6 @@ pub struct Elasticsearch {
 pub struct SearchOptions {
     /// Requests with the same text go to the same copies. Not with a point in time.
     pub preference: Option<String>,
-}
-
-/// One call.
-struct Call<'a> {
-    operation: &'static str,
-    method: Method,
-    path: String,
-    query: &'a [(&'a str, &'a str)],
-    content_type: &'static str,
-    body: Bytes,
-}
-
-impl<'a> Call<'a> {
-    fn new(operation: &'static str, method: Method, path: impl Into<String>) -> Self {
-        let body = Bytes::new();
-        Self {
-            operation,
-            method,
-            path: path.into(),
-            query: &[],
-            content_type: JSON,
-            body,
-        }
-    }
-
-    fn query(self, query: &'a [(&'a str, &'a str)]) -> Self {
-        Self { query, ..self }
-    }
-
-    fn json(self, body: &serde_json::Value) -> Self {
-        Self {
-            body: body.to_string().into(),
-            ..self
-        }
-    }
-
-    fn body(self, content_type: &'static str, body: Bytes) -> Self {
-        Self {
-            content_type,
-            body,
-            ..self
-        }
-    }
 }
 
 impl Elasticsearch {
@@ -286,7 +241,7 @@ impl Elasticsearch {
             .collect();
         let exchange = self.runtime.spawn(async move {
             let body = (!body.is_empty()).then_some(body);
-            let headers = headers(content_type);
+            let headers = call::headers(content_type);
             let response = transport
                 .send(method, &path, headers, Some(&query), body, Some(timeout))
                 .await?;
@@ -304,11 +259,4 @@ impl Elasticsearch {
         }
         Err(ElasticsearchError::of_answer(operation, status, &bytes))
     }
-}
-
-fn headers(content_type: &'static str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers
 }

@@ -7,6 +7,8 @@ use schemas::id::Epoch;
 use schemas::lane::{Lane, Position};
 use schemas::tidemark::{Keyring, Presented as Opened, Tidemark};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use super::*;
@@ -321,19 +323,43 @@ async fn the_description_and_its_page_are_served() {
     assert!(redirect.status().is_redirection());
 }
 
+/// What a socket reads for a request, to the end of the connection.
+async fn exchange(address: SocketAddr, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
 #[tokio::test]
-async fn a_server_binds_a_free_port_and_ends_when_asked() {
+async fn a_server_answers_on_a_free_port_until_it_is_asked_to_end() {
     let args = HttpArgs {
         bind: None,
         workers: 1,
         drain_seconds: 1,
     };
     let server = Server::bind(&args, 0).unwrap();
-    assert_ne!(server.address().port(), 0);
+    let address = server.address();
     let shutdown = Shutdown::default();
-    shutdown.start();
-    server
-        .run(bolts(Some(EPOCH)), &shutdown, routes)
-        .await
-        .unwrap();
+    let ask = async {
+        let answers = [
+            exchange(address, "/panic").await,
+            exchange(address, "/livez").await,
+        ];
+        shutdown.start();
+        answers
+    };
+    let (served, answers) = tokio::join!(server.run(bolts(Some(EPOCH)), &shutdown, routes), ask);
+    served.unwrap();
+    assert!(answers[0].starts_with("HTTP/1.1 500"), "{}", answers[0]);
+    assert!(answers[0].contains("\r\ntidemark: "), "{}", answers[0]);
+    assert!(
+        answers[0].ends_with(r#""instance":"/panic"}"#),
+        "{}",
+        answers[0]
+    );
+    assert!(answers[1].starts_with("HTTP/1.1 200"), "{}", answers[1]);
+    assert!(TcpStream::connect(address).await.is_err());
 }
