@@ -1,0 +1,29 @@
+//! What an operator can set: `--help` is the manual.
+
+use chassis::config::{HttpArgs, KafkaArgs, KeyArgs, LogArgs, NamespaceArgs, PostgresArgs};
+use clap::Parser;
+
+/// The port where clients expect the write side.
+pub const DEFAULT_PORT: u16 = 8081;
+
+/// The write side of Tidemark: takes commands over REST, keeps rows and events in PostgreSQL, and
+/// publishes the events to Kafka.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "command-svc", version)]
+pub struct CommandArgs {
+    #[command(flatten)]
+    pub http: HttpArgs,
+    #[command(flatten)]
+    pub postgres: PostgresArgs,
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    #[command(flatten)]
+    pub namespace: NamespaceArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// Refuse changes that do not say with If-Match which version they expect.
+    #[arg(long, env = "REQUIRE_IF_MATCH")]
+    pub require_if_match: bool,
+}

@@ -1,0 +1,194 @@
+//! Executing a command: one transaction that locks, reads, decides, writes rows and appends events.
+//!
+//! Locks in this order: idempotency row, tree, rows by id, inserts by sku, lanes; the lanes last,
+//! in the same round trip as COMMIT. What ran into others is tried again within the deadline. Every
+//! outcome names the positions of the log that it was decided on, refusals and replays too.
+
+use std::sync::{Arc, OnceLock};
+
+use backon::BackoffBuilder;
+use chassis::clock::{self, Deadline};
+use chassis::postgres::Fault;
+use chassis::retry;
+use chassis::tidemark::EpochHandle;
+use deadpool_postgres::Pool;
+use schemas::event::Meta;
+use schemas::id::{CategoryId, Epoch, ProductId};
+use schemas::lane::Position;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{category as category_rules, product as product_rules, stock as stock_rules};
+use crate::metrics;
+use crate::store::idempotency::IdempotencyKey;
+use crate::store::StoreError;
+
+mod answer;
+mod attempt;
+mod category;
+mod decision;
+mod expected;
+mod product;
+mod stock;
+
+pub use answer::{Answer, Resource};
+pub use expected::Expected;
+
+/// How often a command is tried again on another connection after losing one before COMMIT.
+const LOST_CONNECTIONS: u32 = 2;
+
+/// What a client wants, and of what.
+#[derive(Debug, Clone)]
+pub enum Command {
+    Category(CategoryId, category_rules::Command),
+    Product(ProductId, product_rules::Command),
+    Stock(ProductId, stock_rules::Command),
+}
+
+/// What comes with a command.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Who and in which request, for the events.
+    pub meta: Meta,
+    pub expected: Expected,
+    pub key: Option<IdempotencyKey>,
+    pub deadline: Deadline,
+}
+
+/// An answer, and where the log stood for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub answer: Answer,
+    /// Of what was appended and of what it was decided on.
+    pub positions: Vec<Position>,
+    /// This execution appended events.
+    pub appended: bool,
+    /// The answer was given before, under the same key.
+    pub replayed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// Others held the locks, or no connection came free, for the whole of the deadline.
+    #[error("execute the command before its deadline")]
+    Busy(#[source] StoreError),
+    #[error("reach the database")]
+    Unavailable(#[source] StoreError),
+    #[error("learn whether the command was committed")]
+    OutcomeUnknown(#[source] StoreError),
+    #[error("append to the history that this process started with")]
+    HistoryChanged(#[source] StoreError),
+    #[error("execute the command")]
+    Failed(#[source] StoreError),
+    #[error("read the answer kept under the idempotency key")]
+    Kept(#[source] serde_json::Error),
+}
+
+/// Called after each commit with what was appended; must not block.
+pub type CommitHint = Box<dyn Fn(&[Position]) + Send + Sync>;
+
+/// Executes commands. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Commands {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: Pool,
+    epoch: EpochHandle,
+    hint: OnceLock<CommitHint>,
+    history_ended: CancellationToken,
+}
+
+impl Commands {
+    pub fn new(pool: Pool, epoch: EpochHandle) -> Self {
+        let (hint, history_ended) = (OnceLock::new(), CancellationToken::new());
+        Self { shared: Arc::new(Shared { pool, epoch, hint, history_ended }) }
+    }
+
+    pub fn pool(&self) -> &Pool {
+        &self.shared.pool
+    }
+
+    /// Known before any request is let in.
+    pub fn epoch(&self) -> Epoch {
+        self.shared.epoch.get().expect("no request is let in before the epoch is known")
+    }
+
+    /// Sets who is told of commits; once.
+    pub fn on_commit(&self, hint: CommitHint) {
+        // A second start-up cannot happen, and the first hint would still be right.
+        let _ = self.shared.hint.set(hint);
+    }
+
+    /// To be called after every commit that appended.
+    pub fn committed(&self, positions: &[Position]) {
+        if let Some(hint) = self.shared.hint.get().filter(|_| !positions.is_empty()) {
+            hint(positions);
+        }
+    }
+
+    /// Cancelled once the database holds another history than the one this process started with:
+    /// the process has to end.
+    pub fn history_ended(&self) -> CancellationToken {
+        self.shared.history_ended.clone()
+    }
+
+    /// To be called on every error of the store that says so (`StoreError::is_epoch_change`).
+    pub fn end_of_history(&self) {
+        self.shared.history_ended.cancel();
+    }
+
+    pub async fn execute(
+        &self,
+        command: &Command,
+        context: &Context,
+    ) -> Result<Outcome, ExecuteError> {
+        let started = clock::instant();
+        let executed = self.execute_within(command, context).await;
+        metrics::executed(command, &executed, started.elapsed());
+        executed
+    }
+
+    async fn execute_within(
+        &self,
+        command: &Command,
+        context: &Context,
+    ) -> Result<Outcome, ExecuteError> {
+        let at = clock::now();
+        let attempt = attempt::Attempt { commands: self, command, context, at };
+        let mut pauses = retry::within(context.deadline).build();
+        let (mut lost, mut unknown) = (0, false);
+        loop {
+            let failure = match attempt.run().await {
+                // The client asked once: its own lost answer is not a replay to it.
+                Ok(outcome) => return Ok(Outcome { replayed: outcome.replayed && !unknown, ..outcome }),
+                Err(failure) => failure,
+            };
+            unknown |= failure.is_unknown();
+            lost += u32::from(failure.fault() == Fault::ConnectionLost);
+            let again = failure.is_worth_trying(context.key.is_some(), lost <= LOST_CONNECTIONS);
+            match pauses.next().filter(|pause| again && *pause < context.deadline.remaining()) {
+                Some(pause) => {
+                    metrics::retried(failure.fault());
+                    tokio::time::sleep(pause).await;
+                }
+                None => return Err(self.give_up(failure.into_error(unknown))),
+            }
+        }
+    }
+
+    fn give_up(&self, error: ExecuteError) -> ExecuteError {
+        if let ExecuteError::HistoryChanged(_) = error {
+            self.end_of_history();
+        }
+        error
+    }
+}
+
+impl std::fmt::Debug for Commands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Commands").field("pool", &self.shared.pool.status()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! What a command is answered: the new representation, or a problem. Kept under idempotency keys.
+
+use schemas::problem::{Problem, ProblemType};
+use schemas::rest::command as rest;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::Refusal;
+use crate::domain::category::Category;
+use crate::domain::product::Product;
+use crate::domain::stock::Stock;
+use crate::store::Stored;
+use schemas::event::category::CategoryPath;
+
+/// An answer in full: the same answer again is the same status, body and headers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Created { resource: Resource, version: u64 },
+    /// As it stands now, changed by this command or not.
+    Current { resource: Resource, version: u64 },
+    /// A refusal, or another version than was expected.
+    Refused { problem: Problem },
+}
+
+/// A representation, as the contract has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    Category(rest::Category),
+    Product(Box<rest::Product>),
+    Stock(rest::Stock),
+}
+
+impl Answer {
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        Self::Refused { problem: refusal.problem() }
+    }
+
+    pub(super) fn mismatch(current_version: u64) -> Self {
+        let detail = "If-Match names another version than the current one";
+        let problem = Problem::new(ProblemType::VersionMismatch, detail)
+            .with("current_version", current_version);
+        Self::Refused { problem }
+    }
+
+    /// False for what a client has to correct before it asks again: such answers keep no key.
+    pub(super) fn is_kept(&self) -> bool {
+        !matches!(self, Self::Refused { problem } if problem.is(ProblemType::Validation))
+    }
+
+    pub(super) fn to_value(&self) -> Value {
+        serde_json::to_value(self).expect("answers are plain data")
+    }
+}
+
+pub(super) fn of_category(category: &Stored<Category>, path: CategoryPath) -> Resource {
+    let value = &category.value;
+    Resource::Category(rest::Category {
+        id: value.id,
+        name: value.name.clone(),
+        parent_id: value.parent_id,
+        path,
+        created_at: value.created_at,
+        updated_at: value.updated_at,
+    })
+}
+
+pub(super) fn of_product(product: &Stored<Product>) -> Resource {
+    let value = product.value.clone();
+    Resource::Product(Box::new(rest::Product {
+        id: value.id,
+        sku: value.sku,
+        name: value.name,
+        description: value.description,
+        brand: value.brand,
+        price: rest::MoneyBody {
+            amount: value.price.amount,
+            currency: value.price.currency.code().to_owned(),
+        },
+        category_ids: value.category_ids,
+        attributes: value.attributes,
+        listed: value.listed,
+        created_at: value.created_at,
+        updated_at: value.updated_at,
+    }))
+}
+
+pub(super) fn of_stock(stock: &Stored<Stock>) -> Resource {
+    let value = &stock.value;
+    Resource::Stock(rest::Stock {
+        on_hand: value.on_hand,
+        reserved: value.reserved,
+        available: value.available(),
+    })
+}

@@ -1,0 +1,79 @@
+//! What was decided: the answer, the events, the rows that follow from them, and on what.
+
+use schemas::event::StreamId;
+use schemas::lane::Position;
+
+use super::answer::Answer;
+use crate::domain::Refusal;
+use crate::domain::category::Category;
+use crate::domain::product::Product;
+use crate::domain::stock::Stock;
+use crate::store::{self, StoreError, Stored, Tx, log};
+
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub answer: Answer,
+    pub batch: log::Batch,
+    pub rows: Rows,
+    /// Where the log stood for what this was decided on, as far as it was read already.
+    pub positions: Vec<Position>,
+    /// The same by stream and version: still to be looked up. What the batch appends to a subject
+    /// is above all earlier events of that subject, so those need not be named.
+    pub streams: Vec<(StreamId, u64)>,
+}
+
+/// Rows to write from the evolved state, beside those that were inserted to ask for uniqueness.
+#[derive(Debug)]
+pub(super) enum Rows {
+    Unchanged,
+    Category(Stored<Category>),
+    NewProduct { product: Stored<Product>, stock: Stored<Stock> },
+    Price(Stored<Product>),
+    Product { product: Stored<Product>, recategorized: bool },
+    Stock(Stored<Stock>),
+}
+
+impl Decision {
+    /// An answer without events.
+    pub fn unchanged(answer: Answer, streams: Vec<(StreamId, u64)>) -> Self {
+        let (batch, rows) = (log::Batch::default(), Rows::Unchanged);
+        Self { answer, batch, rows, positions: Vec::new(), streams }
+    }
+
+    pub fn refused(refusal: &Refusal, streams: Vec<(StreamId, u64)>) -> Self {
+        Self::unchanged(Answer::refused(refusal), streams)
+    }
+
+    #[must_use]
+    pub fn decided_on(mut self, positions: Vec<Position>) -> Self {
+        self.positions = positions;
+        self
+    }
+}
+
+impl Rows {
+    /// Pipelined with what follows.
+    pub async fn write(&self, tx: &Tx) -> Result<(), StoreError> {
+        match self {
+            Self::Unchanged => Ok(()),
+            Self::Category(category) => store::category::update(tx, category).await,
+            Self::NewProduct { product, stock } => {
+                let products = [&product.value];
+                let stocks = [stock];
+                let categories = store::product::insert_categories(tx, &products);
+                futures::try_join!(categories, store::stock::insert(tx, &stocks)).map(|_| ())
+            }
+            Self::Price(product) => store::product::update_price(tx, product).await,
+            Self::Product { product, recategorized: false } => {
+                store::product::update(tx, &[product]).await
+            }
+            Self::Product { product, recategorized: true } => {
+                let (products, values) = ([product], [&product.value]);
+                let update = store::product::update(tx, &products);
+                let categories = store::product::replace_categories(tx, &values);
+                futures::try_join!(update, categories).map(|_| ())
+            }
+            Self::Stock(stock) => store::stock::update(tx, stock).await,
+        }
+    }
+}

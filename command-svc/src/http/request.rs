@@ -1,0 +1,143 @@
+//! What every command brings beside its body: an admin, a key, an expectation, a deadline.
+
+use std::future::{Ready, ready};
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, IF_MATCH};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use chassis::auth::Principal;
+use chassis::clock::Deadline;
+use chassis::problem::ApiError;
+use chassis::server::Correlation;
+use chassis::tidemark::Session;
+use schemas::event::Meta;
+use schemas::problem::ProblemType;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{if_match, reply};
+use crate::execute::{Command, Commands, Context, Expected};
+use crate::store::idempotency::IdempotencyKey;
+
+/// What one request may take, every wait within it included.
+pub const REQUEST_BUDGET: Duration = Duration::from_secs(5);
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const MAX_KEY_CHARS: usize = 255;
+
+/// Rules that the operator sets.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestRules {
+    /// A change of a resource has to say which version it expects.
+    pub require_if_match: bool,
+}
+
+/// An admin's request, before its body is looked at.
+pub struct CommandRequest {
+    commands: web::Data<Commands>,
+    session: Session,
+    admin: Uuid,
+    correlation: Correlation,
+    expected: Expected,
+    key: Option<String>,
+    request: HttpRequest,
+    deadline: Deadline,
+}
+
+impl FromRequest for CommandRequest {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Self::read(request, payload))
+    }
+}
+
+impl CommandRequest {
+    fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Self, ApiError> {
+        let deadline = Deadline::within(REQUEST_BUDGET);
+        let admin = Principal::from_request(request, payload).into_inner()?.require_admin()?;
+        let commands = request.app_data::<web::Data<Commands>>().cloned();
+        let expected = read_if_match(request.headers())?;
+        let rules = request.app_data::<web::Data<RequestRules>>().map(|rules| ***rules);
+        if rules.unwrap_or_default().require_if_match
+            && expected == Expected::Nothing
+            && request.method() != Method::POST
+        {
+            let detail = "send If-Match with the ETag of the representation that you change";
+            return Err(ApiError::new(ProblemType::PreconditionRequired, detail));
+        }
+        let session = Session::from_request(request, payload).into_inner();
+        let correlation = Correlation::from_request(request, payload).into_inner();
+        Ok(Self {
+            commands: commands.ok_or_else(|| ApiError::internal("no commands were configured"))?,
+            session: session.unwrap_or_default(),
+            admin,
+            correlation: correlation.unwrap_or_default(),
+            expected,
+            key: read_key(request.headers())?,
+            request: request.clone(),
+            deadline,
+        })
+    }
+
+    /// Executes the command that the body stands for, and replies.
+    pub async fn execute(self, command: Command, body: &[u8]) -> Result<HttpResponse, ApiError> {
+        let key = self.key.as_ref().map(|key| IdempotencyKey {
+            principal: self.admin.to_string(),
+            key: key.clone(),
+            fingerprint: self.fingerprint(body),
+        });
+        let Correlation { request_id, traceparent } = self.correlation;
+        let meta = Meta { principal: Some(self.admin), request_id: Some(request_id), traceparent };
+        let context = Context { meta, expected: self.expected, key, deadline: self.deadline };
+        let outcome = self.commands.execute(&command, &context).await;
+        reply::reply(outcome?, &self.session)
+    }
+
+    /// The same for requests that ask the same, however their JSON is laid out.
+    fn fingerprint(&self, body: &[u8]) -> Vec<u8> {
+        let if_match = self.request.headers().get(IF_MATCH);
+        let if_match = if_match.map(|value| value.as_bytes()).unwrap_or_default();
+        let method = self.request.method().as_str().as_bytes();
+        let mut digest = Sha256::new();
+        for part in [method, self.request.path().as_bytes(), if_match, &canonical(body)] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().to_vec()
+    }
+}
+
+fn canonical(body: &[u8]) -> Vec<u8> {
+    let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return body.to_vec() };
+    value.sort_all_objects();
+    serde_json::to_vec(&value).expect("a value was just read from JSON")
+}
+
+fn read_if_match(headers: &HeaderMap) -> Result<Expected, ApiError> {
+    let lines: Result<Vec<&str>, _> =
+        headers.get_all(IF_MATCH).map(|line| line.to_str()).collect();
+    let lines = lines.map_err(|error| malformed("If-Match is no text").caused_by(error))?;
+    if lines.is_empty() {
+        return Ok(Expected::Nothing);
+    }
+    if_match::parse(&lines.join(",")).map_err(|error| malformed(&error.to_string()))
+}
+
+fn read_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = key.to_str().map_err(|error| malformed("Idempotency-Key is no text").caused_by(error))?;
+    if !(1..=MAX_KEY_CHARS).contains(&key.len()) {
+        let detail = format!("Idempotency-Key has 1 to {MAX_KEY_CHARS} characters");
+        return Err(malformed(&detail));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+fn malformed(detail: &str) -> ApiError {
+    ApiError::new(ProblemType::Malformed, detail)
+}
