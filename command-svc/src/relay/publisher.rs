@@ -1,0 +1,225 @@
+//! The relay's side of Kafka: one idempotent producer, and what it reports.
+//!
+//! A record that Kafka refuses is left to the readers, who fill gaps from the event table; whatever
+//! else fails says nothing about the record, so a new producer sends it again, in order.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock::Deadline;
+use chassis::kafka::producer_config;
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use schemas::lane::Position;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+
+use super::row::EventRow;
+
+/// Asking for the topic's partitions.
+const METADATA_LIMIT: Duration = Duration::from_secs(2);
+/// Letting go of a producer: its thread looks up every 100 ms, then purges for at most 500 ms.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+
+/// Everything that the producer calls back about.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Report {
+    Delivered(Position),
+    /// Kafka will not take a record of so many bytes.
+    TooLarge {
+        position: Position,
+        bytes: usize,
+    },
+    /// Kafka will never take this record.
+    Refused {
+        position: Position,
+        code: RDKafkaErrorCode,
+    },
+    /// Nothing was said about the record itself.
+    Failed(RDKafkaErrorCode),
+    BrokersDown,
+}
+
+/// What to do about an error of a record.
+fn report(position: Position, bytes: usize, code: RDKafkaErrorCode) -> Report {
+    match code {
+        RDKafkaErrorCode::MessageSizeTooLarge => Report::TooLarge { position, bytes },
+        RDKafkaErrorCode::InvalidRecord
+        | RDKafkaErrorCode::InvalidTimestamp
+        | RDKafkaErrorCode::PolicyViolation => Report::Refused { position, code },
+        code => Report::Failed(code),
+    }
+}
+
+/// Where callbacks go. Bounded by what is in flight: a record is reported once.
+struct Reporter(UnboundedSender<Report>);
+
+impl ClientContext for Reporter {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(error = %error, kafka.reason = reason, "the relay's producer reports");
+        let report = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => Report::BrokersDown,
+            Some(code @ RDKafkaErrorCode::Fatal) => Report::Failed(code),
+            _ => return,
+        };
+        // Nobody listens any more once the session has ended.
+        let _ = self.0.send(report);
+    }
+}
+
+impl ProducerContext for Reporter {
+    type DeliveryOpaque = Box<(Position, usize)>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, record: Self::DeliveryOpaque) {
+        let (position, bytes) = *record;
+        let report = match result {
+            Ok(_) => Report::Delivered(position),
+            Err((error, _)) => {
+                let code = error
+                    .rdkafka_error_code()
+                    .unwrap_or(RDKafkaErrorCode::Unknown);
+                report(position, bytes, code)
+            }
+        };
+        let _ = self.0.send(report);
+    }
+}
+
+#[derive(Clone)]
+pub struct Publisher {
+    producer: ThreadedProducer<Reporter>,
+    topic: Arc<str>,
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of an attempt to hand a record over.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sent {
+    InFlight,
+    /// The queue is full; later.
+    Full,
+    /// At once, without asking Kafka.
+    Not(Report),
+}
+
+impl Publisher {
+    /// `batch_bytes`: a record that is larger travels alone. Answers also how many partitions the
+    /// topic has; 0 where there is no such topic.
+    pub async fn open(
+        bootstrap: &str,
+        topic: &str,
+        batch_bytes: usize,
+    ) -> KafkaResult<(Self, UnboundedReceiver<Report>, i32)> {
+        let (reporter, reports) = unbounded_channel();
+        let producer = producer_config(bootstrap)
+            .set("batch.size", batch_bytes.to_string())
+            .create_with_context(Reporter(reporter))?;
+        let publisher = Self {
+            producer,
+            topic: topic.into(),
+        };
+        match answer(publisher.ask_partitions().await) {
+            Ok(partitions) => Ok((publisher, reports, partitions)),
+            Err(error) => {
+                publisher.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks Kafka how many partitions the topic has; 0 where there is no such topic.
+    pub fn ask_partitions(&self) -> JoinHandle<KafkaResult<i32>> {
+        let publisher = self.clone();
+        spawn_blocking(move || {
+            let client = publisher.producer.client();
+            let metadata = client.fetch_metadata(Some(&publisher.topic), METADATA_LIMIT)?;
+            let topic = metadata
+                .topics()
+                .first()
+                .filter(|topic| topic.error().is_none());
+            let partitions = topic.map_or(0, |topic| topic.partitions().len());
+            Ok(i32::try_from(partitions).expect("partitions are counted in 32 bits"))
+        })
+    }
+
+    /// Hands a record over without waiting for anything.
+    pub fn send(&self, row: EventRow, partition: i32) -> Sent {
+        let bytes = row.bytes();
+        let (position, key, headers, payload) = row.record();
+        let record = BaseRecord::with_opaque_to(&self.topic, Box::new((position, bytes)))
+            .partition(partition)
+            .key(&key)
+            .payload(&payload)
+            .headers(headers);
+        let Err((error, _)) = self.producer.send(record) else {
+            return Sent::InFlight;
+        };
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::QueueFull) => Sent::Full,
+            // More than a request may hold: not for want of room beside others.
+            Some(code @ RDKafkaErrorCode::MessageSizeTooLarge) => {
+                Sent::Not(Report::Refused { position, code })
+            }
+            code => Sent::Not(report(
+                position,
+                bytes,
+                code.unwrap_or(RDKafkaErrorCode::Unknown),
+            )),
+        }
+    }
+
+    /// Forgets what is in flight and lets go of the producer, off the runtime's threads.
+    pub async fn close(self) {
+        let closing = spawn_blocking(move || drop(self));
+        if Deadline::within(CLOSE_LIMIT).run(closing).await.is_err() {
+            tracing::warn!("the relay's producer takes long to close");
+        }
+    }
+}
+
+/// What was asked of Kafka on a thread of its own.
+pub fn answer(asked: Result<KafkaResult<i32>, JoinError>) -> KafkaResult<i32> {
+    asked.expect("asking for metadata does not panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::lane::Lane;
+
+    use super::*;
+
+    fn first() -> Position {
+        Position {
+            lane: Lane::try_from(0u8).unwrap(),
+            seq: 1,
+        }
+    }
+
+    #[test]
+    fn a_time_out_is_no_refusal() {
+        let timed_out = RDKafkaErrorCode::MessageTimedOut;
+        assert_eq!(report(first(), 1, timed_out), Report::Failed(timed_out));
+    }
+
+    #[test]
+    fn a_record_that_breaks_a_rule_of_the_topic_is_refused() {
+        let code = RDKafkaErrorCode::InvalidRecord;
+        assert_eq!(
+            report(first(), 1, code),
+            Report::Refused {
+                position: first(),
+                code
+            }
+        );
+    }
+}

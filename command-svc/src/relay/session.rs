@@ -1,0 +1,338 @@
+//! One life of the relay: a connection, a producer, and the lanes it owns, until either fails.
+//!
+//! Events leave in order of seq, many in flight at once, and a position is remembered after acks
+//! alone. So whatever ends a session, the next one begins at or before the first unsettled event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock::{self, Deadline};
+use chassis::health::Probe;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use schemas::id::Epoch;
+use schemas::lane::{Lane, Position};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::progress::{GapInLog, Progress};
+use super::publisher::{Publisher, Report, Sent, answer};
+use super::source::{Source, SourceError};
+use super::{RelayOptions, Shared, metrics};
+use crate::crash_point;
+use crate::topics::{TopicError, ensure_events};
+
+/// Commits of other replicas are found within this time.
+const POLL: Duration = Duration::from_millis(10);
+/// Under load, a read takes what has gathered since the last.
+const PACE: Duration = Duration::from_millis(2);
+/// Remembering positions, trying for more partitions.
+const TEND: Duration = Duration::from_secs(1);
+/// Without a sign of Kafka for this long, it is asked for one.
+const ASK_KAFKA: Duration = Duration::from_secs(2);
+/// Events in flight at most; one read may exceed it.
+const WINDOW: usize = 4_096;
+/// Publishing what is committed, once the process has to stop.
+const DRAIN: Duration = Duration::from_secs(2);
+const TOPIC_LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error("relay events from postgres")]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    #[error("use kafka")]
+    Kafka(#[from] KafkaError),
+    #[error("publish events")]
+    Interrupted(#[source] RDKafkaErrorCode),
+    #[error("publish events in batches of that size")]
+    BatchTooLarge,
+    #[error("kafka's topic was deleted or has got more partitions")]
+    TopicChanged,
+    #[error("publish the log in order")]
+    Gap(#[from] GapInLog),
+    #[error("the database holds epoch {found}, this process started with another")]
+    EpochChanged { found: Epoch },
+}
+
+#[derive(Debug)]
+pub struct Session<'a> {
+    options: &'a RelayOptions,
+    shared: &'a Shared,
+    kafka: &'a Probe,
+    source: Source,
+    publisher: Publisher,
+    reports: UnboundedReceiver<Report>,
+    batch_bytes: usize,
+    partitions: i32,
+    owned: Vec<i32>,
+    progress: Progress,
+    last_read: Instant,
+    next_read: Instant,
+    next_tend: Instant,
+    /// The last sign of Kafka.
+    heard: Instant,
+    question: Option<JoinHandle<Result<i32, KafkaError>>>,
+}
+
+impl<'a> Session<'a> {
+    pub async fn start(
+        options: &'a RelayOptions,
+        shared: &'a Arc<Shared>,
+        kafka: &'a Probe,
+        batch_bytes: usize,
+    ) -> Result<Self, SessionError> {
+        let source = Source::connect(&options.database_url).await?;
+        let found = source.epoch().await?;
+        if found != options.names.epoch() {
+            return Err(SessionError::EpochChanged { found });
+        }
+        let deadline = Deadline::within(TOPIC_LIMIT);
+        let created = ensure_events(
+            &options.bootstrap,
+            options.partitions,
+            &options.names,
+            deadline,
+        );
+        created
+            .await
+            .inspect_err(|_| kafka.down("the events topic cannot be reached"))?;
+        let topic = options.names.events();
+        let opened = Publisher::open(&options.bootstrap, &topic, batch_bytes).await;
+        let (publisher, reports, partitions) =
+            opened.inspect_err(|_| kafka.down("brokers do not answer"))?;
+        if partitions == 0 {
+            return Err(SessionError::TopicChanged);
+        }
+        metrics::producer_started();
+        kafka.up();
+        let now = clock::instant();
+        Ok(Self {
+            options,
+            shared,
+            kafka,
+            source,
+            publisher,
+            reports,
+            batch_bytes,
+            partitions,
+            owned: Vec::new(),
+            progress: Progress::default(),
+            last_read: now,
+            next_read: now,
+            next_tend: now,
+            heard: now,
+            question: None,
+        })
+    }
+
+    /// Publishes until the token is cancelled and what was committed then has left, or a failure.
+    pub async fn run(&mut self, stop: &CancellationToken) -> Result<(), SessionError> {
+        let ended = self.publish(stop).await;
+        let remembered = self.remember().await;
+        ended?;
+        Ok(remembered?)
+    }
+
+    /// Lets go of everything. What is in flight may still arrive, and come again.
+    pub async fn close(self) {
+        self.shared.own_lanes(0);
+        metrics::owned(0);
+        drop(self.source);
+        self.publisher.close().await;
+    }
+
+    async fn publish(&mut self, stop: &CancellationToken) -> Result<(), SessionError> {
+        let mut drain: Option<Deadline> = None;
+        loop {
+            self.settle_what_came()?;
+            let now = clock::instant();
+            if now >= self.next_tend {
+                self.tend().await?;
+            }
+            let mut idle = false;
+            if self.has_room() && now >= self.next_read {
+                idle = self.send_next().await? == 0;
+            }
+            match drain {
+                None if stop.is_cancelled() => drain = Some(Deadline::within(DRAIN)),
+                Some(_) if idle && self.progress.in_flight() == 0 => return Ok(()),
+                Some(deadline) if deadline.has_passed() => return Ok(()),
+                _ => {}
+            }
+            self.wait(stop, drain.is_some()).await?;
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.progress.in_flight() < WINDOW && !self.owned.is_empty()
+    }
+
+    async fn wait(&mut self, stop: &CancellationToken, stopping: bool) -> Result<(), SessionError> {
+        let has_room = self.has_room();
+        let question = async {
+            match self.question.as_mut() {
+                Some(question) => question.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            report = self.reports.recv() => {
+                if let Some(report) = report {
+                    self.hear(report)?;
+                }
+            }
+            () = self.shared.wake.notified(), if has_room => {
+                self.next_read = self.next_read.min(self.last_read + PACE);
+            }
+            asked = question => {
+                self.question = None;
+                self.hear_of_topic(answer(asked))?;
+            }
+            () = sleep_until(self.next_read), if has_room => {}
+            () = sleep_until(self.next_tend) => {}
+            () = stop.cancelled(), if !stopping => {}
+        }
+        Ok(())
+    }
+
+    /// Reads what follows and hands it over. Answers how many events there were.
+    async fn send_next(&mut self) -> Result<usize, SessionError> {
+        self.last_read = clock::instant();
+        let rows = self.source.read(self.progress.sent()).await?;
+        self.next_read = self.last_read + if rows.is_empty() { POLL } else { PACE };
+        let count = rows.len();
+        for row in rows {
+            let position = row.position;
+            self.progress.see_head(position);
+            let sent = self
+                .publisher
+                .send(row, position.lane.partition(self.partitions));
+            if sent == Sent::Full {
+                self.next_read = self.last_read + POLL;
+                break;
+            }
+            self.progress.send(position)?;
+            if let Sent::Not(report) = sent {
+                self.hear(report)?;
+            }
+        }
+        Ok(count)
+    }
+
+    fn settle_what_came(&mut self) -> Result<(), SessionError> {
+        while let Ok(report) = self.reports.try_recv() {
+            self.hear(report)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, report: Report) -> Result<(), SessionError> {
+        match report {
+            Report::Delivered(position) => {
+                self.progress.settle(position);
+                self.heard = clock::instant();
+                self.kafka.up();
+                metrics::published();
+                crash_point::reach("relay-after-publish");
+            }
+            Report::TooLarge { bytes, .. } if bytes <= self.batch_bytes => {
+                return Err(SessionError::BatchTooLarge);
+            }
+            Report::TooLarge { position, .. } => {
+                self.refuse(position, RDKafkaErrorCode::MessageSizeTooLarge);
+            }
+            Report::Refused { position, code } => self.refuse(position, code),
+            Report::Failed(code) => return Err(SessionError::Interrupted(code)),
+            Report::BrokersDown => self.kafka.down("brokers do not answer"),
+        }
+        Ok(())
+    }
+
+    /// Leaves an event to the readers, who notice the gap.
+    fn refuse(&mut self, position: Position, code: RDKafkaErrorCode) {
+        tracing::warn!(
+            event.lane = position.lane.number(),
+            event.seq = position.seq,
+            kafka.code = %code,
+            "kafka refuses an event"
+        );
+        metrics::refused();
+        self.progress.settle(position);
+    }
+
+    fn hear_of_topic(&mut self, answer: Result<i32, KafkaError>) -> Result<(), SessionError> {
+        match answer {
+            Ok(partitions) if partitions == self.partitions => {
+                self.heard = clock::instant();
+                self.kafka.up();
+                Ok(())
+            }
+            Ok(_) => Err(SessionError::TopicChanged),
+            Err(error) => {
+                tracing::debug!(error = %error, "asking kafka for the events topic failed");
+                self.kafka.down("brokers do not answer");
+                Ok(())
+            }
+        }
+    }
+
+    /// What is due every second.
+    async fn tend(&mut self) -> Result<(), SessionError> {
+        self.next_tend = clock::instant() + TEND;
+        self.remember().await?;
+        self.own_more().await?;
+        let lanes: Vec<Lane> = self.progress.sent().map(|position| position.lane).collect();
+        for head in self.source.heads(&lanes).await? {
+            self.progress.see_head(head);
+        }
+        metrics::lag(self.progress.lag());
+        if self.question.is_none() && self.heard.elapsed() >= ASK_KAFKA {
+            self.question = Some(self.publisher.ask_partitions());
+        }
+        Ok(())
+    }
+
+    async fn remember(&mut self) -> Result<(), SourceError> {
+        let moved = self.progress.unremembered();
+        if !moved.is_empty() {
+            self.source.remember(&moved).await?;
+            self.progress.remember(&moved);
+        }
+        Ok(())
+    }
+
+    /// Takes the partitions that nobody owns.
+    async fn own_more(&mut self) -> Result<(), SessionError> {
+        let wanted: Vec<i32> = (0..self.partitions)
+            .filter(|partition| !self.owned.contains(partition))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let gained = self.source.own(&wanted).await?;
+        if gained.is_empty() {
+            return Ok(());
+        }
+        let is_gained = |lane: &Lane| gained.contains(&lane.partition(self.partitions));
+        let lanes: Vec<Lane> = Lane::all().filter(is_gained).collect();
+        for position in self.source.remembered(&lanes).await? {
+            self.progress.own(position);
+        }
+        tracing::info!(
+            kafka.topic = self.options.names.events(),
+            kafka.partitions = ?gained,
+            "publishing these partitions"
+        );
+        self.owned.extend(gained);
+        self.shared.own_lanes(
+            self.progress
+                .sent()
+                .fold(0, |mask, p| mask | 1 << p.lane.number()),
+        );
+        metrics::owned(self.owned.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Kafka's topics: made where they are missing, under the names of this history.
+//!
+//! Neither is the truth: what the events topic no longer holds is read from the event table, and
+//! the watermark topic keeps the newest record of each key, compacted so that a replica reads it
+//! all within two seconds. A topic that exists is left as its operator has set it.
+
+use std::time::Duration;
+
+use backon::Retryable;
+use chassis::clock::Deadline;
+use chassis::config::KafkaArgs;
+use chassis::kafka::{EnsuredTopic, TopicError as EnsureError, ensure_topic};
+use chassis::retry;
+use schemas::topic::Names;
+
+/// All tries together.
+const BUDGET: Duration = Duration::from_secs(20);
+/// One try.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// Seven days: readers that were away for longer fill from the event table.
+const EVENTS: [(&str, &str); 2] = [("cleanup.policy", "delete"), ("retention.ms", "604800000")];
+
+/// Small segments that are rolled and compacted soon; what is younger than a minute stays, so that
+/// replicas see every step of the recent past.
+const WATERMARKS: [(&str, &str); 6] = [
+    ("cleanup.policy", "compact"),
+    ("segment.bytes", "1048576"),
+    ("segment.ms", "30000"),
+    ("min.cleanable.dirty.ratio", "0.01"),
+    ("min.compaction.lag.ms", "60000"),
+    ("max.compaction.lag.ms", "120000"),
+];
+
+#[derive(Debug, thiserror::Error)]
+#[error("prepare kafka's topics")]
+pub struct TopicError(#[source] EnsureError);
+
+/// Makes both topics where they are missing. Safe to repeat, and for several processes at once.
+pub async fn ensure(kafka: &KafkaArgs, names: &Names) -> Result<(), TopicError> {
+    let deadline = Deadline::within(BUDGET);
+    ensure_events(&kafka.bootstrap, kafka.partitions, names, deadline).await?;
+    ensure_one(
+        &kafka.bootstrap,
+        &names.watermarks(),
+        (1, &WATERMARKS),
+        deadline,
+    )
+    .await
+}
+
+/// The topic of the events alone: the relay makes it anew should it be gone.
+pub(crate) async fn ensure_events(
+    bootstrap: &str,
+    partitions: i32,
+    names: &Names,
+    deadline: Deadline,
+) -> Result<(), TopicError> {
+    ensure_one(bootstrap, &names.events(), (partitions, &EVENTS), deadline).await
+}
+
+async fn ensure_one(
+    bootstrap: &str,
+    name: &str,
+    (partitions, settings): (i32, &[(&str, &str)]),
+    deadline: Deadline,
+) -> Result<(), TopicError> {
+    let attempt = || {
+        ensure_topic(
+            bootstrap,
+            name,
+            partitions,
+            settings,
+            deadline.at_most(ATTEMPT),
+        )
+    };
+    let ensured = attempt
+        .retry(retry::within(deadline))
+        .await
+        .map_err(TopicError)?;
+    if ensured == EnsuredTopic::Created {
+        tracing::info!(
+            kafka.topic = name,
+            kafka.partitions = partitions,
+            "topic created"
+        );
+    }
+    Ok(())
+}
