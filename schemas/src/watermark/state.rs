@@ -55,7 +55,7 @@ impl WatermarkState {
         if record.epoch().is_some_and(|epoch| epoch != self.epoch) {
             return Change::Foreign;
         }
-        let settled = self.complete && self.offset == self.changed;
+        let complete = self.is_complete();
         let change = match record {
             Record::Removed(key) => self.remove(&key),
             Record::Watermark {
@@ -65,7 +65,7 @@ impl WatermarkState {
                 ..
             } => self
                 .view_mut(view)
-                .see_watermark(build, &watermark, settled),
+                .see_watermark(build, &watermark, complete),
             Record::Announced {
                 view,
                 build,
@@ -101,21 +101,16 @@ impl WatermarkState {
         }
     }
 
-    /// `G` to hold against a token's: a replica at the same or a higher one is at least as new, for
-    /// every view.
+    /// `G`: a replica at the same or a higher one is at least as new, for every view. It speaks for
+    /// this state only while that is complete.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// `G` that an answer given from this state carries. Above `offset` until what was applied is
-    /// settled: what was shown already counts, what may have been compacted away does not yet.
-    pub fn shown_offset(&self) -> u64 {
-        self.changed
-    }
-
-    /// True once the whole topic was read.
+    /// True once the whole topic was read, and not while old records are caught up with after a
+    /// long pause: compaction may have thinned them out, so `G` does not cover yet what they show.
     pub fn is_complete(&self) -> bool {
-        self.complete
+        self.complete && self.offset == self.changed
     }
 
     pub fn epoch(&self) -> Epoch {
@@ -131,15 +126,15 @@ impl WatermarkState {
     }
 
     /// True when every announced view shows this position, and no subject at or below it is held:
-    /// then a token that carries `shown_offset` need not carry it. A log without views proves
-    /// nothing: it may not have been read yet.
+    /// then a token at this `G` need not carry it. A log without views proves nothing.
     pub fn everywhere_visible(&self, lane: Lane, seq: Seq) -> bool {
         let mut announced = self
             .views
             .values()
             .filter(|view| view.is_announced())
             .peekable();
-        announced.peek().is_some() && announced.all(|view| view.shows(lane, seq))
+        let has_views = announced.peek().is_some();
+        self.is_complete() && has_views && announced.all(|view| view.shows(lane, seq))
     }
 
     fn view_mut(&mut self, name: String) -> &mut ViewState {

@@ -197,10 +197,14 @@ fn a_topic_that_announces_no_view_proves_nothing() {
 }
 
 #[test]
-fn an_answer_carries_what_was_shown_before_it_is_settled() {
+fn a_replica_back_from_a_long_pause_proves_nothing_until_the_end() {
     let mut state = state_after([announced(1), switch(None, 1, &[])]);
     state.apply(7, visible(1, &[(0, 5, 5)]));
-    assert_eq!((state.offset(), state.shown_offset()), (2, 8));
+    assert!(!state.is_complete() && !state.everywhere_visible(lane(0), 5));
+    assert_eq!(state.offset(), 2);
+    state.settle(true);
+    assert!(state.is_complete() && state.everywhere_visible(lane(0), 5));
+    assert_eq!(state.offset(), 8);
 }
 
 #[test]

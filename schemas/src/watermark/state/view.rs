@@ -130,14 +130,14 @@ impl ViewState {
         &mut self,
         build: u32,
         watermark: &Watermark,
-        settled: bool,
+        complete: bool,
     ) -> Change {
         let state = self.builds.entry(build).or_default();
         let moved = state.see(watermark);
         // While old records are read (at the start, or after a long pause), compaction may have
         // taken those from before a switch: what a build that was ever active shows may have been
         // seen through it.
-        if self.active == Some(build) || (!settled && self.builds[&build].was_active) {
+        if self.active == Some(build) || (!complete && self.builds[&build].was_active) {
             self.raise_floors(build);
         }
         if moved {
