@@ -111,6 +111,11 @@ impl Commands {
         &self.shared.pool
     }
 
+    /// The epoch, once it is known.
+    pub fn started_with(&self) -> Option<Epoch> {
+        self.shared.epoch.get()
+    }
+
     /// Known before any request is let in.
     pub fn epoch(&self) -> Epoch {
         self.shared.epoch.get().expect("no request is let in before the epoch is known")

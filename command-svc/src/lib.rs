@@ -3,5 +3,15 @@
 //! Layers point one way: `http` → `execute` → `domain` and `store`. The domain is pure; the store
 //! holds all SQL; every answer says on which positions of the log it was decided.
 
+pub mod config;
 pub mod domain;
+pub mod execute;
+pub mod http;
+pub mod metrics;
+pub mod relay;
+pub mod start;
 pub mod store;
+pub mod topics;
+pub mod upkeep;
+
+mod crash_point;

@@ -14,6 +14,7 @@ pub mod category;
 pub mod epoch;
 pub mod idempotency;
 pub mod log;
+pub mod migration;
 pub mod product;
 pub mod statement;
 pub mod stock;
@@ -104,6 +105,12 @@ pub async fn borrow(pool: &Pool, deadline: Deadline) -> Result<Tx, StoreError> {
         .await
         .map_err(|_| StoreError::Deadline)??;
     Ok(tx)
+}
+
+/// Borrows a connection for single statements, before or beside all transactions.
+pub async fn borrow_bare(pool: &Pool, deadline: Deadline) -> Result<Tx, StoreError> {
+    let client = postgres::get_within(pool, deadline).await.map_err(StoreError::Borrow)?;
+    Ok(Tx::new(client))
 }
 
 /// For columns and parameters that PostgreSQL keeps as `bigint`.

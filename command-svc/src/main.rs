@@ -1,0 +1,59 @@
+//! The process of the write side: bind, start in the background, serve until told to stop.
+
+use std::time::Duration;
+
+use actix_web::web;
+use chassis::auth::Verifier;
+use chassis::health::Health;
+use chassis::postgres::{self, PoolOptions, Session};
+use chassis::server::{Bolts, Server};
+use chassis::shutdown::Shutdown;
+use chassis::telemetry;
+use chassis::tidemark::{EpochHandle, Tides};
+use clap::Parser;
+use command_svc::config::{CommandArgs, DEFAULT_PORT};
+use command_svc::execute::Commands;
+use command_svc::http::{self, RequestRules};
+use command_svc::start::Start;
+use command_svc::{metrics, upkeep};
+use schemas::tidemark::Keyring;
+use secrecy::ExposeSecret;
+use tokio::runtime::Handle;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = CommandArgs::parse();
+    telemetry::init(&args.log)?;
+    args.keys.warn_of_development_keys();
+    let shutdown = Shutdown::on_signals()?;
+    let server = Server::bind(&args.http, DEFAULT_PORT)?;
+    let recorder =
+        chassis::metrics::install("command-svc", env!("CARGO_PKG_VERSION"), &shutdown)?;
+    metrics::describe();
+    let keyring: Keyring = args.keys.tidemark_keys.expose_secret().parse()?;
+    let (health, epoch) = (Health::default(), EpochHandle::default());
+    let size = args.postgres.pool_size;
+    let options =
+        PoolOptions { size, application_name: "command-svc", session: Session::Writer };
+    let pool = postgres::pool(&args.postgres.database_url, &options, &Handle::current())?;
+    let commands = Commands::new(pool, epoch.clone());
+    let bolts = Bolts {
+        verifier: Some(Verifier::new(&args.keys.jwt_secret)),
+        tides: Some(Tides::new(keyring, epoch.clone())),
+        openapi: Some(http::openapi()),
+        ..Bolts::new(health.clone(), recorder)
+    };
+    upkeep::spawn(&commands, health.dependency("postgres"), &shutdown);
+    let start = Start { args: args.clone(), commands: commands.clone(), epoch, health };
+    shutdown.spawn_once("start", start.run(shutdown.clone()));
+    let rules = web::Data::new(RequestRules { require_if_match: args.require_if_match });
+    let commands = web::Data::new(commands);
+    let routes = move |config: &mut web::ServiceConfig| {
+        config.app_data(commands.clone()).app_data(rules.clone());
+        http::routes(config);
+    };
+    server.run(bolts, &shutdown, routes).await?;
+    shutdown.drain(Duration::from_secs(args.http.drain_seconds)).await;
+    anyhow::ensure!(!shutdown.has_failed(), "a background task failed");
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Bringing the schema up to date: by one process at a time, before any command is let in.
+
+use tokio_postgres::Client;
+
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+/// The advisory lock that stands for the schema; sessions hold it.
+const SCHEMA: i64 = 0x7469_6465_7363_6865;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    #[error("lock the schema")]
+    Lock(#[source] tokio_postgres::Error),
+    #[error("migrate the schema")]
+    Migrate(#[source] Box<refinery::Error>),
+}
+
+/// Waits for other processes that migrate. Held until the connection ends.
+pub async fn lock(client: &Client) -> Result<(), MigrationError> {
+    client
+        .execute("select pg_advisory_lock($1)", &[&SCHEMA])
+        .await
+        .map(|_| ())
+        .map_err(MigrationError::Lock)
+}
+
+/// Under the lock.
+pub async fn run(client: &mut Client) -> Result<(), MigrationError> {
+    let migrated = embedded::migrations::runner().run_async(client).await;
+    let report = migrated.map_err(|error| MigrationError::Migrate(Box::new(error)))?;
+    for applied in report.applied_migrations() {
+        tracing::info!(migration.name = %applied, "migrated");
+    }
+    Ok(())
+}

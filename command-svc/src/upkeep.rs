@@ -1,0 +1,89 @@
+//! Upkeep while commands are served: is PostgreSQL there, is it still the same history, and away
+//! with idempotency keys whose time is over.
+
+use std::time::Duration;
+
+use chassis::clock::Deadline;
+use chassis::health::Probe;
+use chassis::shutdown::Shutdown;
+use chassis::telemetry::Chain;
+use deadpool_postgres::PoolError;
+use schemas::id::Epoch;
+use tokio_util::sync::CancellationToken;
+
+use crate::execute::Commands;
+use crate::metrics;
+use crate::store::{self, StoreError, epoch, idempotency};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_BUDGET: Duration = Duration::from_secs(2);
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+const EXPIRE_BUDGET: Duration = Duration::from_secs(5);
+/// Small, so that no lock is held for long.
+const EXPIRE_AT_ONCE: i64 = 500;
+
+/// Runs both as long as the process lives.
+pub fn spawn(commands: &Commands, postgres: Probe, shutdown: &Shutdown) {
+    let watch = watch_postgres(commands.clone(), postgres, shutdown.token());
+    shutdown.spawn("watch-postgres", watch);
+    shutdown.spawn("expire-keys", expire_keys(commands.clone(), shutdown.token()));
+}
+
+/// Tells health whether PostgreSQL answers, and ends when it has begun another history.
+async fn watch_postgres(commands: Commands, probe: Probe, stop: CancellationToken) {
+    let ended = commands.history_ended();
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = ended.cancelled() => {
+                tracing::error!("the database holds another history than at the start: stopping");
+                return;
+            }
+            _ = ticks.tick() => {}
+        }
+        match look(&commands).await {
+            Ok(found) if commands.started_with().is_some_and(|epoch| epoch != found) => {
+                commands.end_of_history();
+            }
+            Ok(_) => probe.up(),
+            // All connections are at work: the pool is short, the server is there.
+            Err(StoreError::Borrow(PoolError::Timeout(_))) => {}
+            Err(error) => probe.down(error.fault().name()),
+        }
+    }
+}
+
+async fn look(commands: &Commands) -> Result<Epoch, StoreError> {
+    let deadline = Deadline::within(LOOK_BUDGET);
+    let tx = store::borrow_bare(commands.pool(), deadline).await?;
+    deadline.run(epoch::read(&tx)).await.unwrap_or(Err(StoreError::Deadline))
+}
+
+/// Removes idempotency keys after their time, in small batches.
+async fn expire_keys(commands: Commands, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(EXPIRE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let mut more = commands.started_with().is_some();
+        while more && !stop.is_cancelled() {
+            more = match expire_some(&commands).await {
+                Ok(expired) => expired == EXPIRE_AT_ONCE.unsigned_abs(),
+                Err(error) => {
+                    tracing::debug!(error = %Chain(&error), "old idempotency keys stay for now");
+                    false
+                }
+            };
+        }
+    }
+}
+
+async fn expire_some(commands: &Commands) -> Result<u64, StoreError> {
+    let deadline = Deadline::within(EXPIRE_BUDGET);
+    let tx = store::borrow_bare(commands.pool(), deadline).await?;
+    let expired = deadline.run(idempotency::expire(&tx, EXPIRE_AT_ONCE)).await;
+    let expired = expired.unwrap_or(Err(StoreError::Deadline))?;
+    metrics::expired_keys(expired);
+    Ok(expired)
+}
