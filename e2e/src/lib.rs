@@ -5,5 +5,7 @@
 //! can be killed, paused and started again.
 
 pub mod client;
+pub mod log;
 pub mod logs;
+pub mod shop;
 pub mod world;

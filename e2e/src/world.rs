@@ -9,7 +9,7 @@ use chassis::config::DEVELOPMENT_JWT_SECRET;
 use infra::namespace::Namespace;
 use infra::service::{Launch, Profile, Running, Service, Surroundings, build};
 use infra::stack::{SharedStack, Stack, StackOptions, shared};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
@@ -49,7 +49,11 @@ pub struct World {
     logs: PathBuf,
     services: Vec<Running>,
     next_replica: u16,
+    _turn: SemaphorePermit<'static>,
 }
+
+/// One world at a time: a story is about races inside it, not about a crowded machine.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 #[derive(Debug)]
 enum Servers {
@@ -100,6 +104,7 @@ async fn programs() -> Result<PathBuf> {
 impl World {
     /// Starts everything and waits until all of it is ready.
     pub async fn open(plan: Plan) -> Result<Self> {
+        let turn = TURN.acquire().await?;
         let programs = programs().await?;
         let servers = Servers::open(plan.own_servers).await?;
         let surroundings = servers.surroundings();
@@ -110,6 +115,7 @@ impl World {
             logs: logs::folder()?,
             services: Vec::new(),
             next_replica: 0,
+            _turn: turn,
         };
         for _ in 0..plan.command_svcs {
             world.start(Service::CommandSvc).await?;

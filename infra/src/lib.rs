@@ -6,6 +6,7 @@ pub mod cli;
 pub mod command;
 pub mod environment;
 pub mod namespace;
+pub mod operation;
 pub mod output;
 mod ports;
 mod process;

@@ -1,0 +1,10 @@
+//! Stories of users and operators, told to real processes. Every read must be answered 200 and
+//! fresh unless the story says otherwise.
+
+mod broadcasts;
+mod crashes;
+mod lost_records;
+mod own_writes;
+mod replays;
+mod server_outages;
+mod twice;
