@@ -39,7 +39,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Up {
-    /// Replicas of each service; 0 starts the servers alone
+    /// How many of the services to start; 0 starts the servers alone
     #[arg(long, default_value_t = 0)]
     pub services: u16,
 }

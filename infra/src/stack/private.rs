@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout},
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -15,7 +15,7 @@ use super::{
     client,
     control::{Action, Answer, Request},
     endpoints::Endpoints,
-    spec::{Folder, Keep, Lifetime, Spec},
+    spec::{Folder, Keep, Lifetime, Phase, Spec},
     supervisor,
 };
 use crate::{artifact, environment, ports::Ports, server::Server};
@@ -192,25 +192,29 @@ fn broken() -> anyhow::Error {
     anyhow!("an earlier request to the supervisor has panicked")
 }
 
-/// Removes what killed owners have left, for which even their supervisors had no time.
+/// Removes what killed supervisors have left; those of killed owners clean up themselves.
 async fn remove_abandoned(stacks: &Path) {
     for entry in fs::read_dir(stacks).into_iter().flatten().flatten() {
         let folder = Folder::new(entry.path());
         let private = entry.file_name().to_string_lossy().starts_with("private-");
-        if private && is_old(&entry.path()) && folder.is_supervised().is_ok_and(|up| !up) {
+        if private && is_abandoned(&folder) {
             supervisor::end_leftovers(&folder).await;
             let _ = fs::remove_dir_all(folder.path());
         }
     }
 }
 
-/// A folder is younger than its supervisor, so a new one is left alone.
-fn is_old(dir: &Path) -> bool {
-    let changed = fs::metadata(dir.join("stack.json")).and_then(|file| file.modified());
-    let changed = changed.or_else(|_| fs::metadata(dir).and_then(|dir| dir.modified()));
-    changed.is_ok_and(|at| {
-        SystemTime::now()
-            .duration_since(at)
-            .is_ok_and(|age| age > ABANDONED_AFTER)
-    })
+/// A folder is older than its supervisor, and one that has failed is for its owner to read and
+/// remove, so without a supervisor that was well the age decides.
+fn is_abandoned(folder: &Folder) -> bool {
+    if folder.is_supervised().unwrap_or(true) {
+        return false;
+    }
+    match folder.state() {
+        Some(state) if !matches!(state.phase, Phase::Failed(_)) => !state.supervisor.is_alive(),
+        _ => {
+            let changed = fs::metadata(folder.path()).and_then(|dir| dir.modified());
+            changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED_AFTER))
+        }
+    }
 }
