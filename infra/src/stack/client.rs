@@ -68,11 +68,8 @@ pub(super) async fn await_ready(folder: &Folder, mut child: Option<&mut Child>) 
                 })
             )
         {
-            let log = supervisor_log(folder);
-            bail!(
-                "the supervisor has ended: {}",
-                fs::read_to_string(log).unwrap_or_default()
-            );
+            let log = fs::read_to_string(supervisor_log(folder)).unwrap_or_default();
+            bail!("{}", log.trim().trim_start_matches("tidemark: "));
         }
         ensure!(
             Instant::now() < deadline,
