@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{category as category_rules, product as product_rules, stock as stock_rules};
 use crate::metrics;
-use crate::store::idempotency::IdempotencyKey;
 use crate::store::StoreError;
+use crate::store::idempotency::IdempotencyKey;
 
 mod answer;
 mod attempt;
@@ -104,7 +104,14 @@ struct Shared {
 impl Commands {
     pub fn new(pool: Pool, epoch: EpochHandle) -> Self {
         let (hint, history_ended) = (OnceLock::new(), CancellationToken::new());
-        Self { shared: Arc::new(Shared { pool, epoch, hint, history_ended }) }
+        Self {
+            shared: Arc::new(Shared {
+                pool,
+                epoch,
+                hint,
+                history_ended,
+            }),
+        }
     }
 
     pub fn pool(&self) -> &Pool {
@@ -118,7 +125,10 @@ impl Commands {
 
     /// Known before any request is let in.
     pub fn epoch(&self) -> Epoch {
-        self.shared.epoch.get().expect("no request is let in before the epoch is known")
+        self.shared
+            .epoch
+            .get()
+            .expect("no request is let in before the epoch is known")
     }
 
     /// Sets who is told of commits; once.
@@ -162,19 +172,32 @@ impl Commands {
         context: &Context,
     ) -> Result<Outcome, ExecuteError> {
         let at = clock::now();
-        let attempt = attempt::Attempt { commands: self, command, context, at };
+        let attempt = attempt::Attempt {
+            commands: self,
+            command,
+            context,
+            at,
+        };
         let mut pauses = retry::within(context.deadline).build();
         let (mut lost, mut unknown) = (0, false);
         loop {
             let failure = match attempt.run().await {
                 // The client asked once: its own lost answer is not a replay to it.
-                Ok(outcome) => return Ok(Outcome { replayed: outcome.replayed && !unknown, ..outcome }),
+                Ok(outcome) => {
+                    return Ok(Outcome {
+                        replayed: outcome.replayed && !unknown,
+                        ..outcome
+                    });
+                }
                 Err(failure) => failure,
             };
             unknown |= failure.is_unknown();
             lost += u32::from(failure.fault() == Fault::ConnectionLost);
             let again = failure.is_worth_trying(context.key.is_some(), lost <= LOST_CONNECTIONS);
-            match pauses.next().filter(|pause| again && *pause < context.deadline.remaining()) {
+            match pauses
+                .next()
+                .filter(|pause| again && *pause < context.deadline.remaining())
+            {
                 Some(pause) => {
                     metrics::retried(failure.fault());
                     tokio::time::sleep(pause).await;
@@ -194,6 +217,8 @@ impl Commands {
 
 impl std::fmt::Debug for Commands {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Commands").field("pool", &self.shared.pool.status()).finish_non_exhaustive()
+        f.debug_struct("Commands")
+            .field("pool", &self.shared.pool.status())
+            .finish_non_exhaustive()
     }
 }

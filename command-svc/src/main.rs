@@ -27,14 +27,16 @@ async fn main() -> anyhow::Result<()> {
     args.keys.warn_of_development_keys();
     let shutdown = Shutdown::on_signals()?;
     let server = Server::bind(&args.http, DEFAULT_PORT)?;
-    let recorder =
-        chassis::metrics::install("command-svc", env!("CARGO_PKG_VERSION"), &shutdown)?;
+    let recorder = chassis::metrics::install("command-svc", env!("CARGO_PKG_VERSION"), &shutdown)?;
     metrics::describe();
     let keyring: Keyring = args.keys.tidemark_keys.expose_secret().parse()?;
     let (health, epoch) = (Health::default(), EpochHandle::default());
     let size = args.postgres.pool_size;
-    let options =
-        PoolOptions { size, application_name: "command-svc", session: Session::Writer };
+    let options = PoolOptions {
+        size,
+        application_name: "command-svc",
+        session: Session::Writer,
+    };
     let pool = postgres::pool(&args.postgres.database_url, &options, &Handle::current())?;
     let commands = Commands::new(pool, epoch.clone());
     let bolts = Bolts {
@@ -44,16 +46,25 @@ async fn main() -> anyhow::Result<()> {
         ..Bolts::new(health.clone(), recorder)
     };
     upkeep::spawn(&commands, health.dependency("postgres"), &shutdown);
-    let start = Start { args: args.clone(), commands: commands.clone(), epoch, health };
+    let start = Start {
+        args: args.clone(),
+        commands: commands.clone(),
+        epoch,
+        health,
+    };
     shutdown.spawn_once("start", start.run(shutdown.clone()));
-    let rules = web::Data::new(RequestRules { require_if_match: args.require_if_match });
+    let rules = web::Data::new(RequestRules {
+        require_if_match: args.require_if_match,
+    });
     let commands = web::Data::new(commands);
     let routes = move |config: &mut web::ServiceConfig| {
         config.app_data(commands.clone()).app_data(rules.clone());
         http::routes(config);
     };
     server.run(bolts, &shutdown, routes).await?;
-    shutdown.drain(Duration::from_secs(args.http.drain_seconds)).await;
+    shutdown
+        .drain(Duration::from_secs(args.http.drain_seconds))
+        .await;
     anyhow::ensure!(!shutdown.has_failed(), "a background task failed");
     Ok(())
 }

@@ -58,7 +58,11 @@ impl StartError {
     fn is_final(&self) -> bool {
         let diverged = matches!(self, Self::Migration(MigrationError::Migrate(error))
             if !matches!(error.kind(), refinery::error::Kind::Connection(..)));
-        diverged || matches!(self, Self::Setup(_) | Self::EpochChanged(_) | Self::Epoch(_))
+        diverged
+            || matches!(
+                self,
+                Self::Setup(_) | Self::EpochChanged(_) | Self::Epoch(_)
+            )
     }
 }
 
@@ -70,11 +74,14 @@ impl Start {
         let token = shutdown.token();
         loop {
             let attempt = tokio::time::timeout(ATTEMPT, self.prepare());
-            let Some(prepared) = token.run_until_cancelled(attempt).await else { return Ok(()) };
+            let Some(prepared) = token.run_until_cancelled(attempt).await else {
+                return Ok(());
+            };
             let error = match prepared.unwrap_or(Err(StartError::TooSlow)) {
                 Ok(names) => {
                     let relay = Relay::spawn(self.relay_options(names), &shutdown, kafka);
-                    self.commands.on_commit(Box::new(move |positions| relay.committed(positions)));
+                    self.commands
+                        .on_commit(Box::new(move |positions| relay.committed(positions)));
                     return Ok(());
                 }
                 Err(error) if error.is_final() => return Err(error),

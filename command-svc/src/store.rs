@@ -109,7 +109,9 @@ pub async fn borrow(pool: &Pool, deadline: Deadline) -> Result<Tx, StoreError> {
 
 /// Borrows a connection for single statements, before or beside all transactions.
 pub async fn borrow_bare(pool: &Pool, deadline: Deadline) -> Result<Tx, StoreError> {
-    let client = postgres::get_within(pool, deadline).await.map_err(StoreError::Borrow)?;
+    let client = postgres::get_within(pool, deadline)
+        .await
+        .map_err(StoreError::Borrow)?;
     Ok(Tx::new(client))
 }
 

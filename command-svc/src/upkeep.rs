@@ -26,7 +26,10 @@ const EXPIRE_AT_ONCE: i64 = 500;
 pub fn spawn(commands: &Commands, postgres: Probe, shutdown: &Shutdown) {
     let watch = watch_postgres(commands.clone(), postgres, shutdown.token());
     shutdown.spawn("watch-postgres", watch);
-    shutdown.spawn("expire-keys", expire_keys(commands.clone(), shutdown.token()));
+    shutdown.spawn(
+        "expire-keys",
+        expire_keys(commands.clone(), shutdown.token()),
+    );
 }
 
 /// Tells health whether PostgreSQL answers, and ends when it has begun another history.
@@ -58,7 +61,10 @@ async fn watch_postgres(commands: Commands, probe: Probe, stop: CancellationToke
 async fn look(commands: &Commands) -> Result<Epoch, StoreError> {
     let deadline = Deadline::within(LOOK_BUDGET);
     let tx = store::borrow_bare(commands.pool(), deadline).await?;
-    deadline.run(epoch::read(&tx)).await.unwrap_or(Err(StoreError::Deadline))
+    deadline
+        .run(epoch::read(&tx))
+        .await
+        .unwrap_or(Err(StoreError::Deadline))
 }
 
 /// Removes idempotency keys after their time, in small batches.

@@ -81,6 +81,10 @@ impl FromIterator<(CategoryId, Place)> for Places {
 }
 
 impl Places {
+    pub fn get(&self, id: CategoryId) -> Option<&Place> {
+        self.0.get(&id)
+    }
+
     /// The path of a category that something may be put into.
     pub fn living(&self, id: CategoryId) -> Result<&CategoryPath, Refusal> {
         match self.0.get(&id) {

@@ -3,6 +3,8 @@
 //! Only the product's own stream is folded here; its stock has another, so that selling does not
 //! change the version of the product.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use schemas::event::category::CategoryPath;
 use schemas::event::{
@@ -11,7 +13,6 @@ use schemas::event::{
 };
 use schemas::id::{CategoryId, ProductId};
 use schemas::money::Money;
-use std::collections::BTreeMap;
 
 use super::Refusal;
 use super::attributes::{Attributes, AttributesChange};

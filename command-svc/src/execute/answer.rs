@@ -16,11 +16,19 @@ use schemas::event::category::CategoryPath;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    Created { resource: Resource, version: u64 },
+    Created {
+        resource: Resource,
+        version: u64,
+    },
     /// As it stands now, changed by this command or not.
-    Current { resource: Resource, version: u64 },
+    Current {
+        resource: Resource,
+        version: u64,
+    },
     /// A refusal, or another version than was expected.
-    Refused { problem: Problem },
+    Refused {
+        problem: Problem,
+    },
 }
 
 /// A representation, as the contract has it.
@@ -34,7 +42,9 @@ pub enum Resource {
 
 impl Answer {
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        Self::Refused { problem: refusal.problem() }
+        Self::Refused {
+            problem: refusal.problem(),
+        }
     }
 
     pub(super) fn mismatch(current_version: u64) -> Self {

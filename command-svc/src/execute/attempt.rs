@@ -1,7 +1,7 @@
 //! One try to execute a command: open, decide, finish; two round trips where all goes well.
 
-use chrono::{DateTime, Utc};
 use chassis::postgres::Fault;
+use chrono::{DateTime, Utc};
 use futures::try_join;
 
 use super::decision::Decision;
@@ -39,7 +39,10 @@ enum Loaded {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::Store { error, unknown: false }
+        Self::Store {
+            error,
+            unknown: false,
+        }
     }
 }
 
@@ -59,9 +62,10 @@ impl Attempt<'_> {
             let _ = deadline.run(tx.rollback()).await;
         }
         match failure {
-            Failure::Store { error, .. } => {
-                Err(Failure::Store { error, unknown: is_lost && tx.is_committing() })
-            }
+            Failure::Store { error, .. } => Err(Failure::Store {
+                error,
+                unknown: is_lost && tx.is_committing(),
+            }),
             other => Err(other),
         }
     }
@@ -84,7 +88,9 @@ impl Attempt<'_> {
             Command::Category(id, command) => {
                 Loaded::Category(category::load(tx, *id, command).await?)
             }
-            Command::Product(id, command) => Loaded::Product(product::load(tx, *id, command).await?),
+            Command::Product(id, command) => {
+                Loaded::Product(product::load(tx, *id, command).await?)
+            }
             Command::Stock(id, _) => Loaded::Stock(stock::load(tx, *id).await?),
         })
     }
@@ -106,12 +112,23 @@ impl Attempt<'_> {
     }
 
     async fn finish(&self, tx: &Tx, decision: Decision) -> Result<Outcome, StoreError> {
-        let Decision { answer, batch, rows, mut positions, streams } = decision;
+        let Decision {
+            answer,
+            batch,
+            rows,
+            mut positions,
+            streams,
+        } = decision;
         let key = self.context.key.as_ref().filter(|_| answer.is_kept());
         if key.is_none() && batch.is_empty() {
             let (found, ()) = try_join!(log::positions(tx, &streams), tx.rollback())?;
             positions.extend(found);
-            return Ok(Outcome { answer, positions, appended: false, replayed: false });
+            return Ok(Outcome {
+                answer,
+                positions,
+                appended: false,
+                replayed: false,
+            });
         }
         positions.extend(log::positions(tx, &streams).await?);
         let kept = key.map(|key| (key, answer.to_value()));
@@ -125,7 +142,12 @@ impl Attempt<'_> {
         let ((), appended, ()) = try_join!(rows.write(tx), append, tx.commit())?;
         self.commands.committed(&appended);
         positions.extend(appended);
-        Ok(Outcome { answer, positions, appended: !batch.is_empty(), replayed: false })
+        Ok(Outcome {
+            answer,
+            positions,
+            appended: !batch.is_empty(),
+            replayed: false,
+        })
     }
 }
 
@@ -136,7 +158,12 @@ async fn replay(tx: &Tx, key: &IdempotencyKey) -> Result<Outcome, Failure> {
         return Err(Failure::KeyReused);
     }
     let answer: Answer = serde_json::from_value(kept.answer).map_err(Failure::Kept)?;
-    Ok(Outcome { answer, positions: kept.positions, appended: false, replayed: true })
+    Ok(Outcome {
+        answer,
+        positions: kept.positions,
+        appended: false,
+        replayed: true,
+    })
 }
 
 impl Failure {

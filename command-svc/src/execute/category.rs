@@ -13,7 +13,9 @@ use crate::domain::Refusal;
 use crate::domain::category::{
     Category, ChangeCategory, Command, Places, Surroundings, decide as decide_category, evolve,
 };
-use crate::store::category::{Found, TreeLock, holder, insert, lock, lock_tree, places, surroundings};
+use crate::store::category::{
+    Found, TreeLock, holder, insert, lock, lock_tree, places, surroundings,
+};
 use crate::store::log::category_stream;
 use crate::store::{StoreError, Stored, Tx, log};
 
@@ -26,11 +28,7 @@ pub(super) struct Loaded {
     witnesses: Vec<(StreamId, u64)>,
 }
 
-pub(super) async fn load(
-    tx: &Tx,
-    id: CategoryId,
-    command: &Command,
-) -> Result<Loaded, StoreError> {
+pub(super) async fn load(tx: &Tx, id: CategoryId, command: &Command) -> Result<Loaded, StoreError> {
     let wish = match command {
         Command::Create { parent_id, .. } => return load_parent(tx, *parent_id).await,
         Command::Change(wish) => wish,
@@ -43,15 +41,31 @@ pub(super) async fn load(
         surroundings(tx, id, wish),
         places(tx, &named),
     )?;
-    let around = Surroundings { places: found.places.clone(), ..around };
-    Ok(Loaded { category, around, found, witnesses })
+    let around = Surroundings {
+        places: found.places.clone(),
+        ..around
+    };
+    Ok(Loaded {
+        category,
+        around,
+        found,
+        witnesses,
+    })
 }
 
 async fn load_parent(tx: &Tx, parent_id: Option<CategoryId>) -> Result<Loaded, StoreError> {
     let named: Vec<CategoryId> = parent_id.into_iter().collect();
     let ((), found) = try_join!(lock_tree(tx, TreeLock::Shared), places(tx, &named))?;
-    let around = Surroundings { places: found.places.clone(), ..Surroundings::default() };
-    Ok(Loaded { category: None, around, found, witnesses: Vec::new() })
+    let around = Surroundings {
+        places: found.places.clone(),
+        ..Surroundings::default()
+    };
+    Ok(Loaded {
+        category: None,
+        around,
+        found,
+        witnesses: Vec::new(),
+    })
 }
 
 pub(super) async fn decide(
@@ -64,7 +78,12 @@ pub(super) async fn decide(
     if let Command::Create { .. } = command {
         return create(tx, loaded, command, at).await;
     }
-    let Loaded { category, around, found, witnesses } = loaded;
+    let Loaded {
+        category,
+        around,
+        found,
+        witnesses,
+    } = loaded;
     let Some(category) = category else {
         return Ok(Decision::refused(&Refusal::NoSuchCategory, Vec::new()));
     };
@@ -85,9 +104,16 @@ fn changed(category: Stored<Category>, places: &Places, events: &[Event]) -> Dec
     let mut batch = log::Batch::default();
     let category = append(category, events, &mut batch);
     let above = if category.value.parent_id == before {
-        own_path.split_last().map(|(_, above)| above.to_vec()).unwrap_or_default()
+        own_path
+            .split_last()
+            .map(|(_, above)| above.to_vec())
+            .unwrap_or_default()
     } else {
-        category.value.parent_id.map(|id| path_of(places, id)).unwrap_or_default()
+        category
+            .value
+            .parent_id
+            .map(|id| path_of(places, id))
+            .unwrap_or_default()
     };
     let answer = Answer::Current {
         resource: of_category(&category, path_below(above, &category.value)),
@@ -96,7 +122,11 @@ fn changed(category: Stored<Category>, places: &Places, events: &[Event]) -> Dec
     if events.is_empty() {
         return Decision::unchanged(answer, Vec::new());
     }
-    Decision { batch, rows: Rows::Category(category), ..Decision::unchanged(answer, Vec::new()) }
+    Decision {
+        batch,
+        rows: Rows::Category(category),
+        ..Decision::unchanged(answer, Vec::new())
+    }
 }
 
 async fn create(
@@ -105,23 +135,39 @@ async fn create(
     command: &Command,
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
-    let Loaded { mut around, found, .. } = loaded;
+    let Loaded {
+        mut around, found, ..
+    } = loaded;
     let events = match decide_category(None, command, &around, at) {
         Ok(events) => events,
         Err(refusal) => {
             return Ok(Decision::refused(&refusal, Vec::new()).decided_on(found.positions));
         }
     };
-    let created = events.iter().fold(None, evolve).expect("creation makes a category");
+    let created = events
+        .iter()
+        .fold(None, evolve)
+        .expect("creation makes a category");
     let mut batch = log::Batch::default();
     batch.push(1, &events[0]);
-    let category = Stored { value: created, version: 1 };
+    let category = Stored {
+        value: created,
+        version: 1,
+    };
     let parent_id = category.value.parent_id;
     if insert(tx, &category).await? {
-        let above = parent_id.map(|id| path_of(&found.places, id)).unwrap_or_default();
+        let above = parent_id
+            .map(|id| path_of(&found.places, id))
+            .unwrap_or_default();
         let resource = of_category(&category, path_below(above, &category.value));
-        let answer = Answer::Created { resource, version: category.version };
-        let decision = Decision { batch, ..Decision::unchanged(answer, Vec::new()) };
+        let answer = Answer::Created {
+            resource,
+            version: category.version,
+        };
+        let decision = Decision {
+            batch,
+            ..Decision::unchanged(answer, Vec::new())
+        };
         return Ok(decision.decided_on(found.positions));
     }
     around.name_taken = true;
@@ -145,14 +191,23 @@ fn append(
         batch.push(version, event);
         state = evolve(state, event);
     }
-    Stored { value: state.expect("no event takes a category away"), version }
+    Stored {
+        value: state.expect("no event takes a category away"),
+        version,
+    }
 }
 
 fn path_of(places: &Places, id: CategoryId) -> CategoryPath {
-    places.get(id).map(|place| place.path.clone()).unwrap_or_default()
+    places
+        .get(id)
+        .map(|place| place.path.clone())
+        .unwrap_or_default()
 }
 
 fn path_below(mut above: CategoryPath, category: &Category) -> CategoryPath {
-    above.push(CategoryRef { id: category.id, name: category.name.clone() });
+    above.push(CategoryRef {
+        id: category.id,
+        name: category.name.clone(),
+    });
     above
 }

@@ -27,9 +27,15 @@ pub(super) struct Decision {
 pub(super) enum Rows {
     Unchanged,
     Category(Stored<Category>),
-    NewProduct { product: Stored<Product>, stock: Stored<Stock> },
+    NewProduct {
+        product: Stored<Product>,
+        stock: Stored<Stock>,
+    },
     Price(Stored<Product>),
-    Product { product: Stored<Product>, recategorized: bool },
+    Product {
+        product: Stored<Product>,
+        recategorized: bool,
+    },
     Stock(Stored<Stock>),
 }
 
@@ -37,7 +43,13 @@ impl Decision {
     /// An answer without events.
     pub fn unchanged(answer: Answer, streams: Vec<(StreamId, u64)>) -> Self {
         let (batch, rows) = (log::Batch::default(), Rows::Unchanged);
-        Self { answer, batch, rows, positions: Vec::new(), streams }
+        Self {
+            answer,
+            batch,
+            rows,
+            positions: Vec::new(),
+            streams,
+        }
     }
 
     pub fn refused(refusal: &Refusal, streams: Vec<(StreamId, u64)>) -> Self {
@@ -64,10 +76,14 @@ impl Rows {
                 futures::try_join!(categories, store::stock::insert(tx, &stocks)).map(|_| ())
             }
             Self::Price(product) => store::product::update_price(tx, product).await,
-            Self::Product { product, recategorized: false } => {
-                store::product::update(tx, &[product]).await
-            }
-            Self::Product { product, recategorized: true } => {
+            Self::Product {
+                product,
+                recategorized: false,
+            } => store::product::update(tx, &[product]).await,
+            Self::Product {
+                product,
+                recategorized: true,
+            } => {
                 let (products, values) = ([product], [&product.value]);
                 let update = store::product::update(tx, &products);
                 let categories = store::product::replace_categories(tx, &values);

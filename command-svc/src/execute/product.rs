@@ -85,16 +85,28 @@ fn changed(
 ) -> Decision {
     let mut batch = log::Batch::default();
     let product = append(product, events, &mut batch);
-    let answer = Answer::Current { resource: of_product(&product), version: product.version };
+    let answer = Answer::Current {
+        resource: of_product(&product),
+        version: product.version,
+    };
     if events.is_empty() {
         return Decision::unchanged(answer, own);
     }
-    let recategorized = events.iter().any(|event| matches!(event, Event::ProductCategorized(_)));
+    let recategorized = events
+        .iter()
+        .any(|event| matches!(event, Event::ProductCategorized(_)));
     let rows = match command {
         Command::ChangePrice(_) => Rows::Price(product),
-        _ => Rows::Product { product, recategorized },
+        _ => Rows::Product {
+            product,
+            recategorized,
+        },
     };
-    Decision { batch, rows, ..Decision::unchanged(answer, Vec::new()) }
+    Decision {
+        batch,
+        rows,
+        ..Decision::unchanged(answer, Vec::new())
+    }
 }
 
 async fn create(
@@ -111,19 +123,34 @@ async fn create(
         }
     };
     let mut batch = log::Batch::default();
-    let product = events.iter().fold(None, evolve).expect("creation makes a product");
+    let product = events
+        .iter()
+        .fold(None, evolve)
+        .expect("creation makes a product");
     batch.push(1, &events[0]);
-    let product = Stored { value: product, version: 1 };
+    let product = Stored {
+        value: product,
+        version: 1,
+    };
     if insert(tx, &[&product]).await?.is_empty() {
         let holders = ids_by_sku(tx, &[&product.value.sku]).await?;
-        let holders = holders.into_values().map(|(id, version)| (product_stream(id), version));
+        let holders = holders
+            .into_values()
+            .map(|(id, version)| (product_stream(id), version));
         let decision = Decision::refused(&Refusal::SkuTaken, holders.collect());
         return Ok(decision.decided_on(found.positions));
     }
-    let answer = Answer::Created { resource: of_product(&product), version: product.version };
+    let answer = Answer::Created {
+        resource: of_product(&product),
+        version: product.version,
+    };
     let stock = open_stock(wish, at, &mut batch);
     let rows = Rows::NewProduct { product, stock };
-    let decision = Decision { batch, rows, ..Decision::unchanged(answer, Vec::new()) };
+    let decision = Decision {
+        batch,
+        rows,
+        ..Decision::unchanged(answer, Vec::new())
+    };
     Ok(decision.decided_on(found.positions))
 }
 
@@ -135,7 +162,10 @@ fn open_stock(wish: &CreateProduct, at: DateTime<Utc>, batch: &mut log::Batch) -
     for event in &events {
         batch.push(version, event);
     }
-    Stored { value: events.iter().fold(empty, stock::evolve), version }
+    Stored {
+        value: events.iter().fold(empty, stock::evolve),
+        version,
+    }
 }
 
 fn append(product: Stored<Product>, events: &[Event], batch: &mut log::Batch) -> Stored<Product> {
@@ -146,5 +176,8 @@ fn append(product: Stored<Product>, events: &[Event], batch: &mut log::Batch) ->
         batch.push(version, event);
         state = evolve(state, event);
     }
-    Stored { value: state.expect("no event takes a product away"), version }
+    Stored {
+        value: state.expect("no event takes a product away"),
+        version,
+    }
 }

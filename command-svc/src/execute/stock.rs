@@ -13,7 +13,10 @@ use crate::store::log::{product_stream, stock_stream};
 use crate::store::{StoreError, Stored, Tx, log};
 
 pub(super) async fn load(tx: &Tx, id: ProductId) -> Result<Option<Stored<Stock>>, StoreError> {
-    Ok(crate::store::stock::lock(tx, &[id]).await?.into_iter().next())
+    Ok(crate::store::stock::lock(tx, &[id])
+        .await?
+        .into_iter()
+        .next())
 }
 
 pub(super) fn decide(
@@ -39,8 +42,15 @@ pub(super) fn decide(
         batch.push(stock.version, event);
         stock.value = evolve(stock.value, event);
     }
-    let answer = Answer::Current { resource: of_stock(&stock), version: stock.version };
-    Decision { batch, rows: Rows::Stock(stock), ..Decision::unchanged(answer, Vec::new()) }
+    let answer = Answer::Current {
+        resource: of_stock(&stock),
+        version: stock.version,
+    };
+    Decision {
+        batch,
+        rows: Rows::Stock(stock),
+        ..Decision::unchanged(answer, Vec::new())
+    }
 }
 
 /// A stock that was never moved is as its product's creation left it.

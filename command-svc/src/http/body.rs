@@ -37,7 +37,11 @@ impl TryFrom<(CategoryId, rest::CreateCategory)> for category::Command {
         let mut violations = Violations::default();
         let name = violations.take("/name", CategoryName::parse(&body.name));
         let parent_id = body.parent_id.map(CategoryId);
-        Ok(violations.into_result(name.map(|name| Self::Create { id, name, parent_id }))?)
+        Ok(violations.into_result(name.map(|name| Self::Create {
+            id,
+            name,
+            parent_id,
+        }))?)
     }
 }
 
@@ -46,7 +50,9 @@ impl TryFrom<rest::ChangeCategory> for ChangeCategory {
 
     fn try_from(body: rest::ChangeCategory) -> Result<Self, Invalid> {
         let mut violations = Violations::default();
-        let name = required(&mut violations, "/name", body.name, |name| CategoryName::parse(&name));
+        let name = required(&mut violations, "/name", body.name, |name| {
+            CategoryName::parse(&name)
+        });
         let parent_id = match body.parent_id {
             Patch::Absent => None,
             Patch::Null => Some(None),
@@ -92,7 +98,9 @@ impl TryFrom<rest::ChangeProduct> for ChangeProduct {
     /// Null resets what may be empty.
     fn try_from(body: rest::ChangeProduct) -> Result<Self, Invalid> {
         let mut violations = Violations::default();
-        let name = required(&mut violations, "/name", body.name, |name| Name::parse(&name));
+        let name = required(&mut violations, "/name", body.name, |name| {
+            Name::parse(&name)
+        });
         let description = reset(body.description)
             .and_then(|text| violations.take("/description", Description::parse(&text)));
         let brand =
@@ -105,7 +113,13 @@ impl TryFrom<rest::ChangeProduct> for ChangeProduct {
             Patch::Null => Some(AttributesChange::Clear),
             Patch::Value(merge) => violations.take_all(AttributesChange::parse_merge(merge)),
         };
-        let change = Self { name, description, brand, categories, attributes };
+        let change = Self {
+            name,
+            description,
+            brand,
+            categories,
+            attributes,
+        };
         Ok(violations.into_result(Some(change))?)
     }
 }
@@ -117,7 +131,9 @@ impl TryFrom<rest::MoveStock> for stock::Command {
         let mut violations = Violations::default();
         let delta = violations.take("/delta", Delta::parse(body.delta));
         let reason = violations.take("/reason", Reason::parse(&body.reason));
-        let parsed = delta.zip(reason).map(|(delta, reason)| Self::Move { delta, reason });
+        let parsed = delta
+            .zip(reason)
+            .map(|(delta, reason)| Self::Move { delta, reason });
         Ok(violations.into_result(parsed)?)
     }
 }
@@ -136,9 +152,7 @@ fn money(body: &rest::MoneyBody, pointer: &str) -> Result<Money, Vec<Violation>>
     violations.into_result(Money::new(body.amount, &body.currency).ok())
 }
 
-fn categories(
-    ids: Vec<Uuid>,
-) -> Result<Categories, crate::domain::product::TooManyCategories> {
+fn categories(ids: Vec<Uuid>) -> Result<Categories, crate::domain::product::TooManyCategories> {
     Categories::parse(ids.into_iter().map(CategoryId))
 }
 

@@ -41,7 +41,9 @@ pub async fn change(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChangeCategory::try_from(body.parse::<rest::ChangeCategory>()?)?;
-    request.execute(Command::Category(*id, Wish::Change(wish)), &body.0).await
+    request
+        .execute(Command::Category(*id, Wish::Change(wish)), &body.0)
+        .await
 }
 
 /// Retires a category; refused while products or living categories are in it.
@@ -56,5 +58,7 @@ pub async fn retire(
     request: CommandRequest,
     id: web::Path<CategoryId>,
 ) -> Result<HttpResponse, ApiError> {
-    request.execute(Command::Category(*id, Wish::Retire), &[]).await
+    request
+        .execute(Command::Category(*id, Wish::Retire), &[])
+        .await
 }

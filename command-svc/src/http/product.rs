@@ -25,7 +25,9 @@ use crate::execute::Command;
 pub async fn create(request: CommandRequest, body: Body) -> Result<HttpResponse, ApiError> {
     let id = ProductId(clock::new_id());
     let wish = CreateProduct::try_from((id, body.parse::<rest::CreateProduct>()?))?;
-    request.execute(Command::Product(id, Wish::Create(Box::new(wish))), &body.0).await
+    request
+        .execute(Command::Product(id, Wish::Create(Box::new(wish))), &body.0)
+        .await
 }
 
 /// Changes what a product is, or where it stands in the tree (JSON merge patch).
@@ -43,7 +45,9 @@ pub async fn change(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChangeProduct::try_from(body.parse::<rest::ChangeProduct>()?)?;
-    request.execute(Command::Product(*id, Wish::Change(Box::new(wish))), &body.0).await
+    request
+        .execute(Command::Product(*id, Wish::Change(Box::new(wish))), &body.0)
+        .await
 }
 
 /// Changes what a product costs.

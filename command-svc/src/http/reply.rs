@@ -18,9 +18,12 @@ pub fn reply(outcome: Outcome, session: &Session) -> Result<HttpResponse, ApiErr
     for position in outcome.positions {
         session.raise(position);
     }
-    let replayed = outcome
-        .replayed
-        .then(|| (IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true")));
+    let replayed = outcome.replayed.then(|| {
+        (
+            IDEMPOTENCY_REPLAYED.clone(),
+            HeaderValue::from_static("true"),
+        )
+    });
     let (status, resource, version) = match outcome.answer {
         Answer::Created { resource, version } => (StatusCode::CREATED, resource, version),
         Answer::Current { resource, version } => (StatusCode::OK, resource, version),

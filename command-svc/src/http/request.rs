@@ -59,10 +59,14 @@ impl FromRequest for CommandRequest {
 impl CommandRequest {
     fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Self, ApiError> {
         let deadline = Deadline::within(REQUEST_BUDGET);
-        let admin = Principal::from_request(request, payload).into_inner()?.require_admin()?;
+        let admin = Principal::from_request(request, payload)
+            .into_inner()?
+            .require_admin()?;
         let commands = request.app_data::<web::Data<Commands>>().cloned();
         let expected = read_if_match(request.headers())?;
-        let rules = request.app_data::<web::Data<RequestRules>>().map(|rules| ***rules);
+        let rules = request
+            .app_data::<web::Data<RequestRules>>()
+            .map(|rules| ***rules);
         if rules.unwrap_or_default().require_if_match
             && expected == Expected::Nothing
             && request.method() != Method::POST
@@ -91,9 +95,21 @@ impl CommandRequest {
             key: key.clone(),
             fingerprint: self.fingerprint(body),
         });
-        let Correlation { request_id, traceparent } = self.correlation;
-        let meta = Meta { principal: Some(self.admin), request_id: Some(request_id), traceparent };
-        let context = Context { meta, expected: self.expected, key, deadline: self.deadline };
+        let Correlation {
+            request_id,
+            traceparent,
+        } = self.correlation;
+        let meta = Meta {
+            principal: Some(self.admin),
+            request_id: Some(request_id),
+            traceparent,
+        };
+        let context = Context {
+            meta,
+            expected: self.expected,
+            key,
+            deadline: self.deadline,
+        };
         let outcome = self.commands.execute(&command, &context).await;
         reply::reply(outcome?, &self.session)
     }
@@ -104,7 +120,12 @@ impl CommandRequest {
         let if_match = if_match.map(|value| value.as_bytes()).unwrap_or_default();
         let method = self.request.method().as_str().as_bytes();
         let mut digest = Sha256::new();
-        for part in [method, self.request.path().as_bytes(), if_match, &canonical(body)] {
+        for part in [
+            method,
+            self.request.path().as_bytes(),
+            if_match,
+            &canonical(body),
+        ] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -113,14 +134,18 @@ impl CommandRequest {
 }
 
 fn canonical(body: &[u8]) -> Vec<u8> {
-    let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return body.to_vec() };
+    let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
+        return body.to_vec();
+    };
     value.sort_all_objects();
     serde_json::to_vec(&value).expect("a value was just read from JSON")
 }
 
 fn read_if_match(headers: &HeaderMap) -> Result<Expected, ApiError> {
-    let lines: Result<Vec<&str>, _> =
-        headers.get_all(IF_MATCH).map(|line| line.to_str()).collect();
+    let lines: Result<Vec<&str>, _> = headers
+        .get_all(IF_MATCH)
+        .map(|line| line.to_str())
+        .collect();
     let lines = lines.map_err(|error| malformed("If-Match is no text").caused_by(error))?;
     if lines.is_empty() {
         return Ok(Expected::Nothing);
@@ -129,8 +154,12 @@ fn read_if_match(headers: &HeaderMap) -> Result<Expected, ApiError> {
 }
 
 fn read_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = key.to_str().map_err(|error| malformed("Idempotency-Key is no text").caused_by(error))?;
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let key = key
+        .to_str()
+        .map_err(|error| malformed("Idempotency-Key is no text").caused_by(error))?;
     if !(1..=MAX_KEY_CHARS).contains(&key.len()) {
         let detail = format!("Idempotency-Key has 1 to {MAX_KEY_CHARS} characters");
         return Err(malformed(&detail));

@@ -1,1 +1,128 @@
+use proptest::prelude::*;
+use rstest::rstest;
+use schemas::event::Event;
 
+use super::*;
+
+fn at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+fn id() -> ProductId {
+    ProductId(uuid::Uuid::from_u128(1))
+}
+
+fn movement(delta: i64) -> Command {
+    Command::Move {
+        delta: Delta::parse(delta).unwrap(),
+        reason: Reason::parse("counted").unwrap(),
+    }
+}
+
+fn adjusted(delta: i64, on_hand: i64, reserved: i64) -> Event {
+    let reason = "counted".to_owned();
+    StockAdjusted {
+        product_id: id(),
+        delta,
+        reason,
+        on_hand,
+        reserved,
+        occurred_at: at(),
+    }
+    .into()
+}
+
+/// The fold of these events, met by this command.
+fn given_when(events: &[Event], command: &Command) -> Result<Vec<Event>, Refusal> {
+    let stock = events.iter().fold(Stock::empty(id(), at()), evolve);
+    decide(Some(&stock), command, at())
+}
+
+#[test]
+fn units_that_come_are_on_hand_afterwards() {
+    let given = [adjusted(5, 5, 0)];
+    assert_eq!(
+        given_when(&given, &movement(3)),
+        Ok(vec![adjusted(3, 8, 0)])
+    );
+}
+
+#[test]
+fn the_last_unit_may_go() {
+    assert_eq!(
+        given_when(&[adjusted(5, 5, 0)], &movement(-5)),
+        Ok(vec![adjusted(-5, 0, 0)])
+    );
+}
+
+#[rstest]
+#[case::below_zero(&[], -1, 0)]
+#[case::below_what_is_there(&[adjusted(5, 5, 0)], -6, 5)]
+#[case::below_what_is_promised(&[adjusted(5, 5, 3)], -3, 2)]
+fn more_than_is_available_never_goes(
+    #[case] given: &[Event],
+    #[case] delta: i64,
+    #[case] available: i64,
+) {
+    let refused = Err(Refusal::InsufficientStock { available });
+    assert_eq!(given_when(given, &movement(delta)), refused);
+}
+
+#[test]
+fn more_than_can_be_counted_never_comes() {
+    let given = [adjusted(MAX_UNITS, MAX_UNITS, 0)];
+    assert_eq!(
+        given_when(&given, &movement(1)),
+        Err(Refusal::StockOverflow)
+    );
+}
+
+#[test]
+fn a_product_without_units_has_no_event_of_stock() {
+    let nothing = Command::Open(Inventory::parse(0).unwrap());
+    assert_eq!(given_when(&[], &nothing), Ok(vec![]));
+}
+
+#[test]
+fn the_first_units_say_that_they_are_the_first() {
+    let opened = given_when(&[], &Command::Open(Inventory::parse(7).unwrap())).unwrap();
+    let [Event::StockAdjusted(event)] = &opened[..] else {
+        panic!("{opened:?}")
+    };
+    assert_eq!(
+        (event.delta, event.on_hand, event.reason.as_str()),
+        (7, 7, "initial stock")
+    );
+}
+
+#[test]
+fn there_is_no_stock_without_a_product() {
+    assert_eq!(
+        decide(None, &movement(1), at()),
+        Err(Refusal::NoSuchProduct)
+    );
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_and_goes_the_stock_covers_its_promises(
+        reserved in 0_i64..1_000,
+        deltas in prop::collection::vec(
+            prop_oneof![-2_000_i64..2_000, -MAX_UNITS..=MAX_UNITS], 0..50
+        ),
+    ) {
+        let mut stock = Stock { on_hand: reserved, reserved, ..Stock::empty(id(), at()) };
+        for delta in deltas.into_iter().filter(|delta| *delta != 0) {
+            let before = stock.on_hand;
+            match decide(Some(&stock), &movement(delta), at()) {
+                Ok(events) => {
+                    stock = events.iter().fold(stock, evolve);
+                    prop_assert_eq!(stock.on_hand, before + delta);
+                }
+                Err(Refusal::InsufficientStock { .. } | Refusal::StockOverflow) => {}
+                Err(other) => prop_assert!(false, "{:?}", other),
+            }
+            prop_assert!(stock.on_hand >= stock.reserved && stock.on_hand <= MAX_UNITS);
+        }
+    }
+}
