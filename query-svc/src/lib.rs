@@ -25,10 +25,12 @@ mod gate;
 pub mod http;
 pub mod metrics;
 pub mod present;
+pub mod search;
 mod start;
 
 use config::QueryArgs;
 use freshness::{Heads, Ladder};
+use search::Paging;
 use start::Start;
 
 /// The longest that any call to Elasticsearch may take.
@@ -57,6 +59,7 @@ pub async fn run(
     let (health, epoch) = (Health::default(), EpochHandle::default());
     let keyring: Keyring = args.keys.tidemark_keys.expose_secret().parse()?;
     let ladder = Arc::new(ladder(args, &epoch)?);
+    let paging = web::Data::new(Paging::new(keyring.clone()));
     let bolts = Bolts {
         verifier: Some(Verifier::new(&args.keys.jwt_secret)),
         tides: Some(Tides::new(keyring, epoch.clone())),
@@ -75,6 +78,7 @@ pub async fn run(
     let ladder = web::Data::from(ladder);
     let routes = move |config: &mut web::ServiceConfig| {
         config.app_data(ladder.clone());
+        config.app_data(paging.clone());
         http::routes(config);
     };
     Ok(server.run(bolts, shutdown, routes).await?)

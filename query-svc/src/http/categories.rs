@@ -1,0 +1,146 @@
+//! The category tree with counts of listed products.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use chassis::elasticsearch::{ElasticsearchError, SearchAnswer};
+use chassis::problem::ApiError;
+use schemas::id::CategoryId;
+use schemas::lane::Position;
+use schemas::rest::query::{CategoryNode, CategoryTree};
+use schemas::view::{CategoryDocument, View};
+
+use super::search::{parameters, refuse};
+use super::suggest::multi_search;
+use crate::freshness::{Asked, Ladder, Read, Reader, Reading};
+use crate::search::{Refused, categories};
+
+const VIEWS: &[View] = &[View::Categories, View::Products];
+
+/// Pages of categories in order, and the counts beside them.
+struct Answers {
+    nodes: Vec<SearchAnswer>,
+    counts: SearchAnswer,
+}
+
+/// The whole tree. A count includes the products of all categories below.
+#[utoipa::path(
+    get,
+    path = "/v1/categories",
+    tag = "categories",
+    params(
+        ("Tidemark" = Option<String>, Header, description = "up to 8 tidemarks, comma-separated"),
+        ("Prefer" = Option<String>, Header, description = "wait=seconds, handling=strict|lenient"),
+    ),
+    responses(
+        (status = 200, description = "the roots with all below them, by name", body = CategoryTree),
+        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+    )
+)]
+pub(super) async fn tree(
+    asked: Asked,
+    ladder: web::Data<Ladder>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    refuse_parameters(&request)?;
+    let reading = Reading::search("categories", VIEWS);
+    let read = ladder
+        .search(&asked, reading, async |reader: Reader<'_>| {
+            ask(&reader, None).await
+        })
+        .await?;
+    let items = forest(&read)?;
+    Ok(read.reply(HttpResponse::Ok()).json(CategoryTree { items }))
+}
+
+/// One category with all below it.
+#[utoipa::path(
+    get,
+    path = "/v1/categories/{id}",
+    tag = "categories",
+    params(
+        ("id" = CategoryId, Path, description = "the category's id"),
+        ("Tidemark" = Option<String>, Header, description = "up to 8 tidemarks, comma-separated"),
+        ("Prefer" = Option<String>, Header, description = "wait=seconds, handling=strict|lenient"),
+    ),
+    responses(
+        (status = 200, description = "the category", body = CategoryNode),
+        (status = 404, description = "there is no such category"),
+        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+    )
+)]
+pub(super) async fn one(
+    id: web::Path<CategoryId>,
+    asked: Asked,
+    ladder: web::Data<Ladder>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    refuse_parameters(&request)?;
+    let id = id.into_inner();
+    let reading = Reading::search("category", VIEWS);
+    let read = ladder
+        .search(&asked, reading, async |reader: Reader<'_>| {
+            ask(&reader, Some(id)).await
+        })
+        .await?;
+    let mut nodes = forest(&read)?.into_iter();
+    match nodes.find(|node| node.id == id) {
+        Some(node) => Ok(read.reply(HttpResponse::Ok()).json(node)),
+        None => Err(read.error(ApiError::not_found("no category has this id"))),
+    }
+}
+
+fn refuse_parameters(request: &HttpRequest) -> Result<(), ApiError> {
+    let refused: Vec<Refused> = parameters(request)?
+        .iter()
+        .map(|(name, _)| Refused::new(name, "takes no parameters"))
+        .collect();
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(refuse(refused))
+    }
+}
+
+async fn ask(
+    reader: &Reader<'_>,
+    below: Option<CategoryId>,
+) -> Result<Answers, ElasticsearchError> {
+    let index = reader.index(View::Categories);
+    let first = categories::nodes_body(below, None);
+    let counts = categories::counts_body(below);
+    let searches = [(index, &first), (reader.index(View::Products), &counts)];
+    let [nodes, counts] = multi_search(reader, searches).await?;
+    let mut nodes = vec![nodes];
+    while let Some(last) = last_of_full_page(&nodes) {
+        let body = categories::nodes_body(below, Some(&last));
+        let body = Bytes::from(serde_json::to_vec(&body).expect("a body is plain data"));
+        let client = &reader.elasticsearch;
+        nodes.push(client.search(Some(index), body, &reader.options).await?);
+    }
+    Ok(Answers { nodes, counts })
+}
+
+/// Where the next page begins; none where there is none, or there are too many.
+fn last_of_full_page(pages: &[SearchAnswer]) -> Option<Vec<serde_json::Value>> {
+    let hits = &pages.last()?.hits.hits;
+    let may_have_more = hits.len() == categories::PAGE && pages.len() < categories::MAX_PAGES;
+    hits.last()
+        .filter(|_| may_have_more)
+        .map(|hit| hit.sort.clone())
+}
+
+fn forest(read: &Read<Answers>) -> Result<Vec<CategoryNode>, ApiError> {
+    let Answers { nodes, counts } = &read.answer;
+    let mut documents: Vec<CategoryDocument> = Vec::new();
+    for page in nodes {
+        documents.extend(categories::read_nodes(page).map_err(ApiError::internal)?);
+    }
+    for document in &documents {
+        let CategoryDocument { lane, seq, .. } = *document;
+        read.shows(View::Categories, Position { lane, seq });
+    }
+    let counts: BTreeMap<CategoryId, u64> = categories::read_counts(counts);
+    Ok(categories::forest(documents, &counts))
+}

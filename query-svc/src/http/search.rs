@@ -1,0 +1,108 @@
+//! Product search: parameters in, a page out. What is acceptable and what is asked stand in
+//! `search`, freshness is the ladder's.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chassis::extract::parse_query;
+use chassis::problem::ApiError;
+use schemas::problem::{Problem, ProblemType};
+use schemas::rest::query::ProductPage;
+use schemas::view::View;
+
+use crate::freshness::{Asked, Ladder, Reader, Reading};
+use crate::search::page::{self, ReadPage};
+use crate::search::{Cursor, Page, Paging, ProductSearch, Refused};
+
+/// Listed products: by words, filters, in any order. `attr.<name>` filters by an attribute.
+///
+/// Words are looked for in names, brands, categories, attributes and descriptions, in any form
+/// and with typing errors; a sku finds its product. Several values of one filter: any of them.
+#[utoipa::path(
+    get,
+    path = "/v1/products",
+    tag = "products",
+    params(
+        ("q" = Option<String>, Query, description = "words, at most 200 characters"),
+        ("category" = Option<Vec<uuid::Uuid>>, Query, description = "ids, with what is below them"),
+        ("brand" = Option<Vec<String>>, Query, description = "as written in the products"),
+        ("min_price" = Option<i64>, Query, description = "minor units, inclusive"),
+        ("max_price" = Option<i64>, Query, description = "minor units, inclusive"),
+        ("in_stock" = Option<bool>, Query, description = "whether units are available"),
+        ("min_rating" = Option<f64>, Query, description = "average, from 0 to 5"),
+        ("sort" = Option<String>, Query,
+            description = "relevance, price, -price, rating, newest or name; without words, \
+                           relevance is newest"),
+        ("facets" = Option<String>, Query,
+            description = "comma-separated: category, brand, price, rating, in_stock"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, else 20"),
+        ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
+        ("Tidemark" = Option<String>, Header, description = "up to 8 tidemarks, comma-separated"),
+        ("Prefer" = Option<String>, Header, description = "wait=seconds, handling=strict|lenient"),
+    ),
+    responses(
+        (status = 200, description = "a page of products", body = ProductPage),
+        (status = 400, description = "the cursor is not one of this list"),
+        (status = 422, description = "a parameter is not acceptable: errors names it"),
+        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+    )
+)]
+pub(super) async fn search(
+    asked: Asked,
+    ladder: web::Data<Ladder>,
+    paging: web::Data<Paging>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let search = ProductSearch::parse(&parameters(&request)?).map_err(refuse)?;
+    let cursor = open_cursor(&paging, &search)?;
+    let reading = Reading::search("search", &[View::Products]);
+    let read = ladder
+        .search(&asked, reading, async |reader: Reader<'_>| {
+            paging.read(&reader, &search, cursor.as_ref()).await
+        })
+        .await?;
+    let found: &Page = &read.answer;
+    let ReadPage {
+        mut page,
+        shown,
+        last,
+    } = page::read(&search, &found.answer).map_err(ApiError::internal)?;
+    for position in shown {
+        read.shows(View::Products, position);
+    }
+    page.next_cursor = last.map(|last| {
+        let point = found.point.as_deref().cloned();
+        paging.seal_cursor(&Cursor::new(&search, found.tolerance, &last, point))
+    });
+    let mut response = if found.is_continued {
+        read.reply_continued(HttpResponse::Ok())
+    } else {
+        read.reply(HttpResponse::Ok())
+    };
+    Ok(response.json(page))
+}
+
+/// The query string as it stands, names repeated where they were.
+pub(super) fn parameters(request: &HttpRequest) -> Result<Vec<(String, String)>, ApiError> {
+    parse_query(request.query_string())
+}
+
+/// 422 with every parameter that is wrong.
+pub(super) fn refuse(refused: Vec<Refused>) -> ApiError {
+    let names: Vec<&str> = refused
+        .iter()
+        .map(|refused| refused.parameter.as_str())
+        .collect();
+    let detail = format!("not acceptable: query parameter {}", names.join(", "));
+    let problem = Problem::new(ProblemType::Validation, detail);
+    problem.with("errors", refused).into()
+}
+
+fn open_cursor(paging: &Paging, search: &ProductSearch) -> Result<Option<Cursor>, ApiError> {
+    let Some(text) = &search.cursor else {
+        return Ok(None);
+    };
+    let opened = paging.open_cursor(search, text);
+    let detail = "a cursor goes on with the list that gave it, with the same q, filters and sort";
+    opened
+        .ok_or_else(|| ApiError::new(ProblemType::CursorMalformed, detail))
+        .map(Some)
+}

@@ -1,0 +1,106 @@
+//! Suggestions as a shopper types.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use chassis::elasticsearch::{ElasticsearchError, SearchAnswer};
+use chassis::problem::ApiError;
+use schemas::rest::query::Suggestions;
+use schemas::view::View;
+use serde_json::Value;
+
+use super::search::{parameters, refuse};
+use crate::freshness::{Asked, Ladder, Reader, Reading};
+use crate::search::suggest::{self, Bodies};
+use crate::search::{SuggestSearch, Tolerance};
+
+type Answers = [SearchAnswer; 3];
+
+/// Products, categories and brands that go with what was typed so far.
+#[utoipa::path(
+    get,
+    path = "/v1/products/suggest",
+    tag = "products",
+    params(
+        ("q" = String, Query, description = "what was typed, at most 200 characters"),
+        ("limit" = Option<u32>, Query, description = "products, 1 to 20, else 8"),
+        ("Tidemark" = Option<String>, Header, description = "up to 8 tidemarks, comma-separated"),
+        ("Prefer" = Option<String>, Header, description = "wait=seconds, handling=strict|lenient"),
+    ),
+    responses(
+        (status = 200, description = "best first", body = Suggestions),
+        (status = 422, description = "a parameter is not acceptable: errors names it"),
+        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+    )
+)]
+pub(super) async fn suggest(
+    asked: Asked,
+    ladder: web::Data<Ladder>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let search = SuggestSearch::parse(&parameters(&request)?).map_err(refuse)?;
+    let reading = Reading::search("suggest", &[View::Products, View::Categories]);
+    let read = ladder
+        .search(&asked, reading, async |reader: Reader<'_>| {
+            let exact = ask(&reader, &suggest::bodies(&search, Tolerance::Exact)).await?;
+            if has_any(&exact) {
+                return Ok(exact);
+            }
+            ask(&reader, &suggest::bodies(&search, Tolerance::Fuzzy)).await
+        })
+        .await?;
+    let [products, categories, brands] = &read.answer;
+    let found = suggest::read(products, categories, brands).map_err(ApiError::internal)?;
+    for position in found.products {
+        read.shows(View::Products, position);
+    }
+    for position in found.categories {
+        read.shows(View::Categories, position);
+    }
+    Ok(read.reply(HttpResponse::Ok()).json(found.suggestions))
+}
+
+fn has_any(answers: &Answers) -> bool {
+    let [products, categories, brands] = answers;
+    !products.hits.hits.is_empty() || !categories.hits.hits.is_empty() || {
+        let brands = brands.aggregations.get("brands");
+        brands.is_some_and(|brands| brands["buckets"][0].is_object())
+    }
+}
+
+async fn ask(reader: &Reader<'_>, bodies: &Bodies) -> Result<Answers, ElasticsearchError> {
+    let (products, categories) = (reader.index(View::Products), reader.index(View::Categories));
+    multi_search(
+        reader,
+        [
+            (products, &bodies.products),
+            (categories, &bodies.categories),
+            (products, &bodies.brands),
+        ],
+    )
+    .await
+}
+
+/// Several searches, each in its index, on the copies that the session reads; all or nothing.
+pub(super) async fn multi_search<const N: usize>(
+    reader: &Reader<'_>,
+    searches: [(&str, &Value); N],
+) -> Result<[SearchAnswer; N], ElasticsearchError> {
+    let mut ndjson = Vec::new();
+    for (index, body) in searches {
+        let mut header = serde_json::json!({
+            "index": index,
+            "allow_partial_search_results": false,
+        });
+        if let Some(preference) = &reader.options.preference {
+            header["preference"] = preference.as_str().into();
+        }
+        for line in [&header, body] {
+            serde_json::to_writer(&mut ndjson, line).expect("a body is plain data");
+            ndjson.push(b'\n');
+        }
+    }
+    let outcomes = reader.elasticsearch.msearch(Bytes::from(ndjson)).await?;
+    let answers: Vec<SearchAnswer> = outcomes.into_iter().collect::<Result<_, _>>()?;
+    let answers = <[SearchAnswer; N]>::try_from(answers);
+    Ok(answers.expect("a multi-search answers each of its searches"))
+}

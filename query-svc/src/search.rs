@@ -1,0 +1,19 @@
+//! What is asked of Elasticsearch and how its answers read: parameters, bodies, pages, cursors.
+//!
+//! All of it is pure but `paging`, which holds the points in time that pages are read from.
+
+pub mod categories;
+pub mod cursor;
+pub mod facets;
+pub mod page;
+pub mod paging;
+pub mod parameters;
+pub mod products;
+pub mod suggest;
+pub mod text;
+pub mod words;
+
+pub use cursor::{Cursor, Point};
+pub use paging::{Page, Paging};
+pub use parameters::{Facet, ProductSearch, Refused, Sort, SuggestSearch};
+pub use text::Tolerance;

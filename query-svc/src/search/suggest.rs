@@ -1,0 +1,194 @@
+//! Suggestions as a shopper types: products by name, categories, brands, in one multi-search.
+//!
+//! The last word is taken for the beginning of one. Where nothing begins like that, typing errors
+//! are forgiven.
+
+use chassis::elasticsearch::SearchAnswer;
+use schemas::id::ProductId;
+use schemas::lane::{Lane, Position, Seq};
+use schemas::rest::query::{SuggestedCategory, SuggestedProduct, Suggestions};
+use schemas::view::CategoryDocument;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::parameters::SuggestSearch;
+use super::text::{Tolerance, all_of, fuzzy, prefix};
+use super::words::{Words, can_be_mistyped};
+
+const MAX_CATEGORIES: usize = 5;
+const MAX_BRANDS: usize = 5;
+
+/// The three bodies: of products, of categories, and of brands (over products).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bodies {
+    pub products: Value,
+    pub categories: Value,
+    pub brands: Value,
+}
+
+/// What was found, and the positions of what is shown.
+#[derive(Debug)]
+pub struct ReadSuggestions {
+    pub suggestions: Suggestions,
+    pub products: Vec<Position>,
+    pub categories: Vec<Position>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    product_id: ProductId,
+    lane: Lane,
+    seq: Seq,
+    name: String,
+}
+
+pub fn bodies(search: &SuggestSearch, tolerance: Tolerance) -> Bodies {
+    let words = Words::of(&search.text);
+    let listed = json!([{ "term": { "listed": true } }, { "term": { "removed": false } }]);
+    let (name, brand) = (["name.plain", "name"], ["brand.plain", "brand.text"]);
+    let any_name = ["name.plain", "name", "brand.plain"];
+    Bodies {
+        products: json!({
+            "size": search.limit,
+            "track_total_hits": false,
+            "_source": ["product_id", "lane", "seq", "name"],
+            "query": { "bool": { "filter": listed, "must": typed(&words, &any_name, tolerance) } },
+            "sort": [{ "_score": "desc" }, { "product_id": "asc" }],
+        }),
+        categories: json!({
+            "size": MAX_CATEGORIES,
+            "track_total_hits": false,
+            "query": { "bool": {
+                "filter": { "term": { "removed": false } },
+                "must": typed(&words, &name, tolerance),
+            } },
+            "sort": [{ "_score": "desc" }, { "depth": "asc" }, { "category_id": "asc" }],
+        }),
+        brands: json!({
+            "size": 0,
+            "track_total_hits": false,
+            "query": { "bool": { "filter": [listed, typed(&words, &brand, tolerance)] } },
+            "aggs": { "brands": { "terms": { "field": "brand", "size": MAX_BRANDS } } },
+        }),
+    }
+}
+
+/// Every word in one of the fields, the first of which is unstemmed.
+fn typed(words: &Words, fields: &[&str], tolerance: Tolerance) -> Value {
+    if words.is_empty() {
+        return json!({ "match_none": {} });
+    }
+    let clauses = words.iter().enumerate().map(|(index, word)| {
+        let mut ways: Vec<Value> = fields
+            .iter()
+            .map(|field| all_of(field, word, 2.0))
+            .collect();
+        let plain = fields.iter().filter(|field| field.ends_with(".plain"));
+        for field in plain {
+            if words.is_last(index) {
+                ways.push(prefix(field, word, 1.0));
+            }
+            if tolerance > Tolerance::Exact && can_be_mistyped(word) {
+                ways.push(fuzzy(field, word, 0.5));
+            }
+        }
+        json!({ "dis_max": { "queries": ways, "tie_breaker": 0.1 } })
+    });
+    json!({ "bool": { "must": clauses.collect::<Vec<_>>() } })
+}
+
+/// Reads the answers to the three bodies.
+pub fn read(
+    products: &SearchAnswer,
+    categories: &SearchAnswer,
+    brands: &SearchAnswer,
+) -> Result<ReadSuggestions, serde_json::Error> {
+    let mut read = ReadSuggestions {
+        suggestions: Suggestions {
+            products: Vec::new(),
+            categories: Vec::new(),
+            brands: read_brands(brands),
+        },
+        products: Vec::new(),
+        categories: Vec::new(),
+    };
+    for source in sources(products) {
+        let Named {
+            product_id,
+            lane,
+            seq,
+            name,
+        } = serde_json::from_str(source)?;
+        read.products.push(Position { lane, seq });
+        let product = SuggestedProduct {
+            id: product_id,
+            name,
+        };
+        read.suggestions.products.push(product);
+    }
+    for source in sources(categories) {
+        let document: CategoryDocument = serde_json::from_str(source)?;
+        read.categories.push(Position {
+            lane: document.lane,
+            seq: document.seq,
+        });
+        let category = SuggestedCategory {
+            id: document.category_id,
+            name: document.name,
+            path: document.path,
+        };
+        read.suggestions.categories.push(category);
+    }
+    Ok(read)
+}
+
+fn sources(answer: &SearchAnswer) -> impl Iterator<Item = &str> {
+    let hits = answer.hits.hits.iter();
+    hits.filter_map(|hit| hit.source.as_deref().map(|source| source.get()))
+}
+
+fn read_brands(answer: &SearchAnswer) -> Vec<String> {
+    let brands = answer.aggregations.get("brands");
+    let buckets = brands.and_then(|brands| brands["buckets"].as_array());
+    let names = buckets
+        .into_iter()
+        .flatten()
+        .filter_map(|bucket| bucket["key"].as_str());
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn products(text: &str, tolerance: Tolerance) -> String {
+        let search = SuggestSearch {
+            text: text.to_owned(),
+            limit: 8,
+        };
+        bodies(&search, tolerance).products["query"].to_string()
+    }
+
+    #[test]
+    fn only_the_last_word_is_taken_for_a_beginning() {
+        let query = products("otter bo", Tolerance::Exact);
+        assert!(
+            query.contains(r#"{"match_phrase_prefix":{"name.plain":{"boost":1.0,"query":"bo"}}}"#)
+        );
+        assert_eq!(query.matches("match_phrase_prefix").count(), 2);
+    }
+
+    #[test]
+    fn typing_errors_are_forgiven_on_the_second_try() {
+        assert!(!products("batery", Tolerance::Exact).contains("fuzziness"));
+        assert!(products("batery", Tolerance::Fuzzy).contains("fuzziness"));
+    }
+
+    #[test]
+    fn nothing_typed_suggests_nothing() {
+        assert!(products(" ", Tolerance::Exact).contains("match_none"));
+    }
+}

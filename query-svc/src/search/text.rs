@@ -1,0 +1,217 @@
+//! The query that finds products by words: each word in any field, better fields first.
+//!
+//! A word counts once, where it matches best, so words may be in different fields. What is found
+//! nowhere as written is looked for again with typing errors, and then with words missing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::words::{Words, can_be_mistyped, has_digit};
+
+/// Fewer hits than these make a search more tolerant.
+const FEW_HITS: u64 = 3;
+
+/// Fields with the weight of a word found there, best first.
+const FIELDS: [(&str, f64); 5] = [
+    ("name", 4.0),
+    ("brand.text", 3.0),
+    ("categories.path.name", 2.0),
+    ("attribute_values", 1.5),
+    ("description", 0.6),
+];
+/// Where a word that is two in the query, or two that are one, may be found.
+const JOINED_FIELDS: [(&str, f64); 3] = [
+    ("name", 2.5),
+    ("brand.text", 2.0),
+    ("categories.path.name", 1.2),
+];
+/// Where a mistyped word may be found: unstemmed, so that its stem does not add to its errors.
+const FUZZY_FIELDS: [(&str, f64); 3] =
+    [("name.plain", 1.0), ("brand.plain", 0.8), ("anywhere", 0.2)];
+/// Where the last word may be the beginning of one.
+const PREFIX_FIELDS: [(&str, f64); 2] = [("name.plain", 1.5), ("brand.plain", 1.2)];
+
+const SKU_WORD_BOOST: f64 = 20.0;
+const SKU_BOOST: f64 = 1000.0;
+const PHRASE_BOOST: f64 = 3.0;
+const ALL_IN_NAME_BOOST: f64 = 1.0;
+/// Only parts what is equal otherwise.
+const IN_STOCK_BOOST: f64 = 0.1;
+
+/// How far a hit may be from what was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tolerance {
+    /// Every word as typed, up to its form; the last may be the beginning of one.
+    Exact,
+    /// Every word, with typing errors.
+    Fuzzy,
+    /// Most of the words, with typing errors.
+    Loose,
+}
+
+impl Tolerance {
+    /// The next one to try where a search found only so many; none where it would change nothing.
+    pub fn after(self, hits: u64, words: &Words) -> Option<Self> {
+        let fuzzy = words.iter().any(can_be_mistyped);
+        let loose = hits == 0 && words.len() > 1;
+        match self {
+            Self::Exact if hits < FEW_HITS && fuzzy => Some(Self::Fuzzy),
+            Self::Exact | Self::Fuzzy if loose => Some(Self::Loose),
+            _ => None,
+        }
+    }
+}
+
+/// Clauses of a bool query: what must match, and what makes a match better.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matching {
+    pub must: Value,
+    pub should: Vec<Value>,
+}
+
+/// What finds the products that `text` asks for.
+pub fn matching(text: &str, words: &Words, tolerance: Tolerance) -> Matching {
+    if words.is_empty() {
+        return Matching {
+            must: json!({ "match_none": {} }),
+            should: Vec::new(),
+        };
+    }
+    let clauses: Vec<Value> = (0..words.len())
+        .map(|index| word_clause(words, index, tolerance))
+        .collect();
+    let least = match tolerance {
+        Tolerance::Exact | Tolerance::Fuzzy => "100%",
+        Tolerance::Loose => "1<-1 3<60%",
+    };
+    let by_words = json!({ "bool": { "should": clauses, "minimum_should_match": least } });
+    let by_sku = term("sku", text.trim(), SKU_BOOST);
+    let mut should = vec![term("in_stock", true, IN_STOCK_BOOST)];
+    if words.len() > 1 {
+        let together = words.together();
+        should.push(json!({ "match_phrase": {
+            "name": { "query": together, "slop": 1, "boost": PHRASE_BOOST }
+        } }));
+        should.push(all_of("name", &together, ALL_IN_NAME_BOOST));
+    }
+    Matching {
+        must: json!({ "bool": { "should": [by_words, by_sku], "minimum_should_match": 1 } }),
+        should,
+    }
+}
+
+fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Value {
+    let word = words.iter().nth(index).unwrap_or_default();
+    let mut ways: Vec<Value> = FIELDS
+        .iter()
+        .map(|(field, boost)| all_of(field, word, *boost))
+        .collect();
+    ways.push(all_of("joined", word, 2.0));
+    for joined in words.joined_at(index) {
+        ways.extend(
+            JOINED_FIELDS
+                .iter()
+                .map(|(field, boost)| all_of(field, &joined, *boost)),
+        );
+    }
+    if has_digit(word) {
+        ways.push(term("sku", word, SKU_WORD_BOOST));
+        ways.push(all_of("anywhere", word, 0.2));
+    }
+    if words.is_last(index) && word.chars().count() > 1 {
+        ways.extend(
+            PREFIX_FIELDS
+                .iter()
+                .map(|(field, boost)| prefix(field, word, *boost)),
+        );
+    }
+    if tolerance > Tolerance::Exact && can_be_mistyped(word) {
+        ways.extend(
+            FUZZY_FIELDS
+                .iter()
+                .map(|(field, boost)| fuzzy(field, word, *boost)),
+        );
+    }
+    json!({ "dis_max": { "tie_breaker": 0.1, "queries": ways } })
+}
+
+/// All tokens of `text`, which is one for most words; `usb-c` has two.
+pub(super) fn all_of(field: &str, text: &str, boost: f64) -> Value {
+    json!({ "match": { field: {
+        "query": text,
+        "operator": "and",
+        "auto_generate_synonyms_phrase_query": false,
+        "boost": boost,
+    } } })
+}
+
+/// The same with typing errors, though never in the first letter.
+pub(super) fn fuzzy(field: &str, text: &str, boost: f64) -> Value {
+    json!({ "match": { field: {
+        "query": text,
+        "operator": "and",
+        "fuzziness": "AUTO:4,7",
+        "prefix_length": 1,
+        "max_expansions": 30,
+        "boost": boost,
+    } } })
+}
+
+/// The tokens of `text`, the last as the beginning of a word.
+pub(super) fn prefix(field: &str, text: &str, boost: f64) -> Value {
+    json!({ "match_phrase_prefix": { field: { "query": text, "boost": boost } } })
+}
+
+fn term(field: &str, value: impl Serialize, boost: f64) -> Value {
+    json!({ "term": { field: { "value": value, "boost": boost } } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn must(text: &str, tolerance: Tolerance) -> String {
+        matching(text, &Words::of(text), tolerance).must.to_string()
+    }
+
+    #[test]
+    fn typing_errors_are_forgiven_only_when_asked_for_and_never_in_numbers() {
+        assert!(!must("batery", Tolerance::Exact).contains("fuzziness"));
+        assert!(must("batery", Tolerance::Fuzzy).contains("fuzziness"));
+        assert!(!must("EL-00904", Tolerance::Fuzzy).contains("fuzziness"));
+    }
+
+    #[test]
+    fn only_the_last_word_may_be_the_beginning_of_one() {
+        let must = must("otter bo", Tolerance::Exact);
+        assert_eq!(
+            must.matches("match_phrase_prefix").count(),
+            PREFIX_FIELDS.len()
+        );
+        assert!(must.contains(r#""query":"bo""#));
+    }
+
+    #[test]
+    fn a_search_grows_more_tolerant_only_while_little_is_found() {
+        let words = Words::of("batery case");
+        assert_eq!(Tolerance::Exact.after(3, &words), None);
+        assert_eq!(Tolerance::Exact.after(2, &words), Some(Tolerance::Fuzzy));
+        assert_eq!(Tolerance::Fuzzy.after(2, &words), None);
+        assert_eq!(Tolerance::Fuzzy.after(0, &words), Some(Tolerance::Loose));
+        assert_eq!(Tolerance::Loose.after(0, &words), None);
+    }
+
+    #[test]
+    fn what_cannot_be_mistyped_skips_that_step() {
+        assert_eq!(Tolerance::Exact.after(1, &Words::of("EL-1 EL-2")), None);
+        let loose = Tolerance::Exact.after(0, &Words::of("EL-1 EL-2"));
+        assert_eq!(loose, Some(Tolerance::Loose));
+        assert_eq!(Tolerance::Exact.after(0, &Words::of("EL-1")), None);
+    }
+
+    #[test]
+    fn text_without_words_finds_nothing() {
+        assert_eq!(must("((( 🔋", Tolerance::Exact), r#"{"match_none":{}}"#);
+    }
+}

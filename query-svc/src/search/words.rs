@@ -1,0 +1,115 @@
+//! The words of a query as a shopper typed it. Any text is fine: quotes, brackets and emoji are
+//! not syntax here, and nothing of it reaches a query parser.
+
+/// Beyond it, words are ignored: more say nothing and cost a clause each.
+const MAX_WORDS: usize = 12;
+/// Shorter words have too many neighbours to be taken for a typing error.
+const MIN_FUZZY_CHARS: usize = 4;
+/// Longer ones are no words.
+const MAX_FUZZY_CHARS: usize = 40;
+
+/// Words that say nothing about a product, as long as others are there.
+const FILLERS: [&str; 17] = [
+    "a", "an", "and", "at", "by", "for", "from", "in", "is", "my", "of", "on", "or", "the", "to",
+    "with", "without",
+];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words(Vec<String>);
+
+impl Words {
+    pub fn of(text: &str) -> Self {
+        let mut words: Vec<String> = text
+            .split_whitespace()
+            .filter(|word| word.chars().any(char::is_alphanumeric))
+            .map(str::to_owned)
+            .collect();
+        let is_filler = |word: &String| FILLERS.contains(&word.to_lowercase().as_str());
+        if !words.iter().all(is_filler) {
+            words.retain(|word| !is_filler(word));
+        }
+        words.truncate(MAX_WORDS);
+        Self(words)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// All of them, one space between.
+    pub fn together(&self) -> String {
+        self.0.join(" ")
+    }
+
+    /// The word at `index` written as one with each neighbour: `otter box` is `otterbox`.
+    pub fn joined_at(&self, index: usize) -> Vec<String> {
+        let first = index.saturating_sub(1);
+        let pairs = self.0[first..].windows(2).take(index - first + 1);
+        pairs.map(|pair| pair.concat()).collect()
+    }
+
+    pub fn is_last(&self, index: usize) -> bool {
+        index + 1 == self.0.len()
+    }
+}
+
+/// True for a word that may be mistyped. Skus and numbers are right or wrong.
+pub fn can_be_mistyped(word: &str) -> bool {
+    let length = word.chars().count();
+    (MIN_FUZZY_CHARS..=MAX_FUZZY_CHARS).contains(&length) && !has_digit(word)
+}
+
+pub fn has_digit(word: &str) -> bool {
+    word.chars().any(char::is_numeric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        Words::of(text).0
+    }
+
+    #[test]
+    fn fillers_go_unless_there_is_nothing_else() {
+        assert_eq!(words("a case for the iPhone 7"), ["case", "iPhone", "7"]);
+        assert_eq!(words("the"), ["the"]);
+    }
+
+    #[test]
+    fn what_has_neither_letter_nor_digit_is_no_word() {
+        assert_eq!(words("\"(lamp - 🔋 && \u{7}"), ["\"(lamp"]);
+        assert!(Words::of("((( ]] 🔋 !?").is_empty());
+    }
+
+    #[test]
+    fn there_is_a_limit_on_words() {
+        assert_eq!(Words::of(&"x ".repeat(100)).len(), MAX_WORDS);
+    }
+
+    #[test]
+    fn neighbours_are_joined_on_both_sides() {
+        let words = Words::of("otter box case");
+        assert_eq!(words.joined_at(0), ["otterbox"]);
+        assert_eq!(words.joined_at(1), ["otterbox", "boxcase"]);
+        assert_eq!(words.joined_at(2), ["boxcase"]);
+        assert!(Words::of("lamp").joined_at(0).is_empty());
+    }
+
+    #[test]
+    fn skus_numbers_and_short_words_are_never_mistyped() {
+        assert!(can_be_mistyped("batery"));
+        for word in ["EL-00904", "128GB", "red", "²²²²²"] {
+            assert!(!can_be_mistyped(word), "{word}");
+        }
+    }
+}
