@@ -132,7 +132,8 @@ pub fn judge(
         footing => Verdict::Behind {
             gap: Gap {
                 without_build: footing.is_none(),
-                stalled: gap.stalled || footing.is_none(),
+                // A topic that is being read moves; a view without an active build does not soon.
+                stalled: gap.stalled || (footing.is_none() && state.is_complete()),
                 ..gap
             },
             footing,

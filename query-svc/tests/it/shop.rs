@@ -1,0 +1,315 @@
+//! A shop without a projector: the tests write documents, lane heads and watermark records, and
+//! say when; replicas of query-svc read them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chassis::clock::{self, Deadline};
+use chassis::elasticsearch::Elasticsearch;
+use chassis::kafka;
+use infra::namespace::Namespace;
+use infra::stack::SharedStack;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use schemas::id::Epoch;
+use schemas::lane::{LaneSeqs, Position, Seq};
+use schemas::tidemark::{Keyring, Tidemark};
+use schemas::topic::Names;
+use schemas::view::{Document, View};
+use schemas::watermark::{Announced, Key, LaneMark, Switch, Watermark};
+use serde::Serialize;
+use tokio_postgres::NoTls;
+
+mod client;
+mod documents;
+mod replica;
+
+pub use client::Client;
+pub use documents::product;
+pub use replica::Replica;
+
+pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// Everything that a query-svc reads from, in a corner of its own.
+pub struct Shop {
+    pub namespace: Namespace,
+    pub names: Names,
+    pub elasticsearch: Elasticsearch,
+    pub postgres: tokio_postgres::Client,
+    producer: FutureProducer,
+    /// `G` of a replica that has read every record.
+    end: AtomicU64,
+    /// Heads of the lanes, as written to PostgreSQL.
+    heads: Mutex<LaneSeqs>,
+    _stack: SharedStack,
+}
+
+impl Shop {
+    /// With an active build of each view, in which every lane is visible at 0.
+    pub async fn open() -> Self {
+        let shop = Self::closed().await;
+        for view in View::ALL {
+            shop.announce(view, 1).await;
+            shop.publish(view, 1, &LaneSeqs::default()).await;
+            shop.switch(view, None, 1).await;
+        }
+        shop
+    }
+
+    /// Without any build.
+    pub async fn closed() -> Self {
+        let stack = infra::stack::shared().await.unwrap();
+        let namespace = Namespace::create(stack.endpoints()).await.unwrap();
+        let postgres = migrated(&namespace.database_url).await;
+        let epoch = postgres.query_one("select epoch from epoch", &[]);
+        let epoch: i64 = epoch.await.unwrap().get(0);
+        let names = Names::new(
+            namespace.prefix.as_str(),
+            Epoch(u32::try_from(epoch).unwrap()),
+        );
+        let settings = [("cleanup.policy", "compact")];
+        let bootstrap = &stack.endpoints().kafka;
+        let deadline = Deadline::within(LIMIT);
+        kafka::ensure_topic(bootstrap, &names.watermarks(), 1, &settings, deadline)
+            .await
+            .unwrap();
+        Self {
+            elasticsearch: Elasticsearch::new(&stack.endpoints().elasticsearch, LIMIT).unwrap(),
+            producer: kafka::producer_config(bootstrap).create().unwrap(),
+            postgres,
+            names,
+            namespace,
+            end: AtomicU64::new(0),
+            heads: Mutex::default(),
+            _stack: stack,
+        }
+    }
+
+    /// Another replica, ready to read.
+    pub async fn replica(&self) -> Replica {
+        Replica::start(self).await
+    }
+
+    /// Waits until a replica has read all records that there are, with this build of products
+    /// active.
+    pub async fn reached(&self, replica: &Replica, build: u32) {
+        let end = self.end.load(Ordering::SeqCst);
+        let deadline = Deadline::within(LIMIT);
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            let state = replica.client().get("/v1/tidemark").await.body;
+            let views = state["views"].as_array().cloned().unwrap_or_default();
+            let active = views
+                .iter()
+                .any(|view| view["view"] == "products" && view["build"] == build);
+            if active && state["replica_offset"].as_u64() >= Some(end) {
+                return;
+            }
+            assert!(
+                !deadline.has_passed(),
+                "the replica has not followed in time: {state}"
+            );
+            ticks.tick().await;
+        }
+    }
+
+    /// Makes everything of these documents visible in build 1: events, documents, watermarks.
+    /// Returns the position of each.
+    pub async fn write(&self, documents: Vec<Document>) -> Vec<Position> {
+        let positions = self.store(documents).await;
+        for view in View::ALL {
+            self.refresh(view, 1).await;
+        }
+        let heads = self.heads();
+        for view in View::ALL {
+            self.publish(view, 1, &heads).await;
+        }
+        positions
+    }
+
+    /// Gives each document the next seq of its lane, raises the heads, and writes the documents to
+    /// build 1; nothing is visible to search, and no watermark says anything of it.
+    pub async fn store(&self, documents: Vec<Document>) -> Vec<Position> {
+        let placed: Vec<Document> = documents.into_iter().map(|one| self.place(one)).collect();
+        self.write_heads().await;
+        self.index(1, &placed).await;
+        let position = |one: &Document| Position {
+            lane: one.lane(),
+            seq: one.seq(),
+        };
+        placed.iter().map(position).collect()
+    }
+
+    /// An event of the document's lane that is in the log and nowhere else yet.
+    pub async fn commit(&self, document: Document) -> Document {
+        let placed = self.place(document);
+        self.write_heads().await;
+        placed
+    }
+
+    /// Writes documents to a build of their views, as last written.
+    pub async fn index(&self, build: u32, documents: &[Document]) {
+        let mut ndjson = String::new();
+        for document in documents {
+            let view = match document {
+                Document::Product(_) => View::Products,
+                Document::Category(_) => View::Categories,
+            };
+            let index = self.names.index(view.name(), build);
+            let (id, version) = (document.id(), document.seq());
+            let action = serde_json::json!({"index": {
+                "_index": index, "_id": id, "version": version, "version_type": "external"
+            }});
+            let source = serde_json::to_string(document).unwrap();
+            ndjson += &format!("{action}\n{source}\n");
+        }
+        let items = self.elasticsearch.bulk(ndjson.into()).await.unwrap();
+        let refused: Vec<_> = items.iter().filter(|item| !item.is_written()).collect();
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+
+    pub async fn refresh(&self, view: View, build: u32) {
+        let index = self.names.index(view.name(), build);
+        let shards = self.elasticsearch.refresh(&[&index]).await.unwrap();
+        assert!(shards.is_complete());
+    }
+
+    /// Makes the index of a build, and says so.
+    pub async fn announce(&self, view: View, build: u32) {
+        let index = self.names.index(view.name(), build);
+        let file = format!("../projector/mappings/{}.json", view.name());
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let body = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let created = self
+            .elasticsearch
+            .create_index(&index, &body)
+            .await
+            .unwrap();
+        let announced = Announced {
+            epoch: self.names.epoch(),
+            index,
+            index_uuid: created.uuid,
+            version: view.version(),
+            at: clock::now(),
+            wish: None,
+        };
+        let view = view.name().to_owned();
+        self.put(&Key::Announced { view, build }, &announced).await;
+    }
+
+    pub async fn switch(&self, view: View, from: Option<u32>, to: u32) {
+        let switch = Switch {
+            epoch: self.names.epoch(),
+            from,
+            to,
+            floors: LaneSeqs::default(),
+            at: clock::now(),
+            wish: None,
+        };
+        let (view, id) = (view.name().to_owned(), clock::new_id());
+        self.put(&Key::Switch { view, switch: id }, &switch).await;
+    }
+
+    /// A watermark of all lanes, said now.
+    pub async fn publish(&self, view: View, build: u32, visible: &LaneSeqs) {
+        let watermark = self.watermark(view, visible);
+        self.publish_as(view, build, watermark).await;
+    }
+
+    pub async fn publish_as(&self, view: View, build: u32, watermark: Watermark) {
+        let key = Key::Watermark {
+            view: view.name().to_owned(),
+            build,
+            partition: 0,
+        };
+        self.put(&key, &watermark).await;
+    }
+
+    pub fn watermark(&self, view: View, visible: &LaneSeqs) -> Watermark {
+        let heads = self.heads();
+        let mark = |(lane, seq)| LaneMark {
+            lane,
+            seq,
+            head: heads.get(lane),
+        };
+        Watermark {
+            version: view.version(),
+            epoch: self.names.epoch(),
+            lanes: visible.iter().map(mark).collect(),
+            at: clock::now(),
+            covered_recorded_at: None,
+            held: BTreeMap::new(),
+            changed: None,
+        }
+    }
+
+    pub fn heads(&self) -> LaneSeqs {
+        self.heads.lock().unwrap().clone()
+    }
+
+    /// Signs whatever a test wants a client to have seen.
+    pub fn token(&self, change: impl FnOnce(&mut Tidemark)) -> String {
+        let keys: Keyring = chassis::config::DEVELOPMENT_TIDEMARK_KEYS.parse().unwrap();
+        let mut tidemark = Tidemark::new(self.names.epoch());
+        change(&mut tidemark);
+        keys.sign(&tidemark)
+    }
+
+    /// The token of a client that wrote at this position.
+    pub fn written(&self, position: Position) -> String {
+        self.token(|tidemark| tidemark.raise(position))
+    }
+
+    fn place(&self, mut document: Document) -> Document {
+        let lane = document.lane();
+        let mut heads = self.heads.lock().unwrap();
+        let seq: Seq = heads.get(lane) + 1;
+        heads.set(lane, seq);
+        match &mut document {
+            Document::Product(product) => product.seq = seq,
+            Document::Category(category) => category.seq = seq,
+        }
+        document
+    }
+
+    async fn write_heads(&self) {
+        let heads = self.heads();
+        let (lanes, seqs): (Vec<i16>, Vec<i64>) = heads
+            .iter()
+            .map(|(lane, seq)| (i16::from(lane.number()), i64::try_from(seq).unwrap()))
+            .unzip();
+        let sql = "update lane set head = said.head \
+                   from unnest($1::smallint[], $2::bigint[]) said (id, head) \
+                   where lane.id = said.id";
+        self.postgres.execute(sql, &[&lanes, &seqs]).await.unwrap();
+    }
+
+    async fn put(&self, key: &Key, value: &impl Serialize) {
+        let (key, value) = (key.to_string(), serde_json::to_vec(value).unwrap());
+        let topic = self.names.watermarks();
+        let record = FutureRecord::to(&topic)
+            .partition(0)
+            .key(&key)
+            .payload(&value);
+        let delivery = self.producer.send(record, LIMIT).await.unwrap();
+        let end = u64::try_from(delivery.offset).unwrap() + 1;
+        self.end.fetch_max(end, Ordering::SeqCst);
+    }
+}
+
+/// The database with the schema that command-svc gives it.
+async fn migrated(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../command-svc/migrations");
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        let sql = std::fs::read_to_string(file).unwrap();
+        client.batch_execute(&sql).await.unwrap();
+    }
+    client
+}
