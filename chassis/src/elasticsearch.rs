@@ -219,7 +219,7 @@ impl Elasticsearch {
         let result = self.exchange(call).await;
         let outcome = result.as_ref().err().map_or("ok", ElasticsearchError::name);
         metrics::histogram!(
-            "elasticsearch_request_seconds", "operation" => operation, "outcome" => outcome
+            "tidemark_elasticsearch_request_seconds", "operation" => operation, "outcome" => outcome
         )
         .record(started.elapsed().as_secs_f64());
         result

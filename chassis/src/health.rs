@@ -67,7 +67,7 @@ impl Health {
             }
             State::Down { .. } => {}
         }
-        metrics::gauge!("dependency_up", "name" => name).set(if state == State::Up {
+        metrics::gauge!("tidemark_dependency_up", "name" => name).set(if state == State::Up {
             1.0
         } else {
             0.0

@@ -26,16 +26,64 @@ pub struct Metrics {
     handle: PrometheusHandle,
 }
 
+/// Metrics that every service has: name, unit and help.
+fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_gauge!(
+        "tidemark_build_info",
+        "1, with the service and its version as labels"
+    );
+    describe_gauge!(
+        "tidemark_dependency_up",
+        "1 while a server behind this process answers"
+    );
+    describe_histogram!(
+        "tidemark_http_request_seconds",
+        Unit::Seconds,
+        "time to answer, by route"
+    );
+    describe_counter!(
+        "tidemark_http_panics_total",
+        "requests that ended in a panic"
+    );
+    describe_histogram!(
+        "tidemark_elasticsearch_request_seconds",
+        Unit::Seconds,
+        "time of calls to Elasticsearch, by operation and outcome"
+    );
+    describe_gauge!(
+        "tidemark_postgres_pool_max_size",
+        "connections that the pool may hold"
+    );
+    describe_gauge!(
+        "tidemark_postgres_pool_size",
+        "connections that the pool holds"
+    );
+    describe_gauge!(
+        "tidemark_postgres_pool_available",
+        "connections that nobody uses"
+    );
+    describe_gauge!(
+        "tidemark_postgres_pool_waiting",
+        "requests that wait for a connection"
+    );
+    describe_counter!(
+        "tidemark_postgres_pool_timeouts_total",
+        "borrowers that gave up, by what they waited for"
+    );
+}
+
 /// Installs the process's recorder, once, and keeps it from growing.
 ///
-/// `service` is the label of `build_info`, with the version.
+/// `service` is the label of `tidemark_build_info`, with the version.
 pub fn install(
     service: &'static str,
     version: &'static str,
     shutdown: &Shutdown,
 ) -> Result<Metrics, BuildError> {
     let handle = builder()?.install_recorder()?;
-    metrics::gauge!("build_info", "service" => service, "version" => version).set(1.0);
+    describe();
+    metrics::gauge!("tidemark_build_info", "service" => service, "version" => version).set(1.0);
     let metrics = Metrics {
         handle: handle.clone(),
     };

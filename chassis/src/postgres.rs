@@ -149,10 +149,10 @@ async fn watch(pool: deadpool_postgres::WeakPool, name: &'static str) {
         pool.retain(|_, metrics| is_fresh(&metrics));
         let status = pool.status();
         let gauges = [
-            ("postgres_pool_max_size", status.max_size),
-            ("postgres_pool_size", status.size),
-            ("postgres_pool_available", status.available),
-            ("postgres_pool_waiting", status.waiting),
+            ("tidemark_postgres_pool_max_size", status.max_size),
+            ("tidemark_postgres_pool_size", status.size),
+            ("tidemark_postgres_pool_available", status.available),
+            ("tidemark_postgres_pool_waiting", status.waiting),
         ];
         for (gauge, value) in gauges {
             #[expect(clippy::cast_precision_loss, reason = "far below 2^52 connections")]
@@ -177,7 +177,7 @@ pub async fn get_within(pool: &Pool, deadline: Deadline) -> Result<Client, PoolE
             TimeoutType::Create => "create",
             TimeoutType::Recycle => "recycle",
         };
-        metrics::counter!("postgres_pool_timeouts_total", "step" => step).increment(1);
+        metrics::counter!("tidemark_postgres_pool_timeouts_total", "step" => step).increment(1);
     }
     borrowed
 }

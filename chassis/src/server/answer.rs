@@ -37,7 +37,7 @@ pub(super) async fn catch_panics(
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(answer) => answer.map(ServiceResponse::map_into_boxed_body),
         Err(panic) => {
-            metrics::counter!("http_panics_total").increment(1);
+            metrics::counter!("tidemark_http_panics_total").increment(1);
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
             let cause = format!("handler panicked: {}", text.unwrap_or_default());
@@ -185,7 +185,7 @@ impl Asked {
 
     fn record(&self, route: Option<String>, status: u16) {
         metrics::histogram!(
-            "http_request_seconds",
+            "tidemark_http_request_seconds",
             "method" => method_label(&self.method),
             "route" => route.unwrap_or_else(|| "unmatched".to_owned()),
             "status" => status.to_string(),
