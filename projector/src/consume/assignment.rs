@@ -1,0 +1,122 @@
+//! Which lanes are ours, and since which assignment.
+//!
+//! Every assignment of a partition has its own number, so that work begun under an earlier one is
+//! known and puts nothing back.
+
+use std::collections::BTreeMap;
+
+use schemas::lane::Lane;
+use tokio::sync::watch;
+
+/// The partitions of the events topic that this process holds, each with its assignment's number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Assignment {
+    partitions: BTreeMap<i32, u64>,
+    last: u64,
+}
+
+impl Assignment {
+    pub(super) fn assign(&mut self, partitions: impl IntoIterator<Item = i32>) {
+        self.last += 1;
+        let number = self.last;
+        self.partitions
+            .extend(partitions.into_iter().map(|partition| (partition, number)));
+    }
+
+    pub(super) fn revoke(&mut self, partitions: impl IntoIterator<Item = i32>) {
+        for partition in partitions {
+            self.partitions.remove(&partition);
+        }
+    }
+
+    /// The number of the assignment that holds the partition now.
+    pub fn number(&self, partition: i32) -> Option<u64> {
+        self.partitions.get(&partition).copied()
+    }
+}
+
+/// Says which lanes this process owns. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Ownership {
+    assignment: watch::Receiver<Assignment>,
+    partitions: i32,
+}
+
+impl Ownership {
+    /// `partitions` is how many the events topic has.
+    pub fn new(assignment: watch::Receiver<Assignment>, partitions: i32) -> Self {
+        Self {
+            assignment,
+            partitions,
+        }
+    }
+
+    pub fn owns(&self, lane: Lane) -> bool {
+        self.number(lane).is_some()
+    }
+
+    /// The number of the assignment under which the lane is ours; another one is another life.
+    pub fn number(&self, lane: Lane) -> Option<u64> {
+        let partition = lane.partition(self.partitions);
+        self.assignment.borrow().number(partition)
+    }
+
+    /// How many partitions the events topic has.
+    pub fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    pub fn owned_partitions(&self) -> Vec<i32> {
+        self.assignment
+            .borrow()
+            .partitions
+            .keys()
+            .copied()
+            .collect()
+    }
+
+    /// A partition that the topic had not when this process started: the lanes are dealt anew.
+    pub fn outgrown(&self) -> bool {
+        let assignment = self.assignment.borrow();
+        let highest = assignment.partitions.keys().next_back();
+        highest.is_some_and(|highest| *highest >= self.partitions)
+    }
+
+    /// Returns at the next assignment or revocation; for ever pending once nobody consumes.
+    pub async fn changed(&mut self) {
+        if self.assignment.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(number: u8) -> Lane {
+        Lane::try_from(number).unwrap()
+    }
+
+    #[test]
+    fn a_partition_carries_every_lane_that_falls_to_it() {
+        let (assignment, watched) = watch::channel(Assignment::default());
+        let ownership = Ownership::new(watched, 8);
+        assert!(!ownership.owns(lane(3)));
+        assignment.send_modify(|assignment| assignment.assign([3]));
+        assert!(ownership.owns(lane(3)) && ownership.owns(lane(11)));
+        assert!(!ownership.owns(lane(4)));
+    }
+
+    #[test]
+    fn a_partition_that_comes_back_has_another_number() {
+        let mut assignment = Assignment::default();
+        assignment.assign([1, 2]);
+        let before = assignment.number(1);
+        assignment.revoke([1]);
+        assert_eq!(assignment.number(1), None);
+        assignment.assign([1]);
+        assert_ne!(assignment.number(1), before);
+        assert!(assignment.number(2).is_some());
+    }
+}

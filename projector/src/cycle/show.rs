@@ -1,0 +1,105 @@
+//! Refreshing what was acknowledged, and saying so on the board.
+//!
+//! Rarely while far behind or while a build is being filled; at once when somebody could be waiting.
+
+use std::time::Duration;
+
+use chassis::clock;
+use schemas::lane::Lane;
+
+use super::Cycle;
+use crate::cache::BuildId;
+use crate::project::Stopped;
+use crate::sink::SinkError;
+use crate::{crash, metrics};
+
+const PACE: Duration = Duration::from_secs(1);
+
+impl Cycle {
+    /// Makes visible what is due. True when anything was refreshed.
+    pub(super) async fn show(&mut self) -> Result<bool, SinkError> {
+        let due = self.due(false);
+        let filling = self.due(true);
+        let any = !due.is_empty() || !filling.is_empty();
+        self.refresh(&due).await?;
+        self.report();
+        self.refresh(&filling).await?;
+        if !filling.is_empty() {
+            self.report();
+        }
+        Ok(any)
+    }
+
+    /// Refreshes these builds: all that was acknowledged in them before is visible after it.
+    pub(super) async fn refresh(&mut self, builds: &[BuildId]) -> Result<(), SinkError> {
+        let indexes: Vec<_> = builds
+            .iter()
+            .filter_map(|id| Some(self.feeds.get(id)?.target.index.clone()))
+            .collect();
+        if indexes.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = indexes.iter().map(AsRef::as_ref).collect();
+        let started = clock::instant();
+        self.parts.sink.refresh(&names).await?;
+        metrics::refreshed(started.elapsed());
+        self.parts.elasticsearch.up();
+        crash::point("after-refresh");
+        for id in builds {
+            if let Some(feed) = self.feeds.get_mut(id) {
+                feed.unrefreshed = false;
+                feed.refreshed_at = Some(clock::instant());
+                feed.shows_all();
+            }
+        }
+        Ok(())
+    }
+
+    fn due(&self, filling: bool) -> Vec<BuildId> {
+        let paced = self.far_behind || filling;
+        let due = self.feeds.values().filter(|feed| {
+            let follows = !feed.lost && !feed.lanes.is_empty();
+            let rested = feed.refreshed_at.is_none_or(|at| at.elapsed() >= PACE);
+            follows && feed.unrefreshed && feed.is_filling() == filling && (rested || !paced)
+        });
+        due.map(super::feed::Feed::id).collect()
+    }
+
+    /// Tells the board how all lanes stand. Where nothing was written since the last refresh, what
+    /// was passed over is visible as well.
+    pub(super) fn report(&mut self) {
+        for (id, feed) in &mut self.feeds {
+            if !feed.unrefreshed {
+                feed.shows_all();
+            }
+            let mut lanes = feed.standing();
+            for (lane, of_lane) in &mut lanes {
+                of_lane.published = self.intake.published(*lane);
+            }
+            self.parts.board.report(*id, &feed.index_uuid, lanes);
+        }
+    }
+
+    /// A lane of a build stands still: counted, recorded where it is poison, alerted.
+    pub(super) fn mourn(&mut self, build: BuildId, lane: Lane, stopped: &Stopped) {
+        tracing::error!(
+            build = %build,
+            lane = lane.number(),
+            event.seq = stopped.seq(),
+            reason = stopped.reason(),
+            kind = stopped.kind(),
+            "a lane stands still"
+        );
+        metrics::lane_stopped(build, lane, stopped);
+        if let Stopped::Poison {
+            seq,
+            event_id,
+            reason,
+        } = stopped
+        {
+            self.parts
+                .dead_letters
+                .record(build, lane, (*seq, *event_id), reason);
+        }
+    }
+}

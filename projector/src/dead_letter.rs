@@ -1,0 +1,116 @@
+//! Dead letters: events that could not be folded, or whose documents were refused. Recorded for the
+//! operator; the lane stands still before them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::clock::{self, Deadline};
+use chassis::elasticsearch::{Elasticsearch, ElasticsearchError, SearchOptions};
+use chassis::retry::Backoff;
+use chassis::telemetry::Chain;
+use chrono::{DateTime, Utc};
+use schemas::id::Epoch;
+use schemas::lane::{Lane, Seq};
+use schemas::topic::Names;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::cache::BuildId;
+
+const RECORD_WITHIN: Duration = Duration::from_secs(120);
+const LISTED: usize = 1_000;
+
+/// A dead letter as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub view: String,
+    pub build: u32,
+    pub epoch: Epoch,
+    pub lane: Lane,
+    pub seq: Seq,
+    pub event_id: Uuid,
+    pub reason: String,
+    pub at: DateTime<Utc>,
+}
+
+/// The index of dead letters. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    elasticsearch: Elasticsearch,
+    index: String,
+    epoch: Epoch,
+    recording: TaskTracker,
+}
+
+impl DeadLetters {
+    pub fn new(elasticsearch: Elasticsearch, names: &Names) -> Self {
+        Self {
+            elasticsearch,
+            index: names.dead_letters(),
+            epoch: names.epoch(),
+            recording: TaskTracker::new(),
+        }
+    }
+
+    /// Records on the side. A lane that stands still meets its letter again after every restart,
+    /// so one that is not recorded in time is not lost.
+    pub fn record(&self, build: BuildId, lane: Lane, (seq, event_id): (Seq, Uuid), reason: &str) {
+        let letter = DeadLetter {
+            view: build.view.name().to_owned(),
+            build: build.number,
+            epoch: self.epoch,
+            lane,
+            seq,
+            event_id,
+            reason: reason.to_owned(),
+            at: clock::now(),
+        };
+        let letters = self.clone();
+        self.recording.spawn(async move {
+            let deadline = Deadline::within(RECORD_WITHIN);
+            let mut backoff = Backoff::default();
+            while let Err(error) = letters.write(&letter).await {
+                if deadline.has_passed() {
+                    tracing::error!(error = %Chain(&error), "a dead letter is not recorded");
+                    return;
+                }
+                backoff.pause().await;
+            }
+        });
+    }
+
+    async fn write(&self, letter: &DeadLetter) -> Result<(), ElasticsearchError> {
+        let id = format!(
+            "{}-{}-{}-{}",
+            letter.view, letter.build, letter.lane, letter.seq
+        );
+        let action = json!({"index": {"_index": self.index, "_id": id}});
+        let body = format!("{action}\n{}\n", json!(letter));
+        let items = self.elasticsearch.bulk(Bytes::from(body)).await?;
+        for item in items.iter().filter(|item| !item.is_written()) {
+            tracing::error!(
+                elasticsearch.status = item.status,
+                "a dead letter is refused"
+            );
+        }
+        Ok(())
+    }
+
+    /// The newest dead letters.
+    pub async fn list(&self) -> Result<Vec<DeadLetter>, ElasticsearchError> {
+        let body = json!({"size": LISTED, "sort": [{"at": "desc"}], "track_total_hits": false});
+        let body = Bytes::from(body.to_string());
+        let answer = self
+            .elasticsearch
+            .search(Some(&self.index), body, &SearchOptions::default())
+            .await?;
+        let letters = answer
+            .hits
+            .hits
+            .iter()
+            .filter_map(|hit| serde_json::from_str(hit.source.as_ref()?.get()).ok());
+        Ok(letters.collect())
+    }
+}

@@ -1,0 +1,144 @@
+//! Lane heads as PostgreSQL has them: read twice a second, they tell idle from behind, and lost
+//! history from both.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chassis::clock::{self, Deadline};
+use chassis::health::Probe;
+use chassis::postgres;
+use chassis::telemetry::Chain;
+use chassis::watermark_tail::WatermarkTail;
+use chrono::{DateTime, Utc};
+use deadpool_postgres::Pool;
+use schemas::id::Epoch;
+use schemas::lane::{Lane, LaneSeqs};
+use tokio_util::sync::CancellationToken;
+
+use crate::board::{Board, Heads};
+use crate::ending::Ending;
+use crate::fill::FillError;
+use crate::metrics;
+
+mod report;
+
+pub use report::{BuildLag, LagReport, LaneLag, LaneState, ViewLag, lag_report};
+
+const EVERY: Duration = Duration::from_millis(500);
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// The epoch, and the head of every lane.
+pub async fn read_heads(pool: &Pool) -> Result<(Epoch, LaneSeqs), FillError> {
+    let deadline = Deadline::within(WITHIN);
+    let read = async {
+        let client = postgres::get_within(pool, deadline).await?;
+        let statement = client.prepare_cached(include_str!("lag/heads.sql")).await?;
+        let rows = client.query(&statement, &[]).await?;
+        let mut epoch = 0;
+        let mut heads = LaneSeqs::default();
+        for row in &rows {
+            epoch = row.try_get::<_, i64>("epoch")?;
+            let lane = Lane::try_from(row.try_get::<_, i16>("id")?)
+                .map_err(|error| FillError::Place(error.into()))?;
+            heads.set(lane, row.try_get::<_, i64>("head")?.cast_unsigned());
+        }
+        let epoch = u32::try_from(epoch).map_err(|error| FillError::Place(error.into()))?;
+        Ok((Epoch(epoch), heads))
+    };
+    deadline.run(read).await?
+}
+
+/// Keeps the board's heads.
+#[derive(Debug)]
+pub struct Lookout {
+    pub pool: Pool,
+    pub board: Board,
+    pub tail: WatermarkTail,
+    pub epoch: Epoch,
+    pub probe: Probe,
+}
+
+impl Lookout {
+    /// Runs until `shutdown`; an error means that the history is another one.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Ending> {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            match shutdown.run_until_cancelled(self.look()).await {
+                None => break,
+                Some(Ok(heads)) => {
+                    self.probe.up();
+                    self.board.set_heads(heads?);
+                    metrics::lag(&lag_report(&self.board, &self.tail));
+                }
+                Some(Err(error)) => {
+                    self.probe.down("postgres does not answer");
+                    tracing::debug!(error = %Chain(&error), "lane heads are not read");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<Result<Heads, Ending>, FillError> {
+        // Read before the heads: what was applied then, the heads must have.
+        let applied = self.board.applied();
+        let (epoch, seqs) = read_heads(&self.pool).await?;
+        if epoch != self.epoch {
+            return Ok(Err(Ending::EpochChanged {
+                from: self.epoch,
+                to: epoch,
+            }));
+        }
+        let ahead = applied.iter().find(|(lane, seq)| *seq > seqs.get(*lane));
+        if let Some((lane, seq)) = ahead {
+            let head = seqs.get(lane);
+            return Ok(Err(Ending::beyond_head(lane, seq, head)));
+        }
+        let waiting_since = self.waiting_since(&seqs).await?;
+        Ok(Ok(Heads {
+            seqs,
+            at: Some(clock::now()),
+            waiting_since,
+        }))
+    }
+
+    /// When the first event was recorded that the slowest build of a lane does not show.
+    async fn waiting_since(
+        &self,
+        heads: &LaneSeqs,
+    ) -> Result<BTreeMap<Lane, DateTime<Utc>>, FillError> {
+        let visible = report::lowest_visible(&self.tail);
+        let behind: Vec<_> = visible
+            .iter()
+            .filter(|(lane, seq)| *seq < heads.get(*lane))
+            .collect();
+        if behind.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let lanes: Vec<i16> = behind
+            .iter()
+            .map(|(lane, _)| i16::from(lane.number()))
+            .collect();
+        let seqs: Vec<i64> = behind
+            .iter()
+            .map(|(_, seq)| (seq + 1).cast_signed())
+            .collect();
+        let deadline = Deadline::within(WITHIN);
+        let read = async {
+            let client = postgres::get_within(&self.pool, deadline).await?;
+            let statement = client
+                .prepare_cached(include_str!("lag/waiting_since.sql"))
+                .await?;
+            let rows = client.query(&statement, &[&lanes, &seqs]).await?;
+            let mut since = BTreeMap::new();
+            for row in &rows {
+                let lane = Lane::try_from(row.try_get::<_, i16>("lane")?)
+                    .map_err(|error| FillError::Place(error.into()))?;
+                since.insert(lane, row.try_get("recorded_at")?);
+            }
+            Ok(since)
+        };
+        deadline.run(read).await?
+    }
+}

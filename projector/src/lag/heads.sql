@@ -1,0 +1,3 @@
+select epoch.epoch, lane.id, lane.head
+from epoch
+cross join lane

@@ -1,0 +1,232 @@
+//! Every metric of the projector: name, unit, help.
+
+use std::time::Duration;
+
+use chassis::clock;
+use chrono::{DateTime, Utc};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use schemas::lane::Lane;
+
+use crate::cache::BuildId;
+use crate::lag::{LagReport, LaneState};
+use crate::project::Stopped;
+use crate::sink::{Op, Outcome};
+
+const DROPPED: &str = "tidemark_records_dropped_total";
+const DOCUMENTS: &str = "tidemark_documents_total";
+const SINK_RETRIES: &str = "tidemark_sink_retries_total";
+const CYCLE: &str = "tidemark_cycle_seconds";
+const REFRESH: &str = "tidemark_refresh_seconds";
+const FILLED: &str = "tidemark_filled_events_total";
+const IN_HAND: &str = "tidemark_documents_in_hand_total";
+const CACHE_DOCUMENTS: &str = "tidemark_cache_documents";
+const CACHE_BYTES: &str = "tidemark_cache_bytes";
+const BARRIERS: &str = "tidemark_barrier_documents_total";
+const WATERMARKS: &str = "tidemark_watermarks_published_total";
+const WATERMARK_FAILURES: &str = "tidemark_watermark_failures_total";
+const VISIBLE_AFTER: &str = "tidemark_visible_after_seconds";
+const CHECKPOINT_FAILURES: &str = "tidemark_checkpoint_failures_total";
+const LANE_STOPPED: &str = "tidemark_lane_stopped";
+const DEAD_LETTERS: &str = "tidemark_dead_letters_total";
+const BUILDS_LOST: &str = "tidemark_builds_lost_total";
+const LAG_EVENTS: &str = "tidemark_lag_events";
+const LAG_SECONDS: &str = "tidemark_lag_seconds";
+const LANES: &str = "tidemark_lanes";
+
+const COUNTERS: &[(&str, &str)] = &[
+    (DROPPED, "records of the events topic dropped, by reason"),
+    (
+        DOCUMENTS,
+        "documents sent to Elasticsearch, by view and outcome",
+    ),
+    (
+        SINK_RETRIES,
+        "requests to Elasticsearch that were tried again",
+    ),
+    (
+        FILLED,
+        "events that the live cycle read from the event table",
+    ),
+    (
+        IN_HAND,
+        "documents needed by a batch, by where they came from",
+    ),
+    (BARRIERS, "documents passed over for broadcast events"),
+    (WATERMARKS, "watermark records published, by kind"),
+    (
+        WATERMARK_FAILURES,
+        "watermark records that Kafka did not take",
+    ),
+    (
+        CHECKPOINT_FAILURES,
+        "times that checkpoints were not written",
+    ),
+    (DEAD_LETTERS, "dead letters, by view"),
+    (BUILDS_LOST, "builds whose index was gone"),
+];
+
+const HISTOGRAMS: &[(&str, &str)] = &[
+    (CYCLE, "folding and writing one batch"),
+    (REFRESH, "one refresh, retries included"),
+    (VISIBLE_AFTER, "from commit to published watermark"),
+];
+
+const GAUGES: &[(&str, Unit, &str)] = &[
+    (CACHE_DOCUMENTS, Unit::Count, "documents in the cache"),
+    (CACHE_BYTES, Unit::Bytes, "documents in the cache, as JSON"),
+    (
+        LANE_STOPPED,
+        Unit::Count,
+        "1 for a lane that stands still, by build and kind",
+    ),
+    (
+        LAG_EVENTS,
+        Unit::Count,
+        "events that a view's active build does not show yet",
+    ),
+    (
+        LAG_SECONDS,
+        Unit::Seconds,
+        "age of the oldest event that it does not show yet",
+    ),
+    (
+        LANES,
+        Unit::Count,
+        "lanes of a view's active build, by state",
+    ),
+];
+
+/// Tells the recorder what each metric means. Call once, after it is installed.
+pub fn describe() {
+    for (name, help) in COUNTERS {
+        describe_counter!(*name, Unit::Count, *help);
+    }
+    for (name, help) in HISTOGRAMS {
+        describe_histogram!(*name, Unit::Seconds, *help);
+    }
+    for (name, unit, help) in GAUGES {
+        describe_gauge!(*name, *unit, *help);
+    }
+}
+
+pub(crate) fn record_dropped(reason: &'static str) {
+    counter!(DROPPED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn documents_written(written: &[(Op, Outcome)]) {
+    for (op, outcome) in written {
+        let outcome = match outcome {
+            Outcome::Written => "written",
+            Outcome::Superseded => "superseded",
+            Outcome::Refused(_) => "refused",
+            Outcome::Lost => "lost",
+        };
+        let view = op.target.build.view.name();
+        counter!(DOCUMENTS, "view" => view, "outcome" => outcome).increment(1);
+    }
+}
+
+pub(crate) fn sink_retried() {
+    counter!(SINK_RETRIES).increment(1);
+}
+
+pub(crate) fn cycle(took: Duration) {
+    histogram!(CYCLE).record(took.as_secs_f64());
+}
+
+pub(crate) fn refreshed(took: Duration) {
+    histogram!(REFRESH).record(took.as_secs_f64());
+}
+
+pub(crate) fn filled(events: usize) {
+    counter!(FILLED).increment(events as u64);
+}
+
+pub(crate) fn documents_in_hand(cached: usize, read: usize) {
+    counter!(IN_HAND, "from" => "cache").increment(cached as u64);
+    counter!(IN_HAND, "from" => "elasticsearch").increment(read as u64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(crate) fn cache(documents: usize, bytes: usize) {
+    gauge!(CACHE_DOCUMENTS).set(documents as f64);
+    gauge!(CACHE_BYTES).set(bytes as f64);
+}
+
+pub(crate) fn barrier_passed(documents: usize) {
+    counter!(BARRIERS).increment(documents as u64);
+}
+
+pub(crate) fn watermark_published(covered: Option<DateTime<Utc>>, moved: bool) {
+    let kind = if moved { "moved" } else { "heartbeat" };
+    counter!(WATERMARKS, "kind" => kind).increment(1);
+    if let Some(covered) = covered.filter(|_| moved) {
+        let age = clock::now() - covered;
+        histogram!(VISIBLE_AFTER).record(age.as_seconds_f64().max(0.0));
+    }
+}
+
+pub(crate) fn watermark_failed() {
+    counter!(WATERMARK_FAILURES).increment(1);
+}
+
+pub(crate) fn checkpoint_failed() {
+    counter!(CHECKPOINT_FAILURES).increment(1);
+}
+
+pub(crate) fn lane_stopped(build: BuildId, lane: Lane, stopped: &Stopped) {
+    let labels = [
+        ("build", build.to_string()),
+        ("lane", lane.to_string()),
+        ("kind", stopped.kind().to_owned()),
+    ];
+    gauge!(LANE_STOPPED, &labels).set(1.0);
+    if matches!(stopped, Stopped::Poison { .. }) {
+        counter!(DEAD_LETTERS, "view" => build.view.name()).increment(1);
+    }
+}
+
+/// It began anew, or is not ours any more.
+pub(crate) fn lane_not_stopped(build: BuildId, lane: Lane, stopped: &Stopped) {
+    let labels = [
+        ("build", build.to_string()),
+        ("lane", lane.to_string()),
+        ("kind", stopped.kind().to_owned()),
+    ];
+    gauge!(LANE_STOPPED, &labels).set(0.0);
+}
+
+pub(crate) fn build_lost(build: BuildId) {
+    counter!(BUILDS_LOST, "view" => build.view.name()).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(crate) fn lag(report: &LagReport) {
+    for view in &report.views {
+        let active = view
+            .builds
+            .iter()
+            .find(|build| Some(build.build) == view.active);
+        let Some(active) = active else { continue };
+        let name = view.view.clone();
+        gauge!(LAG_EVENTS, "view" => name.clone()).set(active.behind_events as f64);
+        gauge!(LAG_SECONDS, "view" => name.clone()).set(active.behind_seconds);
+        for (state, label) in STATES {
+            let lanes = active
+                .lanes
+                .iter()
+                .filter(|lane| lane.state == state)
+                .count();
+            gauge!(LANES, "view" => name.clone(), "state" => label).set(lanes as f64);
+        }
+    }
+}
+
+const STATES: [(LaneState, &str); 4] = [
+    (LaneState::Idle, "idle"),
+    (LaneState::Behind, "behind"),
+    (LaneState::Stalled, "stalled"),
+    (LaneState::Dead, "dead"),
+];

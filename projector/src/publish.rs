@@ -1,0 +1,138 @@
+//! Publishing to the watermark topic: watermarks every cycle, and whatever is said of builds.
+//!
+//! Delivery has a deadline. A record whose delivery is unknown may be published again: under its key
+//! the last one counts.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use chassis::kafka;
+use futures::future::join_all;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::util::Timeout;
+use schemas::topic::Names;
+use schemas::watermark::Key;
+use serde::Serialize;
+
+mod watermarks;
+
+pub use watermarks::Heart;
+
+const DELIVERY_WITHIN: Duration = Duration::from_secs(5);
+/// Records in flight at once.
+const WINDOW: usize = 256;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("make a kafka producer")]
+    Producer(#[source] KafkaError),
+    #[error("serialise a record of the watermark topic")]
+    Serialise(#[from] serde_json::Error),
+    #[error("publish to the watermark topic")]
+    Kafka(#[source] KafkaError),
+    #[error("kafka did not acknowledge in time")]
+    TooLate,
+}
+
+/// A record: its key, and its value or the taking away of it.
+pub type Publication = (Key, Option<Vec<u8>>);
+
+/// Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct WatermarkPublisher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    bootstrap: String,
+    topic: String,
+    producer: RwLock<FutureProducer>,
+}
+
+impl std::fmt::Debug for WatermarkPublisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WatermarkPublisher")
+            .field("topic", &self.shared.topic)
+            .finish()
+    }
+}
+
+impl WatermarkPublisher {
+    pub fn new(bootstrap: &str, names: &Names) -> Result<Self, PublishError> {
+        let shared = Shared {
+            bootstrap: bootstrap.to_owned(),
+            topic: names.watermarks(),
+            producer: RwLock::new(producer(bootstrap)?),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Publishes a value under a key, or takes away what is there.
+    pub async fn publish(
+        &self,
+        key: &Key,
+        value: Option<&impl Serialize>,
+    ) -> Result<(), PublishError> {
+        let value = value.map(serde_json::to_vec).transpose()?;
+        self.send(&(key.clone(), value)).await.map(drop)
+    }
+
+    /// Publishes several records, many in flight at once; the offset of each, in order.
+    pub async fn publish_all(
+        &self,
+        publications: &[Publication],
+    ) -> Vec<Result<u64, PublishError>> {
+        let mut outcomes = Vec::with_capacity(publications.len());
+        for window in publications.chunks(WINDOW) {
+            outcomes.extend(join_all(window.iter().map(|one| self.send(one))).await);
+        }
+        outcomes
+    }
+
+    async fn send(&self, (key, value): &Publication) -> Result<u64, PublishError> {
+        let producer = self.producer()?;
+        let key = key.to_string();
+        let mut record = FutureRecord::to(&self.shared.topic).partition(0).key(&key);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        let sending = producer.send(record, Timeout::After(DELIVERY_WITHIN));
+        let delivery = tokio::time::timeout(DELIVERY_WITHIN, sending)
+            .await
+            .map_err(|_| PublishError::TooLate)?;
+        let delivery = delivery.map_err(|(error, _)| PublishError::Kafka(error))?;
+        Ok(u64::try_from(delivery.offset).unwrap_or(0))
+    }
+
+    /// The producer, or a new one where a fatal error has ended it.
+    fn producer(&self) -> Result<FutureProducer, PublishError> {
+        let lock = &self.shared.producer;
+        let current = lock.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if fatal(&current).is_none() {
+            return Ok(current);
+        }
+        let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(code) = fatal(&slot) {
+            tracing::warn!(kafka.code = %code, "the producer has ended: a new one is made");
+            *slot = producer(&self.shared.bootstrap)?;
+        }
+        Ok(slot.clone())
+    }
+}
+
+fn fatal(producer: &FutureProducer) -> Option<RDKafkaErrorCode> {
+    producer.client().fatal_error().map(|(code, _)| code)
+}
+
+fn producer(bootstrap: &str) -> Result<FutureProducer, PublishError> {
+    kafka::producer_config(bootstrap)
+        .set("linger.ms", "0")
+        .set("message.timeout.ms", "5000")
+        .set("request.timeout.ms", "3000")
+        .set("reconnect.backoff.max.ms", "500")
+        .create()
+        .map_err(PublishError::Producer)
+}

@@ -1,0 +1,300 @@
+//! The watermark records: at once when something became visible, and every second as a heartbeat.
+//!
+//! A record says what a refresh of our own has shown, never below what was read under its key, and
+//! names the lane heads that PostgreSQL gave last. Idle is not stalled: heartbeats go on whatever
+//! else is away.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chassis::clock::{self, Deadline};
+use chassis::telemetry::Chain;
+use chassis::watermark_tail::WatermarkTail;
+use chrono::{DateTime, Utc};
+use schemas::lane::{Lane, Seq};
+use schemas::topic::Names;
+use schemas::watermark::{Key, LaneMark, Watermark};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Publication, WatermarkPublisher};
+use crate::board::{Board, Changed, Heads, OfLane};
+use crate::cache::BuildId;
+use crate::consume::Ownership;
+use crate::{crash, metrics};
+
+const BEAT: Duration = Duration::from_millis(950);
+const TICK: Duration = Duration::from_millis(50);
+
+/// A key of the topic that is ours to write.
+type Slot = (BuildId, i32);
+
+/// Publishes watermarks for the lanes that this process owns.
+#[derive(Debug)]
+pub struct Heart {
+    pub board: Board,
+    pub tail: WatermarkTail,
+    pub ownership: Ownership,
+    pub publisher: WatermarkPublisher,
+    pub names: Names,
+    last: BTreeMap<Slot, Last>,
+}
+
+/// What was published last under a key.
+#[derive(Debug)]
+struct Last {
+    at: Instant,
+    offset: u64,
+    /// The assignment under which it was published.
+    number: Option<u64>,
+    seqs: BTreeMap<Lane, Seq>,
+}
+
+/// What the topic says of a lane.
+#[derive(Debug, Clone, Copy, Default)]
+struct Read {
+    seq: Seq,
+    visible: Seq,
+    head: Seq,
+    covered_recorded_at: Option<DateTime<Utc>>,
+}
+
+/// A record to be published.
+struct Beat {
+    slot: Slot,
+    lanes: Vec<Lane>,
+    watermark: Watermark,
+    moved: bool,
+}
+
+impl Heart {
+    pub fn new(
+        board: Board,
+        tail: WatermarkTail,
+        ownership: Ownership,
+        publisher: WatermarkPublisher,
+        names: Names,
+    ) -> Self {
+        Self {
+            board,
+            tail,
+            ownership,
+            publisher,
+            names,
+            last: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut moved = self.board.moved();
+        let mut ownership = self.ownership.clone();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = moved.changed() => {}
+                () = ownership.changed() => {}
+                _ = ticks.tick() => {}
+            }
+            self.publish().await;
+        }
+    }
+
+    async fn publish(&mut self) {
+        let beats = self.beats().await;
+        if beats.is_empty() {
+            return;
+        }
+        let publications: Vec<Publication> = beats.iter().map(Beat::publication).collect();
+        let outcomes = self.publisher.publish_all(&publications).await;
+        let mut moved = false;
+        for (beat, outcome) in beats.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(offset) => {
+                    moved |= beat.moved;
+                    metrics::watermark_published(beat.watermark.covered_recorded_at, beat.moved);
+                    self.note(beat, offset);
+                }
+                Err(error) => {
+                    tracing::debug!(error = %Chain(&error), "a watermark is not published");
+                    metrics::watermark_failed();
+                    self.board.give_back_changed(beat.slot.0, &beat.lanes);
+                }
+            }
+        }
+        if moved {
+            crash::point("after-watermark");
+        }
+    }
+
+    fn note(&mut self, beat: Beat, offset: u64) {
+        let number = beat
+            .lanes
+            .first()
+            .and_then(|lane| self.ownership.number(*lane));
+        let seqs = beat
+            .watermark
+            .lanes
+            .iter()
+            .map(|mark| (mark.lane, mark.seq))
+            .collect();
+        let last = Last {
+            at: clock::instant(),
+            offset,
+            number,
+            seqs,
+        };
+        self.last.insert(beat.slot, last);
+    }
+
+    /// The records that are due now.
+    async fn beats(&mut self) -> Vec<Beat> {
+        let owned = self.ownership.owned_partitions();
+        let builds = self.board.builds();
+        self.last.retain(|(build, partition), _| {
+            builds.contains_key(build) && owned.contains(partition)
+        });
+        let heads = self.board.heads();
+        let mut beats = Vec::new();
+        for (build, of_build) in &builds {
+            for partition in &owned {
+                let slot = (*build, *partition);
+                let marks = self.marks(slot, &of_build.lanes, &heads);
+                if let Some(moved) = self.is_due(slot, &marks).await {
+                    beats.push(self.beat(slot, &heads, moved));
+                }
+            }
+        }
+        beats
+    }
+
+    fn lanes_of(&self, partition: i32) -> impl Iterator<Item = Lane> + use<> {
+        let partitions = self.ownership.partitions();
+        Lane::all().filter(move |lane| lane.partition(partitions) == partition)
+    }
+
+    /// The lanes of a partition, with what the topic says of each.
+    fn marks(
+        &self,
+        (build, partition): Slot,
+        own: &BTreeMap<Lane, OfLane>,
+        heads: &Heads,
+    ) -> Vec<(LaneMark, Read)> {
+        let lanes: Vec<Lane> = self.lanes_of(partition).collect();
+        let read = self.read(build, &lanes);
+        let mark = |(lane, read): (Lane, Read)| {
+            let visible = own.get(&lane).and_then(|of_lane| of_lane.visible);
+            let seq = visible.unwrap_or(0).max(read.visible);
+            let head = heads.at.map_or(read.head, |_| heads.seqs.get(lane));
+            (
+                LaneMark {
+                    lane,
+                    seq,
+                    head: head.max(seq),
+                },
+                read,
+            )
+        };
+        lanes.into_iter().zip(read).map(mark).collect()
+    }
+
+    fn read(&self, build: BuildId, lanes: &[Lane]) -> Vec<Read> {
+        self.tail.read(|state| {
+            let view = state.view(build.view.name());
+            let of_topic = view.and_then(|view| view.builds.get(&build.number));
+            let read = |lane: &Lane| {
+                let known = of_topic?;
+                let last = known.lanes.get(lane)?;
+                Some(Read {
+                    seq: last.seq,
+                    visible: known.visible.get(*lane),
+                    head: last.head,
+                    covered_recorded_at: last.covered_recorded_at,
+                })
+            };
+            lanes
+                .iter()
+                .map(|lane| read(lane).unwrap_or_default())
+                .collect()
+        })
+    }
+
+    /// None where nothing is to be said; else whether something became visible.
+    async fn is_due(&self, slot: Slot, marks: &[(LaneMark, Read)]) -> Option<bool> {
+        let first = marks.first()?.0.lane;
+        let Some(last) = self.last.get(&slot) else {
+            return Some(true);
+        };
+        if last.number != self.ownership.number(first) {
+            return Some(true);
+        }
+        let moved = marks
+            .iter()
+            .any(|(mark, _)| last.seqs.get(&mark.lane) < Some(&mark.seq));
+        if moved {
+            return Some(true);
+        }
+        if last.at.elapsed() >= BEAT {
+            return Some(false);
+        }
+        // What is read may be older than our own last record, which then is on its way.
+        let lower = marks.iter().any(|(mark, read)| read.seq < mark.seq);
+        let at_once = Deadline::within(Duration::ZERO);
+        let is_read = lower && self.tail.reach(last.offset, at_once).await.is_ok();
+        is_read.then_some(false)
+    }
+
+    fn beat(&self, slot: Slot, heads: &Heads, moved: bool) -> Beat {
+        let (build, partition) = slot;
+        let lanes: Vec<Lane> = self.lanes_of(partition).collect();
+        let mut own = self.board.take(build, &lanes);
+        let marks = self.marks(slot, &own, heads);
+        let mut changed = Changed::nothing();
+        for lane in &lanes {
+            changed.merge(
+                own.get_mut(lane)
+                    .map_or(Changed::All, |of_lane| std::mem::take(&mut of_lane.changed)),
+            );
+        }
+        let covered = own
+            .values()
+            .filter_map(|of_lane| of_lane.covered_recorded_at);
+        let read = marks
+            .iter()
+            .filter_map(|(_, read)| read.covered_recorded_at);
+        let watermark = Watermark {
+            version: build.view.version(),
+            epoch: self.names.epoch(),
+            lanes: marks.iter().map(|(mark, _)| *mark).collect(),
+            at: clock::now(),
+            covered_recorded_at: covered.chain(read).max(),
+            held: BTreeMap::new(),
+            changed: match changed {
+                Changed::All => None,
+                Changed::These(these) => Some(these.into_iter().collect()),
+            },
+        };
+        Beat {
+            slot,
+            lanes,
+            watermark,
+            moved,
+        }
+    }
+}
+
+impl Beat {
+    fn publication(&self) -> Publication {
+        let (build, partition) = self.slot;
+        let view = build.view.name().to_owned();
+        let key = Key::Watermark {
+            view,
+            build: build.number,
+            partition,
+        };
+        let value = serde_json::to_vec(&self.watermark).expect("watermarks are plain data");
+        (key, Some(value))
+    }
+}

@@ -1,0 +1,218 @@
+//! The one writer of documents: bulks with external versions, of which every item is inspected.
+//!
+//! A version that is there already (409) is written once more as found, so that it is on every
+//! copy before a watermark covers it. What may pass is tried again within a budget; what is refused
+//! is told apart from what is lost.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use chassis::clock::Deadline;
+use chassis::elasticsearch::{BulkItem, Elasticsearch, ElasticsearchError};
+use chassis::retry::Backoff;
+use chassis::telemetry::Chain;
+
+use crate::metrics;
+
+mod bulk;
+mod conflict;
+mod read;
+mod refresh;
+
+pub use bulk::{Bulk, Op, Target, Versioning};
+pub use chassis::elasticsearch::Found;
+pub use read::Pages;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How one operation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Written,
+    /// Another writer's version is at or above ours; it was written once more as found.
+    Superseded,
+    /// Elasticsearch will never take this document.
+    Refused(String),
+    /// The index is not there any more.
+    Lost,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    #[error("elasticsearch did not take it within the retry budget")]
+    BudgetEnded(#[source] Option<ElasticsearchError>),
+    #[error("elasticsearch refused a whole request")]
+    Refused(#[source] ElasticsearchError),
+    #[error("an index is missing")]
+    Missing(#[source] ElasticsearchError),
+    #[error("a stored document cannot be read")]
+    Stored(#[source] serde_json::Error),
+    #[error("a bulk of {sent} operations was answered with {answered} items")]
+    Miscounted { sent: usize, answered: usize },
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    elasticsearch: Elasticsearch,
+    budget: Duration,
+}
+
+impl Sink {
+    /// `budget` is how long a write is tried again.
+    pub fn new(elasticsearch: Elasticsearch, budget: Duration) -> Self {
+        Self {
+            elasticsearch,
+            budget,
+        }
+    }
+
+    pub fn elasticsearch(&self) -> &Elasticsearch {
+        &self.elasticsearch
+    }
+
+    /// Writes all operations, and says how each ended.
+    pub async fn write(&self, bulk: Bulk) -> Result<Vec<(Op, Outcome)>, SinkError> {
+        if bulk.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deadline = Deadline::within(self.budget);
+        let (body, ops) = bulk.into_parts();
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; ops.len()];
+        let mut pending: Vec<usize> = (0..ops.len()).collect();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            let failure = match self.send(&body, &ops, &pending).await? {
+                Ok(items) => {
+                    pending = sort_out(&items, &pending, &mut outcomes);
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            if pending.is_empty() {
+                break;
+            }
+            self.pause(&mut backoff, deadline, failure).await?;
+        }
+        let superseded = positions(&outcomes, &Outcome::Superseded);
+        self.write_as_found(&ops, superseded, deadline).await?;
+        let written: Vec<_> = ops
+            .into_iter()
+            .zip(outcomes.into_iter().flatten())
+            .collect();
+        metrics::documents_written(&written);
+        Ok(written)
+    }
+
+    /// Sends the pending operations. The inner error may pass.
+    async fn send(
+        &self,
+        body: &Bytes,
+        ops: &[Op],
+        pending: &[usize],
+    ) -> Result<Result<Vec<BulkItem>, ElasticsearchError>, SinkError> {
+        let ndjson = if pending.len() == ops.len() {
+            body.clone()
+        } else {
+            pick(body, ops, pending)
+        };
+        let items = match self.elasticsearch.bulk(ndjson).await {
+            Ok(items) => items,
+            Err(error) if error.is_transient() => return Ok(Err(error)),
+            Err(error) => return Err(SinkError::Refused(error)),
+        };
+        if items.len() != pending.len() {
+            let (sent, answered) = (pending.len(), items.len());
+            return Err(SinkError::Miscounted { sent, answered });
+        }
+        Ok(Ok(items))
+    }
+
+    async fn pause(
+        &self,
+        backoff: &mut Backoff,
+        deadline: Deadline,
+        failure: Option<ElasticsearchError>,
+    ) -> Result<(), SinkError> {
+        metrics::sink_retried();
+        if deadline.has_passed() {
+            return Err(SinkError::BudgetEnded(failure));
+        }
+        if let Some(error) = &failure {
+            tracing::debug!(error = %Chain(error), "elasticsearch is asked again");
+        }
+        deadline.run(backoff.pause()).await.ok();
+        Ok(())
+    }
+}
+
+/// Notes the outcomes that are final, and returns the operations that are to be sent again.
+fn sort_out(items: &[BulkItem], pending: &[usize], outcomes: &mut [Option<Outcome>]) -> Vec<usize> {
+    let mut again = Vec::new();
+    for (item, index) in items.iter().zip(pending) {
+        outcomes[*index] = Some(match item {
+            item if item.is_written() => Outcome::Written,
+            item if item.is_conflict() => Outcome::Superseded,
+            item if item.status == 404 => Outcome::Lost,
+            item if item.is_transient() => {
+                again.push(*index);
+                continue;
+            }
+            item => {
+                let reason = item.error.as_ref().map(ToString::to_string);
+                Outcome::Refused(reason.unwrap_or_else(|| format!("status {}", item.status)))
+            }
+        });
+    }
+    again
+}
+
+fn pick(body: &Bytes, ops: &[Op], pending: &[usize]) -> Bytes {
+    let mut picked = BytesMut::new();
+    for index in pending {
+        picked.extend_from_slice(&body[ops[*index].range.clone()]);
+    }
+    picked.freeze()
+}
+
+fn positions(outcomes: &[Option<Outcome>], of: &Outcome) -> Vec<usize> {
+    let meant = outcomes
+        .iter()
+        .enumerate()
+        .filter(|(_, outcome)| outcome.as_ref() == Some(of));
+    meant.map(|(index, _)| index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(status: u16) -> BulkItem {
+        BulkItem {
+            index: "index".to_owned(),
+            id: "id".to_owned(),
+            status,
+            version: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn every_item_of_a_bulk_is_inspected() {
+        let items: Vec<BulkItem> = [201, 409, 429, 404, 400, 503].map(item).into();
+        let mut outcomes = vec![None; 6];
+        let again = sort_out(&items, &[0, 1, 2, 3, 4, 5], &mut outcomes);
+        assert_eq!(again, [2, 5]);
+        let refused = Outcome::Refused("status 400".to_owned());
+        let expected = [
+            Some(Outcome::Written),
+            Some(Outcome::Superseded),
+            None,
+            Some(Outcome::Lost),
+            Some(refused),
+            None,
+        ];
+        assert_eq!(outcomes, expected);
+    }
+}

@@ -1,0 +1,131 @@
+//! A bulk under construction: documents serialised straight into its NDJSON.
+
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use schemas::lane::{Lane, Seq};
+use schemas::view::Document;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::cache::BuildId;
+
+/// The index of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub build: BuildId,
+    pub index: Arc<str>,
+}
+
+/// What Elasticsearch compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versioning {
+    /// Written only where what is there is older.
+    External,
+    /// Written also where the same version is there: once more, as found.
+    ExternalGte,
+}
+
+impl Versioning {
+    fn name(self) -> &'static str {
+        match self {
+            Self::External => "external",
+            Self::ExternalGte => "external_gte",
+        }
+    }
+}
+
+/// One operation of a bulk.
+#[derive(Debug, Clone)]
+pub struct Op {
+    pub target: Target,
+    pub id: Uuid,
+    pub lane: Lane,
+    /// The first event that is folded in since the document was last written, and its id.
+    pub first: (Seq, Uuid),
+    /// Where it stands in the body.
+    pub range: Range<usize>,
+    /// Length of the document as JSON.
+    pub bytes: usize,
+}
+
+/// Operations to be written together.
+#[derive(Debug, Default)]
+pub struct Bulk {
+    body: BytesMut,
+    ops: Vec<Op>,
+}
+
+impl Bulk {
+    /// Adds a document in the version that it has.
+    pub fn push(
+        &mut self,
+        target: &Target,
+        document: &Document,
+        first: (Seq, Uuid),
+        versioning: Versioning,
+    ) {
+        let start = self.body.len();
+        let id = document.id();
+        write_action(
+            &mut self.body,
+            &target.index,
+            id,
+            document.seq(),
+            versioning,
+        );
+        let begin = self.body.len();
+        serde_json::to_writer((&mut self.body).writer(), document)
+            .expect("documents are plain data");
+        let bytes = self.body.len() - begin;
+        self.body.put_u8(b'\n');
+        self.ops.push(Op {
+            target: target.clone(),
+            id,
+            lane: document.lane(),
+            first,
+            range: start..self.body.len(),
+            bytes,
+        });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    pub(super) fn into_parts(self) -> (Bytes, Vec<Op>) {
+        (self.body.freeze(), self.ops)
+    }
+}
+
+/// Adds a stored document as it was found.
+pub(super) fn write_found(
+    body: &mut BytesMut,
+    index: &str,
+    id: Uuid,
+    version: Seq,
+    source: &RawValue,
+) {
+    write_action(body, index, id, version, Versioning::ExternalGte);
+    body.extend_from_slice(source.get().as_bytes());
+    body.put_u8(b'\n');
+}
+
+fn write_action(body: &mut BytesMut, index: &str, id: Uuid, version: Seq, versioning: Versioning) {
+    // Neither an index name nor an id can hold what JSON escapes.
+    let versioning = versioning.name();
+    let line = format_args!(
+        r#"{{"index":{{"_index":"{index}","_id":"{id}","version":{version},"version_type":"{versioning}"}}}}"#
+    );
+    writeln!(body.writer(), "{line}").expect("a buffer takes what is written");
+}

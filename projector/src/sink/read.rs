@@ -1,0 +1,118 @@
+//! Reading documents back: as last written by id, and page by page for a whole field.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::clock::Deadline;
+use chassis::elasticsearch::{ElasticsearchError, SearchOptions};
+use chassis::retry::Backoff;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{FIRST_PAUSE, Found, LONGEST_PAUSE, Sink, SinkError};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const PAGE: usize = 1_000;
+
+/// The documents that matched a query at one point in time.
+#[derive(Debug)]
+pub struct Pages {
+    sink: Sink,
+    index: Arc<str>,
+    query: Value,
+    point_in_time: String,
+    after: Option<Vec<Value>>,
+    ended: bool,
+}
+
+impl Sink {
+    /// Documents as last written, refreshed or not; one for each id, in order.
+    pub async fn read(&self, index: &str, ids: &[Uuid]) -> Result<Vec<Option<Found>>, SinkError> {
+        let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+        self.persist(|| self.elasticsearch.mget(index, &ids)).await
+    }
+
+    /// All documents of an index that match, as of now.
+    pub async fn pages(&self, index: &Arc<str>, query: Value) -> Result<Pages, SinkError> {
+        let open = || self.elasticsearch.open_pit(index, KEEP_ALIVE, None);
+        let point_in_time = self.persist(open).await?;
+        Ok(Pages {
+            sink: self.clone(),
+            index: Arc::clone(index),
+            query,
+            point_in_time,
+            after: None,
+            ended: false,
+        })
+    }
+
+    /// Tries again, within the budget, what may pass.
+    async fn persist<T, F: Future<Output = Result<T, ElasticsearchError>>>(
+        &self,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, SinkError> {
+        let deadline = Deadline::within(self.budget);
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            match attempt().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.is_transient() => {
+                    self.pause(&mut backoff, deadline, Some(error)).await?;
+                }
+                Err(error) if error.is_not_found() => return Err(SinkError::Missing(error)),
+                Err(error) => return Err(SinkError::Refused(error)),
+            }
+        }
+    }
+}
+
+impl Pages {
+    /// The next page; none after the last.
+    pub async fn next(&mut self) -> Result<Option<Vec<Found>>, SinkError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let body = self.body();
+        let options = SearchOptions::default();
+        let search = || self.sink.elasticsearch.search(None, body.clone(), &options);
+        let answer = self.sink.persist(search).await?;
+        if let Some(id) = answer.pit_id {
+            self.point_in_time = id;
+        }
+        let hits = answer.hits.hits;
+        self.ended = hits.len() < PAGE;
+        self.after = hits.last().map(|hit| hit.sort.clone());
+        let found = hits.into_iter().filter_map(|hit| {
+            Some(Found {
+                id: hit.id,
+                version: hit.version?,
+                source: hit.source?,
+            })
+        });
+        Ok(Some(found.collect()))
+    }
+
+    /// Frees the point in time; it would end by itself.
+    pub async fn close(self) {
+        if let Err(error) = self.sink.elasticsearch.close_pit(&self.point_in_time).await {
+            tracing::debug!(index = %self.index, %error, "a point in time is not closed");
+        }
+    }
+
+    fn body(&self) -> Bytes {
+        let keep_alive = format!("{}s", KEEP_ALIVE.as_secs());
+        let mut body = json!({
+            "size": PAGE,
+            "pit": {"id": self.point_in_time, "keep_alive": keep_alive},
+            "query": self.query,
+            "sort": [{"_shard_doc": "asc"}],
+            "track_total_hits": false,
+            "version": true,
+        });
+        if let Some(after) = &self.after {
+            body["search_after"] = json!(after);
+        }
+        body.to_string().into()
+    }
+}

@@ -1,0 +1,313 @@
+//! Starting: the epoch first, since every name carries it; then the parts, in the order of need.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chassis::clock::Deadline;
+use chassis::elasticsearch::{Elasticsearch, ElasticsearchError};
+use chassis::health::{Health, Probe};
+use chassis::postgres::{self, PoolOptions, Session};
+use chassis::retry::Backoff;
+use chassis::shutdown::Shutdown;
+use chassis::telemetry::Chain;
+use chassis::watermark_tail::WatermarkTail;
+use deadpool_postgres::Pool;
+use schemas::id::Epoch;
+use schemas::topic::Names;
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+use crate::board::Board;
+use crate::builds::Keeper;
+use crate::checkpoint::{Checkpoints, Trail};
+use crate::config::ProjectorArgs;
+use crate::consume::{Follower, Gather, Offsets, Ownership};
+use crate::cycle::{Cycle, Parts};
+use crate::dead_letter::DeadLetters;
+use crate::ending::Ending;
+use crate::fill::Hands;
+use crate::http::Sources;
+use crate::lag::{Lookout, read_heads};
+use crate::publish::{Heart, WatermarkPublisher};
+use crate::sink::Sink;
+
+const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+const TAIL_WITHIN: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("set up postgres")]
+    Postgres(#[from] postgres::SetupError),
+    #[error("set up elasticsearch")]
+    Elasticsearch(#[from] chassis::elasticsearch::SetupError),
+    #[error("set up the consumer of events")]
+    Consumer(#[source] rdkafka::error::KafkaError),
+    #[error(transparent)]
+    Publisher(#[from] crate::publish::PublishError),
+    #[error(transparent)]
+    Tail(#[from] chassis::watermark_tail::TailError),
+    #[error("make index {index}")]
+    Index {
+        index: String,
+        #[source]
+        source: ElasticsearchError,
+    },
+}
+
+/// The probes of what is behind this process.
+#[derive(Debug, Clone)]
+pub struct Probes {
+    postgres: Probe,
+    kafka: Probe,
+    events: Probe,
+    elasticsearch: Probe,
+}
+
+impl Probes {
+    pub fn new(health: &Health) -> Self {
+        Self {
+            postgres: health.dependency("postgres"),
+            kafka: health.dependency("kafka"),
+            events: health.dependency("events"),
+            elasticsearch: health.dependency("elasticsearch"),
+        }
+    }
+}
+
+/// Where the process notes why it had to end.
+pub type Endings = Arc<OnceLock<Ending>>;
+
+/// Brings the projector up; runs until it is up or `shutdown` starts.
+pub async fn start(
+    args: ProjectorArgs,
+    probes: Probes,
+    shutdown: Shutdown,
+    sources: watch::Sender<Option<Sources>>,
+    endings: Endings,
+) -> Result<(), StartError> {
+    let token = shutdown.token();
+    let begun = Start {
+        args,
+        probes,
+        shutdown,
+        endings,
+    }
+    .run(sources);
+    token.run_until_cancelled(begun).await.unwrap_or(Ok(()))
+}
+
+struct Start {
+    args: ProjectorArgs,
+    probes: Probes,
+    shutdown: Shutdown,
+    endings: Endings,
+}
+
+/// What the parts share.
+struct Common {
+    elasticsearch: Elasticsearch,
+    pool: Pool,
+    names: Names,
+    tail: WatermarkTail,
+    publisher: WatermarkPublisher,
+    ownership: Ownership,
+    board: Board,
+    dead_letters: DeadLetters,
+    checkpoints: Checkpoints,
+}
+
+impl Common {
+    fn sources(&self) -> Sources {
+        Sources {
+            board: self.board.clone(),
+            tail: self.tail.clone(),
+            dead_letters: self.dead_letters.clone(),
+        }
+    }
+}
+
+impl Start {
+    async fn run(self, sources: watch::Sender<Option<Sources>>) -> Result<(), StartError> {
+        let elasticsearch =
+            Elasticsearch::new(&self.args.elasticsearch.url, ELASTICSEARCH_TIMEOUT)?;
+        let pool = self.pool()?;
+        let names = Names::new(&self.args.namespace.prefix, self.epoch(&pool).await);
+        self.ensure_indexes(&elasticsearch, &names).await?;
+        let bootstrap = &self.args.kafka.bootstrap;
+        let tail = self.tail(&names).await?;
+        let gather = Gather::default();
+        let probe = self.probes.events.clone();
+        let follower = Follower::new(bootstrap, &names, gather.clone(), probe)
+            .map_err(StartError::Consumer)?;
+        let partitions = follower.partitions().await;
+        self.probes.events.up();
+        let common = Common {
+            ownership: Ownership::new(follower.assignment(), partitions),
+            publisher: WatermarkPublisher::new(bootstrap, &names)?,
+            dead_letters: DeadLetters::new(elasticsearch.clone(), &names),
+            checkpoints: Checkpoints::new(elasticsearch.clone(), &names),
+            board: Board::default(),
+            elasticsearch,
+            pool,
+            names,
+            tail,
+        };
+        sources.send_replace(Some(common.sources()));
+        self.spawn_speakers(&common);
+        let (commits, committed) = watch::channel(Offsets::new());
+        let trail = Trail::new(common.checkpoints.clone(), common.board.clone(), commits);
+        let token = self.shutdown.token();
+        self.shutdown.spawn("checkpoints", trail.run(token.clone()));
+        self.shutdown
+            .spawn("events", follower.run(committed, token.clone()));
+        let cycle = Cycle::new(self.parts(common, gather));
+        self.spawn("cycle", cycle.run(token));
+        Ok(())
+    }
+
+    /// Those who speak of what the board shows, and keep its heads.
+    fn spawn_speakers(&self, common: &Common) {
+        let token = self.shutdown.token();
+        let lookout = Lookout {
+            pool: common.pool.clone(),
+            board: common.board.clone(),
+            tail: common.tail.clone(),
+            epoch: common.names.epoch(),
+            probe: self.probes.postgres.clone(),
+        };
+        self.spawn("heads", lookout.run(token.clone()));
+        let ownership = common.ownership.clone();
+        let partitions = ownership.partitions();
+        let keeper = Keeper::new(
+            common.elasticsearch.clone(),
+            common.names.clone(),
+            common.tail.clone(),
+            common.publisher.clone(),
+            (ownership.clone(), partitions),
+        );
+        self.shutdown.spawn("builds", keeper.run(token.clone()));
+        let heart = Heart::new(
+            common.board.clone(),
+            common.tail.clone(),
+            ownership,
+            common.publisher.clone(),
+            common.names.clone(),
+        );
+        self.shutdown.spawn("watermarks", heart.run(token));
+    }
+
+    fn parts(&self, common: Common, gather: Gather) -> Parts {
+        let sink = Sink::new(common.elasticsearch, self.args.retry_budget());
+        let hands = Hands {
+            pool: common.pool.clone(),
+            sink: sink.clone(),
+            bulks: Arc::new(Semaphore::new(self.args.fill_bulks)),
+            checkpoints: common.checkpoints,
+            ownership: common.ownership.clone(),
+        };
+        Parts {
+            pool: common.pool,
+            sink,
+            hands,
+            dead_letters: common.dead_letters,
+            tail: common.tail,
+            board: common.board,
+            gather,
+            ownership: common.ownership,
+            elasticsearch: self.probes.elasticsearch.clone(),
+            cache_bytes: self.args.cache_bytes(),
+        }
+    }
+
+    /// Runs a task whose error ends the process, and is remembered.
+    fn spawn(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), Ending>> + Send + 'static,
+    ) {
+        let endings = Arc::clone(&self.endings);
+        self.shutdown.spawn_once(name, async move {
+            task.await.inspect_err(|ending| {
+                endings.set(ending.clone()).ok();
+            })
+        });
+    }
+
+    fn pool(&self) -> Result<Pool, StartError> {
+        let options = PoolOptions {
+            size: self.args.postgres.pool_size,
+            application_name: "projector",
+            session: Session::Reader,
+        };
+        Ok(postgres::pool(
+            &self.args.postgres.database_url,
+            &options,
+            &Handle::current(),
+        )?)
+    }
+
+    async fn epoch(&self, pool: &Pool) -> Epoch {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        loop {
+            match read_heads(pool).await {
+                Ok((epoch, _)) => {
+                    self.probes.postgres.up();
+                    tracing::info!(%epoch, "the history is known");
+                    return epoch;
+                }
+                Err(error) => {
+                    self.probes.postgres.down("the epoch cannot be read");
+                    tracing::debug!(error = %Chain(&error), "waiting for the epoch");
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn tail(&self, names: &Names) -> Result<WatermarkTail, StartError> {
+        let (token, probe) = (self.shutdown.token(), self.probes.kafka.clone());
+        let tail = WatermarkTail::spawn(&self.args.kafka.bootstrap, names, token, probe)?;
+        // Nothing may be published below what stands there.
+        while tail.complete(Deadline::within(TAIL_WITHIN)).await.is_err() {
+            tracing::warn!("still reading the watermark topic");
+        }
+        Ok(tail)
+    }
+
+    async fn ensure_indexes(
+        &self,
+        elasticsearch: &Elasticsearch,
+        names: &Names,
+    ) -> Result<(), StartError> {
+        let indexes = [
+            (
+                names.checkpoints(),
+                include_str!("../mappings/checkpoints.json"),
+            ),
+            (
+                names.dead_letters(),
+                include_str!("../mappings/dead_letters.json"),
+            ),
+        ];
+        for (index, body) in indexes {
+            let body: Value = serde_json::from_str(body).expect("committed mappings are JSON");
+            let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+            loop {
+                match elasticsearch.create_index(&index, &body).await {
+                    Ok(_) => break,
+                    Err(error) if error.is_already_exists() => break,
+                    Err(error) if error.is_transient() => {
+                        self.probes
+                            .elasticsearch
+                            .down("elasticsearch does not answer");
+                        backoff.pause().await;
+                    }
+                    Err(source) => return Err(StartError::Index { index, source }),
+                }
+            }
+        }
+        self.probes.elasticsearch.up();
+        Ok(())
+    }
+}
