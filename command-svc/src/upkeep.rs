@@ -16,6 +16,8 @@ use crate::metrics;
 use crate::store::{self, StoreError, epoch, idempotency};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// While it was not there.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const LOOK_BUDGET: Duration = Duration::from_secs(2);
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 const EXPIRE_BUDGET: Duration = Duration::from_secs(5);
@@ -35,8 +37,7 @@ pub fn spawn(commands: &Commands, postgres: Probe, shutdown: &Shutdown) {
 /// Tells health whether PostgreSQL answers, and ends when it has begun another history.
 async fn watch_postgres(commands: Commands, probe: Probe, stop: CancellationToken) {
     let ended = commands.history_ended();
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pause = LOOK_AGAIN_AFTER;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -44,16 +45,23 @@ async fn watch_postgres(commands: Commands, probe: Probe, stop: CancellationToke
                 tracing::error!("the database holds another history than at the start: stopping");
                 return;
             }
-            _ = ticks.tick() => {}
+            () = tokio::time::sleep(pause) => {}
         }
-        match look(&commands).await {
+        pause = match look(&commands).await {
             Ok(found) if commands.started_with().is_some_and(|epoch| epoch != found) => {
                 commands.end_of_history();
+                LOOK_EVERY
             }
-            Ok(_) => probe.up(),
+            Ok(_) => {
+                probe.up();
+                LOOK_EVERY
+            }
             // All connections are at work: the pool is short, the server is there.
-            Err(StoreError::Borrow(PoolError::Timeout(_))) => {}
-            Err(error) => probe.down(error.fault().name()),
+            Err(StoreError::Borrow(PoolError::Timeout(_))) => LOOK_EVERY,
+            Err(error) => {
+                probe.down(error.fault().name());
+                LOOK_AGAIN_AFTER
+            }
         }
     }
 }

@@ -1,0 +1,214 @@
+//! Input of every bad kind gets its problem and changes nothing.
+
+use anyhow::Result;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::service::{Answer, Service, product, send};
+
+/// A product's body with these members.
+fn with(members: Value) -> Value {
+    let mut body = product("L-9");
+    for (name, value) in members.as_object().cloned().unwrap_or_default() {
+        body[name] = value;
+    }
+    body
+}
+
+/// Bodies of a new product, and where they are wrong.
+fn bad_products() -> Vec<(Value, Vec<&'static str>)> {
+    let long = |length: usize| json!("x".repeat(length));
+    let ids: Vec<_> = (0..21).map(Uuid::from_u128).collect();
+    vec![
+        (with(json!({"name": 7})), vec!["/name"]),
+        (with(json!({"colour": "red"})), vec!["/colour"]),
+        (
+            with(json!({"price": {"amount": -1, "currency": "EUR"}})),
+            vec!["/price/amount"],
+        ),
+        (
+            with(json!({"price": {"amount": 1.5, "currency": "EUR"}})),
+            vec!["/price/amount"],
+        ),
+        (
+            with(json!({"price": {"amount": 1, "currency": "EURO"}})),
+            vec!["/price/currency"],
+        ),
+        (
+            with(json!({"price": {"amount": 1, "currency": "EUR", "x": 1}})),
+            vec!["/price/x"],
+        ),
+        (with(json!({"price": 5})), vec!["/price"]),
+        (json!({"sku": "L-9", "name": "x"}), vec!["/price"]),
+        (
+            with(json!({"sku": "", "name": " ", "inventory": -1})),
+            vec!["/sku", "/name", "/inventory"],
+        ),
+        (with(json!({"sku": long(65)})), vec!["/sku"]),
+        (with(json!({"sku": "a\nb"})), vec!["/sku"]),
+        (with(json!({"name": long(251)})), vec!["/name"]),
+        (
+            with(json!({"description": long(20_001)})),
+            vec!["/description"],
+        ),
+        (with(json!({"brand": long(201)})), vec!["/brand"]),
+        (with(json!({"name": "a\u{0}b"})), vec!["/name"]),
+        (
+            with(json!({"category_ids": ["no-uuid"]})),
+            vec!["/category_ids/0"],
+        ),
+        (with(json!({"category_ids": ids})), vec!["/category_ids"]),
+        (with(json!({"attributes": {"a": 1}})), vec!["/attributes/a"]),
+        (
+            with(json!({"attributes": {"a/b": "\u{1}"}})),
+            vec!["/attributes/a~1b"],
+        ),
+        (
+            with(json!({"inventory": 1_000_000_000_001_i64})),
+            vec!["/inventory"],
+        ),
+        (json!([]), vec![""]),
+        (json!("text"), vec![""]),
+    ]
+}
+
+#[tokio::test]
+async fn a_bad_product_is_told_where_it_is_wrong() -> Result<()> {
+    let service = Service::start().await?;
+    for (body, pointers) in bad_products() {
+        let refused = service.post("/v1/products", body.clone()).await?;
+        let refused = refused.expect_problem("validation")?;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(refused.pointers(), pointers, "{body}");
+    }
+    assert_eq!(service.heads().await?.total(), 0);
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_bad_change_is_told_where_it_is_wrong() -> Result<()> {
+    let service = Service::start().await?;
+    let product = format!(
+        "/v1/products/{}",
+        service.new_product("L-1", json!({})).await?
+    );
+    let category = format!(
+        "/v1/categories/{}",
+        service.new_category("Lamps", None).await?
+    );
+    let (price, listing) = (format!("{product}/price"), format!("{product}/listing"));
+    let movements = format!("{product}/stock-movements");
+    let heads = service.heads().await?;
+    let cases = [
+        (
+            Method::PATCH,
+            &product,
+            json!({"name": null}),
+            vec!["/name"],
+        ),
+        (Method::PATCH, &product, json!({"sku": "L-2"}), vec!["/sku"]),
+        (
+            Method::PATCH,
+            &product,
+            json!({"attributes": {"a": 5}}),
+            vec!["/attributes/a"],
+        ),
+        (
+            Method::PUT,
+            &price,
+            json!({"amount": -1, "currency": "X"}),
+            vec!["/amount", "/currency"],
+        ),
+        (Method::PUT, &price, json!({"amount": 1}), vec!["/currency"]),
+        (
+            Method::PUT,
+            &listing,
+            json!({"listed": "yes"}),
+            vec!["/listed"],
+        ),
+        (Method::PUT, &listing, json!({}), vec!["/listed"]),
+        (
+            Method::POST,
+            &movements,
+            json!({"delta": 0, "reason": ""}),
+            vec!["/delta", "/reason"],
+        ),
+        (
+            Method::POST,
+            &movements,
+            json!({"delta": 1e30, "reason": "x"}),
+            vec!["/delta"],
+        ),
+        (
+            Method::PATCH,
+            &category,
+            json!({"name": "A > B"}),
+            vec!["/name"],
+        ),
+        (
+            Method::PATCH,
+            &category,
+            json!({"name": null}),
+            vec!["/name"],
+        ),
+        (
+            Method::PATCH,
+            &category,
+            json!({"parent_id": "x"}),
+            vec!["/parent_id"],
+        ),
+        (
+            Method::PATCH,
+            &category,
+            json!({"name": "x".repeat(101)}),
+            vec!["/name"],
+        ),
+    ];
+    for (method, path, body, pointers) in cases {
+        let refused = send(service.request(method, path).json(&body)).await?;
+        assert_eq!(
+            refused.expect_problem("validation")?.pointers(),
+            pointers,
+            "{path} {body}"
+        );
+    }
+    assert_eq!(service.heads().await?, heads);
+    service.stop().await
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_malformed() -> Result<()> {
+    let service = Service::start().await?;
+    let raw = async |content_type: &'static str, body: Vec<u8>| -> Result<Answer> {
+        let request = service.request(Method::POST, "/v1/products");
+        send(request.header("content-type", content_type).body(body)).await
+    };
+    let text = product("L-1").to_string();
+    let bad_utf8 = [text.replace("Desk", "\u{1f}").as_bytes(), b""].concat();
+    let bad_utf8: Vec<u8> = bad_utf8
+        .into_iter()
+        .map(|byte| if byte == 0x1f { 0xff } else { byte })
+        .collect();
+    let json = "application/json";
+    let two = format!("{text} {text}").into_bytes();
+    for body in [bad_utf8, b"{".to_vec(), Vec::new(), two, vec![b'['; 10_000]] {
+        raw(json, body).await?.expect_problem("malformed")?;
+    }
+    raw("text/plain", text.clone().into())
+        .await?
+        .expect_problem("unsupported-media-type")?;
+    let padded = |size: usize| {
+        let mut body = text.clone().into_bytes();
+        body.resize(size, b' ');
+        body
+    };
+    raw(json, padded(1024 * 1024 + 1))
+        .await?
+        .expect_problem("body-too-large")?;
+    assert_eq!(service.heads().await?.total(), 0);
+    raw(json, padded(1024 * 1024))
+        .await?
+        .expect(StatusCode::CREATED)?;
+    service.stop().await
+}

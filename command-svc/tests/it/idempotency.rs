@@ -1,0 +1,191 @@
+//! Idempotency-Key: the same request again is the same answer again, and happens once.
+
+use anyhow::Result;
+use futures::future::try_join_all;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::service::{Answer, Service, product, send};
+
+async fn post(service: &Service, path: &str, key: &str, body: &Value) -> Result<Answer> {
+    let request = service
+        .request(Method::POST, path)
+        .header("idempotency-key", key);
+    send(request.json(body)).await
+}
+
+fn assert_same(first: &Answer, again: &Answer) {
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!((first.status, &first.body), (again.status, &again.body));
+    for header in ["etag", "location", "tidemark"] {
+        assert_eq!(first.header(header), again.header(header), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_given_again_in_full() -> Result<()> {
+    let service = Service::start().await?;
+    let body = product("L-1");
+    let created = post(&service, "/v1/products", "k1", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    assert_eq!(created.header("idempotency-replayed"), None);
+    let heads = service.heads().await?;
+    assert_same(
+        &created,
+        &post(&service, "/v1/products", "k1", &body).await?,
+    );
+
+    let taken = post(&service, "/v1/products", "k2", &body)
+        .await?
+        .expect_problem("sku-taken")?;
+    assert_same(&taken, &post(&service, "/v1/products", "k2", &body).await?);
+
+    let price = format!("/v1/products/{}/price", created.id());
+    let reprice = || {
+        let body = json!({"amount": 5, "currency": "EUR"});
+        let request = service
+            .request(Method::PUT, &price)
+            .header("if-match", "\"7\"");
+        send(request.header("idempotency-key", "k3").json(&body))
+    };
+    let mismatch = reprice().await?.expect_problem("version-mismatch")?;
+    assert_same(&mismatch, &reprice().await?);
+    assert_eq!(service.heads().await?, heads);
+    service.stop().await
+}
+
+#[tokio::test]
+async fn the_same_request_may_be_written_otherwise() -> Result<()> {
+    let service = Service::start().await?;
+    let ask = |text: &'static str| {
+        let request = service.request(Method::POST, "/v1/categories");
+        let request = request.header("content-type", "application/json");
+        send(request.header("idempotency-key", "k").body(text))
+    };
+    let first = ask(r#"{"name":"Lamps","parent_id":null}"#)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    assert_same(
+        &first,
+        &ask("{ \"parent_id\": null,\n \"name\": \"L\\u0061mps\" }").await?,
+    );
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_request() -> Result<()> {
+    let service = Service::start().await?;
+    let created = post(&service, "/v1/products", "k", &product("L-1")).await?;
+    let created = created.expect(StatusCode::CREATED)?;
+    let heads = service.heads().await?;
+    let reused = "idempotency-key-reused";
+    post(&service, "/v1/products", "k", &product("L-2"))
+        .await?
+        .expect_problem(reused)?;
+    post(&service, "/v1/categories", "k", &json!({"name": "x"}))
+        .await?
+        .expect_problem(reused)?;
+    let conditional = service
+        .request(Method::POST, "/v1/products")
+        .header("if-match", "*");
+    let conditional = conditional
+        .header("idempotency-key", "k")
+        .json(&product("L-1"));
+    send(conditional).await?.expect_problem(reused)?;
+    assert_eq!(service.heads().await?, heads);
+    assert_same(
+        &created,
+        &post(&service, "/v1/products", "k", &product("L-1")).await?,
+    );
+    service.stop().await
+}
+
+#[tokio::test]
+async fn what_has_to_be_corrected_keeps_no_key() -> Result<()> {
+    let service = Service::start().await?;
+    let wrong = json!({"sku": "", "name": "x", "price": {"amount": 1, "currency": "EUR"}});
+    post(&service, "/v1/products", "k", &wrong)
+        .await?
+        .expect_problem("validation")?;
+    post(&service, "/v1/products", "k", &product("L-1"))
+        .await?
+        .expect(StatusCode::CREATED)?;
+    let id = service
+        .new_product("L-2", json!({"attributes": many(100)}))
+        .await?;
+    let path = format!("/v1/products/{id}");
+    let patch = |attributes: Value| {
+        let body = json!({"attributes": attributes});
+        send(
+            service
+                .request(Method::PATCH, &path)
+                .header("idempotency-key", "p")
+                .json(&body),
+        )
+    };
+    patch(json!({"one more": "x"}))
+        .await?
+        .expect_problem("validation")?;
+    patch(json!({"k1": null, "one more": "x"}))
+        .await?
+        .expect(StatusCode::OK)?;
+    for key in [String::new(), "k".repeat(256)] {
+        let refused = post(&service, "/v1/products", &key, &product("L-3")).await?;
+        refused.expect_problem("malformed")?;
+    }
+    let longest = "k".repeat(255);
+    post(&service, "/v1/products", &longest, &product("L-3"))
+        .await?
+        .expect(StatusCode::CREATED)?;
+    service.stop().await
+}
+
+fn many(count: usize) -> Value {
+    (0..count)
+        .map(|n| (format!("k{n}"), json!("v")))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+#[tokio::test]
+async fn twins_that_race_are_one() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service
+        .new_product("L-1", json!({"inventory": 1_000}))
+        .await?;
+    let path = format!("/v1/products/{id}/stock-movements");
+    for round in 0..10 {
+        let key = format!("k{round}");
+        let body = json!({"delta": -1, "reason": "sold"});
+        let twins = (0..8).map(|_| post(&service, &path, &key, &body));
+        let answers = try_join_all(twins).await?;
+        let expected = json!({"on_hand": 999 - round, "reserved": 0, "available": 999 - round});
+        for answer in &answers {
+            assert_eq!((answer.status, &answer.body), (StatusCode::OK, &expected));
+        }
+        let first = answers
+            .iter()
+            .filter(|a| a.header("idempotency-replayed").is_none())
+            .count();
+        assert_eq!(first, 1);
+    }
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_key_is_free_again_after_a_day() -> Result<()> {
+    let service = Service::start().await?;
+    post(&service, "/v1/products", "k", &product("L-1"))
+        .await?
+        .expect(StatusCode::CREATED)?;
+    let age = "update idempotency set created_at = now() - interval '25 hours'";
+    service.db.execute(age, &[]).await?;
+    let created = post(&service, "/v1/products", "k", &product("L-2")).await?;
+    let created = created.expect(StatusCode::CREATED)?;
+    assert_same(
+        &created,
+        &post(&service, "/v1/products", "k", &product("L-2")).await?,
+    );
+    service.stop().await
+}

@@ -1,0 +1,307 @@
+//! The process under test, and a client of it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chassis::auth::{Role, mint};
+use chassis::config::DEVELOPMENT_JWT_SECRET;
+use infra::namespace::Namespace;
+use infra::stack::{self, SharedStack};
+use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use schemas::id::Epoch;
+use schemas::lane::{Lane, LaneSeqs};
+use schemas::tidemark::{Keyring, Presented, Tidemark};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+pub struct Service {
+    pub url: String,
+    pub db: tokio_postgres::Client,
+    http: reqwest::Client,
+    admin: String,
+    process: Child,
+    _stdout: Lines<BufReader<ChildStdout>>,
+    namespace: Namespace,
+    _stack: SharedStack,
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Service {
+    pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(arguments: &[&str]) -> Result<Self> {
+        let stack = stack::shared().await?;
+        let namespace = Namespace::create(stack.endpoints()).await?;
+        let (process, mut stdout) = spawn(&namespace, arguments)?;
+        let line = stdout
+            .next_line()
+            .await?
+            .context("the process says where it listens")?;
+        let url = line
+            .strip_prefix("listening on ")
+            .context(line.clone())?
+            .to_owned();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()?;
+        wait_until_ready(&http, &url).await?;
+        let (db, connection) = tokio_postgres::connect(&namespace.database_url, NoTls).await?;
+        tokio::spawn(connection);
+        let admin = token(Role::Admin, Duration::from_secs(3_600));
+        Ok(Self {
+            url,
+            db,
+            http,
+            admin,
+            process,
+            _stdout: stdout,
+            namespace,
+            _stack: stack,
+        })
+    }
+
+    /// A request of an admin; `send` sends it.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(&self.admin)
+    }
+
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Result<Answer> {
+        send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Result<Answer> {
+        send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Result<Answer> {
+        send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Answer> {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    pub async fn new_category(&self, name: &str, parent: Option<&str>) -> Result<String> {
+        let body = match parent {
+            Some(parent) => json!({"name": name, "parent_id": parent}),
+            None => json!({"name": name}),
+        };
+        Ok(self
+            .post("/v1/categories", body)
+            .await?
+            .expect(StatusCode::CREATED)?
+            .id())
+    }
+
+    pub async fn new_product(&self, sku: &str, members: Value) -> Result<String> {
+        let mut body = product(sku);
+        let members = members.as_object().cloned().unwrap_or_default();
+        body.as_object_mut()
+            .context("a product is an object")?
+            .extend(members);
+        Ok(self
+            .post("/v1/products", body)
+            .await?
+            .expect(StatusCode::CREATED)?
+            .id())
+    }
+
+    /// The head of every lane.
+    pub async fn heads(&self) -> Result<LaneSeqs> {
+        let rows = self.db.query("select id, head from lane", &[]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    Lane::try_from(row.get::<_, i16>(0))?,
+                    u64::try_from(row.get::<_, i64>(1))?,
+                ))
+            })
+            .collect()
+    }
+
+    /// What the process has recorded under this metric, summed over its labels.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let text = self
+            .anonymous(Method::GET, "/metrics")
+            .send()
+            .await?
+            .text()
+            .await?;
+        let values = text.lines().filter(|line| line.starts_with(name));
+        let values = values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        Ok(values.sum())
+    }
+
+    /// Tells the process to stop, and waits until it has.
+    pub async fn stop(mut self) -> Result<()> {
+        let pid = self.process.id().context("the process runs")?;
+        Command::new("kill").arg(pid.to_string()).status().await?;
+        let status = tokio::time::timeout(READY_WITHIN, self.process.wait()).await??;
+        anyhow::ensure!(status.success(), "the process ended with {status}");
+        self.namespace.remove().await
+    }
+}
+
+impl Answer {
+    pub fn expect(self, status: StatusCode) -> Result<Self> {
+        if self.status != status {
+            bail!("expected {status}, got {}: {}", self.status, self.body);
+        }
+        Ok(self)
+    }
+
+    /// An error of this type, with the status that the type has.
+    pub fn expect_problem(self, name: &str) -> Result<Self> {
+        let type_uri = format!("/problems/{name}");
+        let is_problem = self.header("content-type") == Some("application/problem+json");
+        if !is_problem || self.body["type"] != json!(type_uri) {
+            bail!("expected {type_uri}, got {}: {}", self.status, self.body);
+        }
+        if self.body["status"] != json!(self.status.as_u16()) || self.tidemark().is_err() {
+            bail!("the problem is not complete: {self:?}");
+        }
+        Ok(self)
+    }
+
+    pub fn id(&self) -> String {
+        self.body["id"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .get(name.parse::<HeaderName>().ok()?)?
+            .to_str()
+            .ok()
+    }
+
+    pub fn etag(&self) -> &str {
+        self.header("etag").unwrap_or_default()
+    }
+
+    /// The pointers of all violations.
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        errors
+            .iter()
+            .filter_map(|error| error["pointer"].as_str())
+            .collect()
+    }
+
+    pub fn token(&self) -> &str {
+        self.header("tidemark").unwrap_or_default()
+    }
+
+    pub fn tidemark(&self) -> Result<Tidemark> {
+        open(self.token())
+    }
+}
+
+/// The keys that the process signs with.
+pub fn keyring() -> Keyring {
+    chassis::config::DEVELOPMENT_TIDEMARK_KEYS
+        .parse()
+        .expect("the development keys are keys")
+}
+
+fn open(token: &str) -> Result<Tidemark> {
+    match keyring().open(token, epoch_of(token)?)? {
+        Presented::Ours(tidemark) => Ok(tidemark),
+        Presented::Foreign(foreign) => bail!("the tidemark is foreign: {foreign:?}"),
+    }
+}
+
+/// The epoch stands behind version and key id.
+fn epoch_of(token: &str) -> Result<Epoch> {
+    let bytes = URL_SAFE_NO_PAD.decode(token)?;
+    let epoch = bytes.get(2..6).context("a token has an epoch")?;
+    Ok(Epoch(u32::from_be_bytes(epoch.try_into()?)))
+}
+
+pub async fn send(request: RequestBuilder) -> Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = response.bytes().await?;
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
+}
+
+pub fn product(sku: &str) -> Value {
+    json!({"sku": sku, "name": "Desk lamp", "price": {"amount": 1999, "currency": "EUR"}})
+}
+
+pub fn token(role: Role, ttl: Duration) -> String {
+    let secret = SecretString::from(DEVELOPMENT_JWT_SECRET);
+    mint(&secret, role, Uuid::from_u128(7), ttl).expect("a token can be signed")
+}
+
+fn spawn(
+    namespace: &Namespace,
+    arguments: &[&str],
+) -> Result<(Child, Lines<BufReader<ChildStdout>>)> {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_command-svc"))
+        .args([
+            "--bind",
+            "127.0.0.1:0",
+            "--log",
+            "error",
+            "--drain-seconds",
+            "5",
+        ])
+        .args(arguments)
+        .env("DATABASE_URL", &namespace.database_url)
+        .env("KAFKA_BOOTSTRAP", &namespace.endpoints().kafka)
+        .env("TIDEMARK_PREFIX", &namespace.prefix)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let stdout = process.stdout.take().context("stdout is piped")?;
+    Ok((process, BufReader::new(stdout).lines()))
+}
+
+async fn wait_until_ready(http: &reqwest::Client, url: &str) -> Result<()> {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let ready = async {
+        loop {
+            looks.tick().await;
+            let answer = http.get(format!("{url}/readyz")).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(READY_WITHIN, ready)
+        .await
+        .context("the process did not get ready")
+}
