@@ -16,6 +16,7 @@ mod asked;
 mod climb;
 mod heads;
 mod judge;
+mod lag;
 mod need;
 mod read;
 mod refuse;
@@ -23,6 +24,7 @@ mod refuse;
 pub use asked::{Asked, Reading};
 pub use heads::{Heads, HeadsError};
 pub use judge::{Footing, Gap, Ground, LaneGap, Target, Verdict, judge};
+pub use lag::Lag;
 pub use need::Need;
 pub use read::{Read, Reader, Step};
 
@@ -38,6 +40,7 @@ pub struct Ladder {
     gate: Gate,
     heads: Heads,
     waiting: Semaphore,
+    places: usize,
     tail: OnceLock<WatermarkTail>,
 }
 
@@ -57,6 +60,7 @@ impl Ladder {
             gate: Gate::new(bounds.asking),
             heads,
             waiting: Semaphore::new(bounds.waiting),
+            places: bounds.waiting,
             tail: OnceLock::new(),
         }
     }
@@ -77,6 +81,13 @@ impl Ladder {
     pub fn tail(&self) -> Result<&WatermarkTail, ApiError> {
         let starting = || ApiError::unavailable("kafka", "the service is starting");
         self.tail.get().ok_or_else(starting)
+    }
+
+    /// Says in metrics what this replica knows and how many wait.
+    pub fn observe(&self) {
+        let Some(tail) = self.tail.get() else { return };
+        let waiting = self.places - self.waiting.available_permits();
+        tail.read(|state| metrics::observe(waiting, state, clock::now()));
     }
 
     /// Reads one document of the reading's first view, as last written.

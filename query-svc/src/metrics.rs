@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use ::metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use chassis::problem::ApiError;
+use chrono::{DateTime, Utc};
+use schemas::watermark::WatermarkState;
+
+use crate::freshness::Lag;
 
 const READS: &str = "tidemark_reads_total";
 const WAIT: &str = "tidemark_read_wait_seconds";
@@ -11,6 +17,10 @@ const REFUSED: &str = "tidemark_reads_refused_total";
 const REALTIME: &str = "tidemark_realtime_reads_total";
 const HEADS: &str = "tidemark_lane_head_reads_total";
 const SHED: &str = "tidemark_reads_shed_total";
+const WAITING: &str = "tidemark_reads_waiting";
+const OFFSET: &str = "tidemark_replica_offset";
+const BEHIND: &str = "tidemark_view_behind_events";
+const AGE: &str = "tidemark_watermark_age_seconds";
 
 /// Names all of them, so that `/metrics` explains itself.
 pub fn describe() {
@@ -44,6 +54,26 @@ pub fn describe() {
         Unit::Count,
         "reads sent away because too many were waiting for elasticsearch"
     );
+    describe_gauge!(
+        WAITING,
+        Unit::Count,
+        "reads that wait for lanes to become visible"
+    );
+    describe_gauge!(
+        OFFSET,
+        Unit::Count,
+        "G: how far this replica has followed the watermark topic"
+    );
+    describe_gauge!(
+        BEHIND,
+        Unit::Count,
+        "events between the heads that projectors have seen and what is visible, by view"
+    );
+    describe_gauge!(
+        AGE,
+        Unit::Seconds,
+        "age of the oldest word on any lane of the active build, by view"
+    );
 }
 
 pub(crate) fn count_read(endpoint: &'static str, served: &'static str) {
@@ -71,4 +101,16 @@ pub(crate) fn count_heads(reason: &'static str, outcome: &'static str) {
 
 pub(crate) fn count_shed() {
     counter!(SHED).increment(1);
+}
+
+/// How many reads wait, and what this replica knows of each view.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+pub(crate) fn observe(waiting: usize, state: &WatermarkState, now: DateTime<Utc>) {
+    gauge!(WAITING).set(waiting as f64);
+    gauge!(OFFSET).set(state.offset() as f64);
+    for (name, view) in state.views() {
+        let lag = Lag::of(view, now);
+        gauge!(BEHIND, "view" => name.to_owned()).set(lag.events as f64);
+        gauge!(AGE, "view" => name.to_owned()).set(lag.seconds);
+    }
 }

@@ -23,6 +23,7 @@ use crate::freshness::{HeadsError, Ladder};
 const ATTEMPT: Duration = Duration::from_secs(3);
 const EPOCH_EVERY: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(1);
+const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 const PING: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
@@ -48,8 +49,8 @@ impl Start {
         let postgres = self.health.dependency("postgres");
         let kafka = self.health.dependency("kafka");
         let elasticsearch = self.health.dependency("elasticsearch");
-        let ping = self.clone().ping(elasticsearch);
-        shutdown.spawn("elasticsearch-ping", ping);
+        shutdown.spawn("elasticsearch-ping", self.clone().ping(elasticsearch));
+        shutdown.spawn("observe", self.clone().observe());
         shutdown.spawn_once("history", self.follow(postgres, kafka));
     }
 
@@ -107,6 +108,13 @@ impl Start {
             if let Ok(Err(changed)) = found.map(|found| self.epoch.set(found)) {
                 return changed;
             }
+        }
+    }
+
+    async fn observe(self) {
+        let mut ticks = tokio::time::interval(OBSERVE_EVERY);
+        while self.token.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.ladder.observe();
         }
     }
 

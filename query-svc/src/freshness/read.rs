@@ -53,6 +53,10 @@ pub struct Reader<'a> {
 
 impl Reader<'_> {
     /// The physical index of the view's active build; never ask an alias.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an index of Elasticsearch, not a place in a list"
+    )]
     pub fn index(&self, view: View) -> &str {
         &self.footing.ground(view).index
     }
@@ -100,22 +104,6 @@ impl<T> Read<T> {
         }
     }
 
-    pub fn index(&self, view: View) -> &str {
-        &self.footing.ground(view).index
-    }
-
-    pub fn build(&self, view: View) -> u32 {
-        self.footing.ground(view).build
-    }
-
-    pub fn visible(&self, view: View) -> &LaneSeqs {
-        &self.footing.ground(view).visible
-    }
-
-    pub fn offset(&self) -> u64 {
-        self.footing.offset
-    }
-
     pub fn step(&self) -> Step {
         self.step
     }
@@ -123,7 +111,8 @@ impl<T> Read<T> {
     /// To be called for every document that the answer shows: one newer than the watermark is
     /// remembered in the client's tidemark.
     pub fn shows(&self, view: View, position: Position) {
-        if position.seq > self.visible(view).get(position.lane) {
+        let visible = &self.footing.ground(view).visible;
+        if position.seq > visible.get(position.lane) {
             self.session.raise(position);
         }
     }

@@ -8,7 +8,7 @@ use schemas::lane::Lane;
 use schemas::rest::query::{LaneBehind, TidemarkState, ViewState};
 use schemas::watermark::{self, WatermarkState};
 
-use crate::freshness::{Asked, Ladder, Need};
+use crate::freshness::{Asked, Ladder, Lag, Need};
 
 /// Explains the tidemark that the request carries. Waits for nothing.
 #[utoipa::path(
@@ -32,7 +32,8 @@ pub(super) async fn state(
         .need(&asked, Deadline::within(asked.budget()))
         .await?;
     let now = clock::now();
-    let explained = ladder.tail()?.read(|state| explain(state, &need, now));
+    let mut explained = ladder.tail()?.read(|state| explain(state, &need, now));
+    explained.offset = asked.presented.tidemark.offset();
     Ok(HttpResponse::Ok().json(explained))
 }
 
@@ -58,12 +59,7 @@ fn explain_view(
     now: DateTime<Utc>,
 ) -> ViewState {
     let build = view.active_build();
-    let lanes = build.into_iter().flat_map(|build| &build.lanes);
-    let behind_events = lanes.clone().map(|(lane, said)| {
-        let visible = build.map_or(0, |build| build.visible.get(*lane));
-        said.head.saturating_sub(visible)
-    });
-    let oldest = lanes.clone().map(|(_, said)| said.at).min();
+    let lag = Lag::of(view, now);
     let lanes_behind: Vec<LaneBehind> = Lane::all()
         .filter_map(|lane| lane_behind(view, lane, need))
         .collect();
@@ -71,8 +67,8 @@ fn explain_view(
         view: name.to_owned(),
         build: view.active,
         covered: build.is_some() && lanes_behind.is_empty(),
-        behind_events: behind_events.sum(),
-        behind_seconds: oldest.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0)),
+        behind_events: lag.events,
+        behind_seconds: lag.seconds,
         lanes_behind,
     }
 }

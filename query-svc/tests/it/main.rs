@@ -1,8 +1,11 @@
 //! query-svc on real servers: documents and watermarks are written as a projector would, and read
 //! back over HTTP with tidemarks.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod ladder;
 mod refusals;
+mod search_ladder;
 mod search_quality;
 mod shop;
 mod tidemark;

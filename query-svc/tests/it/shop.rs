@@ -1,33 +1,31 @@
 //! A shop without a projector: the tests write documents, lane heads and watermark records, and
 //! say when; replicas of query-svc read them.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chassis::clock::{self, Deadline};
+use chassis::clock::Deadline;
 use chassis::elasticsearch::Elasticsearch;
 use chassis::kafka;
 use infra::namespace::Namespace;
 use infra::stack::SharedStack;
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::FutureProducer;
 use schemas::id::Epoch;
 use schemas::lane::{LaneSeqs, Position, Seq};
 use schemas::tidemark::{Keyring, Tidemark};
 use schemas::topic::Names;
 use schemas::view::{Document, View};
-use schemas::watermark::{Announced, Key, LaneMark, Switch, Watermark};
-use serde::Serialize;
 use tokio_postgres::NoTls;
 
 mod client;
 mod documents;
+mod records;
 mod replica;
 
-pub use client::Client;
-pub use documents::product;
+pub use client::{Answer, Client};
+pub use documents::{category, product};
 pub use replica::Replica;
 
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -170,81 +168,6 @@ impl Shop {
         assert!(refused.is_empty(), "{refused:?}");
     }
 
-    pub async fn refresh(&self, view: View, build: u32) {
-        let index = self.names.index(view.name(), build);
-        let shards = self.elasticsearch.refresh(&[&index]).await.unwrap();
-        assert!(shards.is_complete());
-    }
-
-    /// Makes the index of a build, and says so.
-    pub async fn announce(&self, view: View, build: u32) {
-        let index = self.names.index(view.name(), build);
-        let file = format!("../projector/mappings/{}.json", view.name());
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        let body = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        let created = self
-            .elasticsearch
-            .create_index(&index, &body)
-            .await
-            .unwrap();
-        let announced = Announced {
-            epoch: self.names.epoch(),
-            index,
-            index_uuid: created.uuid,
-            version: view.version(),
-            at: clock::now(),
-            wish: None,
-        };
-        let view = view.name().to_owned();
-        self.put(&Key::Announced { view, build }, &announced).await;
-    }
-
-    pub async fn switch(&self, view: View, from: Option<u32>, to: u32) {
-        let switch = Switch {
-            epoch: self.names.epoch(),
-            from,
-            to,
-            floors: LaneSeqs::default(),
-            at: clock::now(),
-            wish: None,
-        };
-        let (view, id) = (view.name().to_owned(), clock::new_id());
-        self.put(&Key::Switch { view, switch: id }, &switch).await;
-    }
-
-    /// A watermark of all lanes, said now.
-    pub async fn publish(&self, view: View, build: u32, visible: &LaneSeqs) {
-        let watermark = self.watermark(view, visible);
-        self.publish_as(view, build, watermark).await;
-    }
-
-    pub async fn publish_as(&self, view: View, build: u32, watermark: Watermark) {
-        let key = Key::Watermark {
-            view: view.name().to_owned(),
-            build,
-            partition: 0,
-        };
-        self.put(&key, &watermark).await;
-    }
-
-    pub fn watermark(&self, view: View, visible: &LaneSeqs) -> Watermark {
-        let heads = self.heads();
-        let mark = |(lane, seq)| LaneMark {
-            lane,
-            seq,
-            head: heads.get(lane),
-        };
-        Watermark {
-            version: view.version(),
-            epoch: self.names.epoch(),
-            lanes: visible.iter().map(mark).collect(),
-            at: clock::now(),
-            covered_recorded_at: None,
-            held: BTreeMap::new(),
-            changed: None,
-        }
-    }
-
     pub fn heads(&self) -> LaneSeqs {
         self.heads.lock().unwrap().clone()
     }
@@ -284,18 +207,6 @@ impl Shop {
                    from unnest($1::smallint[], $2::bigint[]) said (id, head) \
                    where lane.id = said.id";
         self.postgres.execute(sql, &[&lanes, &seqs]).await.unwrap();
-    }
-
-    async fn put(&self, key: &Key, value: &impl Serialize) {
-        let (key, value) = (key.to_string(), serde_json::to_vec(value).unwrap());
-        let topic = self.names.watermarks();
-        let record = FutureRecord::to(&topic)
-            .partition(0)
-            .key(&key)
-            .payload(&value);
-        let delivery = self.producer.send(record, LIMIT).await.unwrap();
-        let end = u64::try_from(delivery.offset).unwrap() + 1;
-        self.end.fetch_max(end, Ordering::SeqCst);
     }
 }
 
