@@ -5,6 +5,8 @@
 
 use actix_web::web::{self, ServiceConfig, delete, patch, post, put};
 
+use crate::import::http::import_products;
+
 mod body;
 mod category;
 mod if_match;
@@ -34,5 +36,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(
             web::resource("/v1/products/{id}/stock-movements")
                 .route(post().to(product::move_stock)),
-        );
+        )
+        .service(web::resource("/v1/imports/products").route(post().to(import_products)));
 }

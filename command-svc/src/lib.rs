@@ -7,6 +7,7 @@ pub mod config;
 pub mod domain;
 pub mod execute;
 pub mod http;
+pub mod import;
 pub mod metrics;
 pub mod relay;
 pub mod start;

@@ -14,6 +14,7 @@ use clap::Parser;
 use command_svc::config::{CommandArgs, DEFAULT_PORT};
 use command_svc::execute::Commands;
 use command_svc::http::{self, RequestRules};
+use command_svc::import::Imports;
 use command_svc::start::Start;
 use command_svc::{metrics, upkeep};
 use schemas::tidemark::Keyring;
@@ -56,9 +57,13 @@ async fn main() -> anyhow::Result<()> {
     let rules = web::Data::new(RequestRules {
         require_if_match: args.require_if_match,
     });
+    let imports = web::Data::new(Imports::new(commands.clone(), shutdown.token()));
     let commands = web::Data::new(commands);
     let routes = move |config: &mut web::ServiceConfig| {
-        config.app_data(commands.clone()).app_data(rules.clone());
+        config
+            .app_data(commands.clone())
+            .app_data(rules.clone())
+            .app_data(imports.clone());
         http::routes(config);
     };
     server.run(bolts, &shutdown, routes).await?;

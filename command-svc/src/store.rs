@@ -13,6 +13,7 @@ use tokio_postgres::Error as SqlError;
 pub mod category;
 pub mod epoch;
 pub mod idempotency;
+pub mod import;
 pub mod log;
 pub mod migration;
 pub mod product;

@@ -9,6 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
 
 use super::{category, product};
+use crate::import::http as import_http;
 
 /// Headers that every command takes.
 #[derive(IntoParams)]
@@ -88,6 +89,7 @@ pub enum Problems {
         product::change_price,
         product::change_listing,
         product::move_stock,
+        import_http::import_products,
     ),
     security(("bearer" = [])),
     modifiers(&Bearer),

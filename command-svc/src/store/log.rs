@@ -79,6 +79,11 @@ impl Batch {
         self.lanes.is_empty()
     }
 
+    /// The lane of each element.
+    pub fn lanes(&self) -> &[i16] {
+        &self.lanes
+    }
+
     /// Elements, not events.
     pub fn len(&self) -> usize {
         self.lanes.len()

@@ -1,0 +1,82 @@
+//! Imports: a stream of lines becomes products, batch by batch, and a stream of answers.
+//!
+//! Pure parts read lines (`lines`, `wish`), put them together (`batch`, `tree`, `pace`) and decide
+//! (`plan`) by the rules of the commands; `transact` writes a batch, `run` moves it all along.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::Retryable;
+use chassis::clock::Deadline;
+use chassis::retry;
+use schemas::lane::Position;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::execute::Commands;
+use crate::store::{self, StoreError};
+
+mod batch;
+pub(crate) mod http;
+mod lines;
+mod pace;
+mod plan;
+mod tree;
+mod wish;
+
+mod run;
+mod transact;
+
+pub(crate) mod metrics;
+
+/// Transactions of all imports together: the rest of the pool is for commands.
+const TRANSACTIONS: usize = 2;
+/// Imports under way at once.
+const RUNNING: usize = 8;
+/// Reading the heads that the totals cover.
+const HEADS_BUDGET: Duration = Duration::from_secs(10);
+const HEADS_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// Runs imports. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Imports {
+    commands: Commands,
+    runtime: Handle,
+    stop: CancellationToken,
+    transactions: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+impl Imports {
+    /// Imports run on the current runtime, which has to be the process's shared one.
+    pub fn new(commands: Commands, stop: CancellationToken) -> Self {
+        metrics::describe();
+        Self {
+            commands,
+            runtime: Handle::current(),
+            stop,
+            transactions: Arc::new(Semaphore::new(TRANSACTIONS)),
+            running: Arc::new(Semaphore::new(RUNNING)),
+        }
+    }
+
+    /// None where enough are under way.
+    fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.running).try_acquire_owned().ok()
+    }
+
+    /// Where every lane stands: at or above all that was decided before.
+    async fn heads(&self) -> Result<Vec<Position>, StoreError> {
+        let deadline = Deadline::within(HEADS_BUDGET);
+        let attempt = || async {
+            let attempt = deadline.at_most(HEADS_ATTEMPT);
+            let tx = store::borrow(self.commands.pool(), attempt).await?;
+            attempt
+                .run(store::import::heads(&tx))
+                .await
+                .unwrap_or(Err(StoreError::Deadline))
+        };
+        attempt.retry(retry::within(deadline)).await
+    }
+}

@@ -1,0 +1,280 @@
+//! Lines that are imported together, in one transaction.
+//!
+//! Pure. A batch holds a sku once: what a file says of it twice goes into two batches, one after the
+//! other. Two batches may be under way at once where neither could decide the other.
+
+use std::collections::{HashSet, VecDeque};
+
+use schemas::id::ProductId;
+use schemas::problem::Problem;
+
+use super::tree::{NameTree, Node};
+use super::wish::Wish;
+use crate::domain::text::Sku;
+
+/// Lines of a batch, whatever the pace allows beyond.
+const MAX_BYTES: usize = 1024 * 1024;
+/// Paths that are remembered as being there.
+const MAX_KNOWN_PATHS: usize = 100_000;
+
+/// A line as it was read.
+#[derive(Debug)]
+pub struct ReadLine {
+    pub number: u64,
+    pub bytes: usize,
+    pub wish: Result<Box<Wish>, Box<Problem>>,
+}
+
+/// A product to be there; its id, should it have to be made, is the same in every try.
+#[derive(Debug)]
+pub struct Entry {
+    pub number: u64,
+    pub id: ProductId,
+    pub wish: Box<Wish>,
+    /// Its categories, in the batch's tree.
+    pub categories: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// In the order of lines.
+    pub entries: Vec<Entry>,
+    /// Lines that could not be read.
+    pub refused: Vec<(u64, Problem)>,
+    pub tree: NameTree,
+}
+
+/// What a batch that is under way may be deciding.
+#[derive(Debug, Default)]
+pub struct Footprint {
+    skus: HashSet<Sku>,
+    /// Categories that it may be making.
+    paths: HashSet<String>,
+}
+
+/// Lines that wait for a batch.
+#[derive(Debug, Default)]
+pub struct Queue {
+    lines: VecDeque<ReadLine>,
+    bytes: usize,
+}
+
+/// Categories that were there in a batch of this import: nobody makes them again.
+#[derive(Debug, Default)]
+pub struct KnownPaths(HashSet<String>);
+
+impl Queue {
+    pub fn push(&mut self, line: ReadLine) {
+        self.bytes += line.bytes;
+        self.lines.push_back(line);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// True where more lines would not make the next batch larger.
+    pub fn is_ripe(&self, size: usize) -> bool {
+        self.lines.len() >= size || self.bytes >= MAX_BYTES
+    }
+
+    /// Puts the next lines together: so many at most, and no sku twice.
+    pub fn take(&mut self, size: usize, mut new_id: impl FnMut() -> ProductId) -> Batch {
+        let mut batch = Batch::default();
+        let mut skus = HashSet::new();
+        let (mut lines, mut bytes) = (0, 0);
+        while lines < size
+            && bytes < MAX_BYTES
+            && let Some(line) = self.lines.pop_front_if(|line| match &line.wish {
+                Ok(wish) => skus.insert(wish.sku.clone()),
+                Err(_) => true,
+            })
+        {
+            lines += 1;
+            bytes += line.bytes;
+            batch.add(line, &mut new_id);
+        }
+        self.bytes -= bytes;
+        batch
+    }
+}
+
+impl Batch {
+    fn add(&mut self, line: ReadLine, new_id: &mut impl FnMut() -> ProductId) {
+        let number = line.number;
+        match line.wish {
+            Ok(wish) => {
+                let categories = wish
+                    .paths
+                    .iter()
+                    .filter_map(|path| self.tree.add(path))
+                    .collect();
+                self.entries.push(Entry {
+                    number,
+                    id: new_id(),
+                    wish,
+                    categories,
+                });
+            }
+            Err(problem) => self.refused.push((number, *problem)),
+        }
+    }
+
+    /// Two batches of half the lines each; none of one line.
+    pub fn split(self) -> Result<(Self, Self), Self> {
+        if self.entries.len() < 2 {
+            return Err(self);
+        }
+        let Self {
+            mut entries,
+            refused,
+            ..
+        } = self;
+        let later = entries.split_off(entries.len() / 2);
+        let again = |entries: Vec<Entry>, refused| {
+            let mut half = Self {
+                refused,
+                ..Self::default()
+            };
+            for entry in entries {
+                let paths = entry.wish.paths.iter();
+                let categories = paths.filter_map(|path| half.tree.add(path)).collect();
+                half.entries.push(Entry {
+                    categories,
+                    ..entry
+                });
+            }
+            half
+        };
+        Ok((again(entries, refused), again(later, Vec::new())))
+    }
+
+    pub fn footprint(&self, known: &KnownPaths) -> Footprint {
+        let paths = (0..self.tree.nodes().len()).map(|node| self.tree.path_text(node));
+        Footprint {
+            skus: self
+                .entries
+                .iter()
+                .map(|entry| entry.wish.sku.clone())
+                .collect(),
+            paths: paths.filter(|path| !known.0.contains(path)).collect(),
+        }
+    }
+}
+
+impl Footprint {
+    /// True where one of both may decide something of the other.
+    pub fn touches(&self, other: &Self) -> bool {
+        !self.skus.is_disjoint(&other.skus) || !self.paths.is_disjoint(&other.paths)
+    }
+}
+
+impl KnownPaths {
+    /// To be called once the batch is through.
+    pub fn learn(&mut self, footprint: Footprint) {
+        if self.0.len() + footprint.paths.len() > MAX_KNOWN_PATHS {
+            self.0.clear();
+        }
+        self.0.extend(footprint.paths);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use schemas::problem::ProblemType;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::super::lines::Line;
+    use super::super::wish::read;
+    use super::*;
+
+    fn queue(lines: &[(&str, &str)]) -> Queue {
+        let mut queue = Queue::default();
+        for (number, (sku, category)) in (1..).zip(lines) {
+            let content = json!({
+                "sku": sku, "name": "Lamp", "price": {"amount": 1, "currency": "EUR"},
+                "categories": [category]
+            });
+            let line = Line {
+                number,
+                content: Ok(Bytes::from(content.to_string())),
+            };
+            queue.push(ReadLine {
+                number,
+                bytes: 10,
+                wish: read(&line).map(Box::new),
+            });
+        }
+        queue
+    }
+
+    fn take(queue: &mut Queue, size: usize) -> Batch {
+        queue.take(size, || ProductId(Uuid::nil()))
+    }
+
+    fn numbers(batch: &Batch) -> Vec<u64> {
+        batch.entries.iter().map(|entry| entry.number).collect()
+    }
+
+    #[test]
+    fn a_sku_is_in_a_batch_once() {
+        let mut queue = queue(&[("a", ""), ("b", ""), ("a", ""), ("c", "")]);
+        assert_eq!(numbers(&take(&mut queue, 10)), [1, 2]);
+        assert_eq!(numbers(&take(&mut queue, 10)), [3, 4]);
+        assert_eq!((queue.is_empty(), queue.bytes()), (true, 0));
+    }
+
+    #[test]
+    fn a_batch_has_a_size() {
+        let mut queue = queue(&[("a", ""), ("b", ""), ("c", "")]);
+        assert!(queue.is_ripe(3) && !queue.is_ripe(4));
+        assert_eq!(numbers(&take(&mut queue, 2)), [1, 2]);
+    }
+
+    #[test]
+    fn a_line_that_could_not_be_read_counts_and_is_kept() {
+        let mut queue = queue(&[("a", "")]);
+        let problem = Problem::new(ProblemType::Malformed, "no");
+        queue.push(ReadLine {
+            number: 2,
+            bytes: 1,
+            wish: Err(Box::new(problem.clone())),
+        });
+        assert_eq!(take(&mut queue, 10).refused, [(2, problem)]);
+    }
+
+    #[test]
+    fn batches_with_a_sku_in_common_touch() {
+        let known = KnownPaths::default();
+        let [first, second, third] =
+            [[("a", "")], [("a", "")], [("b", "")]].map(|lines| take(&mut queue(&lines), 1));
+        let [first, second, third] = [first, second, third].map(|batch| batch.footprint(&known));
+        assert!(first.touches(&second));
+        assert!(!first.touches(&third));
+    }
+
+    #[test]
+    fn batches_that_may_make_the_same_category_touch_until_it_is_known() {
+        let mut known = KnownPaths::default();
+        let [first, second] =
+            [[("a", "A > X")], [("b", "A > Y")]].map(|lines| take(&mut queue(&lines), 1));
+        assert!(first.footprint(&known).touches(&second.footprint(&known)));
+        known.learn(take(&mut queue(&[("c", "A")]), 1).footprint(&known));
+        assert!(!first.footprint(&known).touches(&second.footprint(&known)));
+    }
+
+    #[test]
+    fn half_of_a_batch_is_a_batch() {
+        let whole = take(&mut queue(&[("a", "A > X"), ("b", "A > Y"), ("c", "B")]), 3);
+        let (left, right) = whole.split().unwrap();
+        assert_eq!((numbers(&left), numbers(&right)), (vec![1], vec![2, 3]));
+        assert_eq!(right.tree.path_text(right.entries[1].categories[0]), "B");
+        assert!(left.split().is_err());
+    }
+}

@@ -1,0 +1,191 @@
+//! `/v1/imports/…`: a streamed body in, a streamed answer out, in step with each other.
+//!
+//! The import itself runs on the shared runtime; this side only moves pieces of the body there,
+//! and answers back. The response's header leaves before the first line is read.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::{Decompress, Payload};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use chassis::auth::Principal;
+use chassis::problem::ApiError;
+use chassis::server::Correlation;
+use chassis::tidemark::{Session, Tides};
+use futures::{Stream, StreamExt, stream};
+use schemas::event::Meta;
+use schemas::problem::{Problem, ProblemType};
+use schemas::rest::import::{LineAnswer, ProductLine};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::Imports;
+use super::run::{Client, Piece, Run, Stopped};
+
+const NDJSON: &str = "application/x-ndjson";
+/// Media types under which lines are sent.
+const TAKEN: [&str; 5] = [
+    NDJSON,
+    "application/ndjson",
+    "application/jsonl",
+    "application/octet-stream",
+    "",
+];
+const GZIP: [&str; 2] = ["gzip", "x-gzip"];
+/// Pieces of the body, and of the answer, on their way between the runtimes.
+const PIECES: usize = 4;
+const RETRY_BUSY_MS: u64 = 5_000;
+
+/// Upserts products by sku from a stream of lines (NDJSON, may be gzipped).
+///
+/// Answers a line for each line, in order, and totals at the end with a tidemark that covers all.
+/// Missing categories are made; `inventory` counts where a product is made; a bad line is refused
+/// and stops no other. An answer without totals broke off: send the file again, what is there is
+/// `unchanged`.
+#[utoipa::path(
+    post, path = "/v1/imports/products", tag = "imports",
+    request_body(content = ProductLine, content_type = "application/x-ndjson"),
+    responses((status = 200, body = LineAnswer, content_type = "application/x-ndjson"))
+)]
+pub async fn import_products(request: ImportRequest) -> HttpResponse {
+    let (body_sender, body) = mpsc::channel(PIECES);
+    let (answers, answer_receiver) = mpsc::channel(PIECES);
+    let ImportRequest {
+        payload,
+        imports,
+        meta,
+        session,
+        tides,
+        permit,
+    } = request;
+    let tidemark = session
+        .tidemark()
+        .expect("no request is let in before the epoch is known");
+    let run = Run::new(
+        imports.clone(),
+        Client {
+            body,
+            answers,
+            tidemark,
+            tides,
+            meta,
+        },
+    );
+    imports.runtime.spawn(async move {
+        run.run().await;
+        drop(permit);
+    });
+    actix_web::rt::spawn(forward(payload, body_sender));
+    HttpResponse::Ok()
+        .content_type(NDJSON)
+        .streaming(answer(answer_receiver))
+}
+
+/// Ends with the body, or when the import takes no more of it.
+async fn forward(mut payload: Decompress<Payload>, body: Sender<Piece>) {
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|error| {
+            tracing::debug!(error = %error, "the body of an import broke off");
+            Stopped::Body
+        });
+        let broke_off = piece.is_err();
+        if body.send(piece).await.is_err() || broke_off {
+            return;
+        }
+    }
+}
+
+fn answer(answers: Receiver<Result<Bytes, Stopped>>) -> impl Stream<Item = Result<Bytes, Stopped>> {
+    stream::unfold(answers, |mut answers| async {
+        let next = answers.recv().await?;
+        Some((next, answers))
+    })
+}
+
+/// An admin's request to import, before its body is looked at.
+pub struct ImportRequest {
+    payload: Decompress<Payload>,
+    imports: Imports,
+    meta: Meta,
+    session: Session,
+    tides: Tides,
+    permit: OwnedSemaphorePermit,
+}
+
+impl FromRequest for ImportRequest {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Self::read(request, payload))
+    }
+}
+
+impl ImportRequest {
+    fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Self, ApiError> {
+        let admin = Principal::from_request(request, payload)
+            .into_inner()?
+            .require_admin()?;
+        check_headers(request)?;
+        let missing = |what: &str| ApiError::internal(format!("no {what} were configured"));
+        let imports = request
+            .app_data::<web::Data<Imports>>()
+            .ok_or_else(|| missing("imports"))?;
+        let tides = request
+            .app_data::<web::Data<Tides>>()
+            .ok_or_else(|| missing("tides"))?;
+        let permit = imports.admit().ok_or_else(busy)?;
+        let session = Session::from_request(request, payload)
+            .into_inner()
+            .unwrap_or_default();
+        let correlation = Correlation::from_request(request, payload).into_inner();
+        let Correlation {
+            request_id,
+            traceparent,
+        } = correlation.unwrap_or_default();
+        let payload = Decompress::from_headers(payload.take(), request.headers());
+        Ok(Self {
+            payload,
+            imports: imports.get_ref().clone(),
+            meta: Meta {
+                principal: Some(admin),
+                request_id: Some(request_id),
+                traceparent,
+            },
+            session,
+            tides: tides.get_ref().clone(),
+            permit,
+        })
+    }
+}
+
+fn check_headers(request: &HttpRequest) -> Result<(), ApiError> {
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let refused = |detail: &str| Err(ApiError::new(ProblemType::UnsupportedMediaType, detail));
+    let essence = header(CONTENT_TYPE)
+        .and_then(|value| value.split(';').next())
+        .unwrap_or("");
+    if !TAKEN.contains(&essence.trim().to_ascii_lowercase().as_str()) {
+        return refused("send application/x-ndjson");
+    }
+    let coding = header(CONTENT_ENCODING)
+        .unwrap_or("identity")
+        .to_ascii_lowercase();
+    if coding != "identity" && !GZIP.contains(&coding.as_str()) {
+        return refused("send the body gzipped or without a content coding");
+    }
+    Ok(())
+}
+
+fn busy() -> ApiError {
+    let detail = "as many imports are under way as are taken at once";
+    Problem::new(ProblemType::TooManyRequests, detail)
+        .retry_after_ms(RETRY_BUSY_MS)
+        .into()
+}

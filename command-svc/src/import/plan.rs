@@ -1,0 +1,227 @@
+//! What a batch does: for each line, the events that make the catalogue as the line wishes.
+//!
+//! Pure. The rules are those of the commands: what is true already is no event, and an inventory
+//! counts where the product is made.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use schemas::event::Event;
+use schemas::id::{CategoryId, ProductId};
+use schemas::problem::Problem;
+use schemas::rest::import::LineStatus;
+
+use super::batch::Entry;
+use super::tree::Grown;
+use super::wish::Wish;
+use crate::domain::Refusal;
+use crate::domain::attributes::AttributesChange;
+use crate::domain::product::{
+    self, Categories, ChangeProduct, Command, CreateProduct, Product, decide, evolve,
+};
+use crate::domain::stock::{self, Stock};
+use crate::store::Stored;
+
+/// Products by sku.
+pub type BySku = HashMap<String, Stored<Product>>;
+
+/// All that a batch writes, and what its lines are answered.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub created: Vec<Stored<Product>>,
+    /// Of those created.
+    pub stocks: Vec<Stored<Stock>>,
+    pub updated: Vec<Stored<Product>>,
+    /// Of those updated, the ones with other categories.
+    pub recategorized: Vec<ProductId>,
+    /// With their numbers in their streams.
+    pub events: Vec<(u64, Event)>,
+    pub answers: Vec<Answered>,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    pub number: u64,
+    pub status: LineStatus,
+    pub id: Option<ProductId>,
+    pub problem: Option<Problem>,
+}
+
+impl Answered {
+    pub fn refused(number: u64, problem: Problem) -> Self {
+        Self {
+            number,
+            status: LineStatus::Refused,
+            id: None,
+            problem: Some(problem),
+        }
+    }
+}
+
+/// True where the line changes nothing about the product that is there.
+pub fn is_unchanged(
+    entry: &Entry,
+    product: &Stored<Product>,
+    grown: &Grown,
+    at: DateTime<Utc>,
+) -> bool {
+    change(entry, &product.value, grown, at).is_ok_and(|events| events.is_empty())
+}
+
+/// Decides all lines of a batch on the products that are there.
+pub fn plan(entries: &[Entry], mut known: BySku, grown: &Grown, at: DateTime<Utc>) -> Plan {
+    let mut plan = Plan::default();
+    plan.events
+        .extend(grown.events.iter().map(|event| (1, event.clone())));
+    for entry in entries {
+        let decided = match known.remove(entry.wish.sku.as_str()) {
+            Some(product) => plan.upsert(entry, product, grown, at),
+            None => plan.create(entry, grown, at),
+        };
+        let answered =
+            decided.unwrap_or_else(|refusal| Answered::refused(entry.number, refusal.problem()));
+        plan.answers.push(answered);
+    }
+    plan
+}
+
+impl Plan {
+    /// True where there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Products that are written.
+    pub fn written(&self) -> usize {
+        self.created.len() + self.updated.len()
+    }
+
+    fn create(
+        &mut self,
+        entry: &Entry,
+        grown: &Grown,
+        at: DateTime<Utc>,
+    ) -> Result<Answered, Refusal> {
+        let wish = &entry.wish;
+        let command = Command::Create(Box::new(CreateProduct {
+            id: entry.id,
+            sku: wish.sku.clone(),
+            name: wish.name.clone(),
+            description: wish.description.clone(),
+            brand: wish.brand.clone(),
+            price: wish.price,
+            categories: categories(entry, grown),
+            attributes: wish.attributes.clone(),
+            inventory: wish.inventory,
+        }));
+        let events = decide(None, &command, &grown.places, at)?;
+        let product = events
+            .iter()
+            .fold(None, evolve)
+            .expect("creation makes a product");
+        self.open_stock(entry, at)?;
+        self.created.push(Stored {
+            value: product,
+            version: 1,
+        });
+        self.events.extend((1..).zip(events));
+        Ok(answered(entry.number, LineStatus::Created, entry.id))
+    }
+
+    fn open_stock(&mut self, entry: &Entry, at: DateTime<Utc>) -> Result<(), Refusal> {
+        let empty = Stock::empty(entry.id, at);
+        let open = stock::Command::Open(entry.wish.inventory);
+        let events = stock::decide(Some(&empty), &open, at)?;
+        let version = events.len() as u64;
+        let value = events.iter().fold(empty, stock::evolve);
+        self.stocks.push(Stored { value, version });
+        self.events.extend((1..).zip(events));
+        Ok(())
+    }
+
+    fn upsert(
+        &mut self,
+        entry: &Entry,
+        product: Stored<Product>,
+        grown: &Grown,
+        at: DateTime<Utc>,
+    ) -> Result<Answered, Refusal> {
+        let id = product.value.id;
+        // Only a try of this very line, whose outcome was lost, can have made it under this id.
+        let was_made_here = id == entry.id;
+        let events = change(entry, &product.value, grown, at)?;
+        let status = match () {
+            () if was_made_here => LineStatus::Created,
+            () if events.is_empty() => LineStatus::Unchanged,
+            () => LineStatus::Updated,
+        };
+        if !events.is_empty() {
+            self.update(product, events);
+        }
+        Ok(answered(entry.number, status, id))
+    }
+
+    fn update(&mut self, product: Stored<Product>, events: Vec<Event>) {
+        let Stored { value, mut version } = product;
+        let id = value.id;
+        let mut state = Some(value);
+        for event in events {
+            version += 1;
+            state = evolve(state, &event);
+            if let Event::ProductCategorized(_) = event {
+                self.recategorized.push(id);
+            }
+            self.events.push((version, event));
+        }
+        let value = state.expect("no event takes a product away");
+        self.updated.push(Stored { value, version });
+    }
+}
+
+fn answered(number: u64, status: LineStatus, id: ProductId) -> Answered {
+    Answered {
+        number,
+        status,
+        id: Some(id),
+        problem: None,
+    }
+}
+
+fn change(
+    entry: &Entry,
+    product: &Product,
+    grown: &Grown,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, Refusal> {
+    let Wish {
+        name,
+        description,
+        brand,
+        price,
+        attributes,
+        ..
+    } = &*entry.wish;
+    let wish = Command::Change(Box::new(ChangeProduct {
+        name: Some(name.clone()),
+        description: Some(description.clone()),
+        brand: Some(brand.clone()),
+        categories: Some(categories(entry, grown)),
+        attributes: Some(AttributesChange::Replace(attributes.clone())),
+    }));
+    let mut events = product::decide(Some(product), &wish, &grown.places, at)?;
+    let price = Command::ChangePrice(*price);
+    events.extend(product::decide(Some(product), &price, &grown.places, at)?);
+    Ok(events)
+}
+
+fn categories(entry: &Entry, grown: &Grown) -> Categories {
+    let ids = entry
+        .categories
+        .iter()
+        .map(|node| -> CategoryId { grown.ids[*node] });
+    Categories::parse(ids).expect("a line names no more categories than a product may have")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+use bytes::Bytes;
+use schemas::event::{Event, PriceChanged, ProductCategorized};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::batch::{Queue, ReadLine};
+use super::super::lines::Line;
+use super::super::wish::read;
+use super::*;
+
+const AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+fn lamp() -> Value {
+    json!({
+        "sku": "L-1", "name": "Lamp", "price": {"amount": 1999, "currency": "EUR"},
+        "categories": ["Light > Desk"], "inventory": 3, "attributes": {"colour": "red"}
+    })
+}
+
+/// What a batch of these lines does to a catalogue; categories always exist.
+fn import(known: BySku, lines: &[Value]) -> Plan {
+    let mut queue = Queue::default();
+    for (number, content) in (1..).zip(lines) {
+        let line = Line {
+            number,
+            content: Ok(Bytes::from(content.to_string())),
+        };
+        queue.push(ReadLine {
+            number,
+            bytes: 0,
+            wish: read(&line).map(Box::new),
+        });
+    }
+    let mut ids = (1..).map(|id| ProductId(Uuid::from_u128(id)));
+    let batch = queue.take(100, || ids.next().unwrap());
+    let count = batch.tree.nodes().len();
+    let found: Vec<_> = (0..count)
+        .map(|node| Some(CategoryId(Uuid::from_u128(1000 + node as u128))))
+        .collect();
+    let grown = batch.tree.grow(&found, || unreachable!(), AT).unwrap();
+    plan(&batch.entries, known, &grown, AT)
+}
+
+fn shop_with(product: &Stored<Product>) -> BySku {
+    HashMap::from([(product.value.sku.clone(), product.clone())])
+}
+
+fn made_elsewhere(line: &Value) -> Stored<Product> {
+    let mut product = import(BySku::new(), std::slice::from_ref(line))
+        .created
+        .remove(0);
+    product.value.id = ProductId(Uuid::from_u128(77));
+    product
+}
+
+fn statuses(plan: &Plan) -> Vec<LineStatus> {
+    plan.answers
+        .iter()
+        .map(|answered| answered.status)
+        .collect()
+}
+
+#[test]
+fn a_new_sku_makes_a_product_with_its_stock() {
+    let plan = import(BySku::new(), &[lamp()]);
+    assert_eq!(statuses(&plan), [LineStatus::Created]);
+    assert_eq!(plan.stocks[0].value.on_hand, 3);
+    let types: Vec<_> = plan
+        .events
+        .iter()
+        .map(|(_, event)| event.type_name())
+        .collect();
+    assert_eq!(types.len(), 2);
+    assert!(types.contains(&"product-created") && types.contains(&"stock-adjusted"));
+}
+
+#[test]
+fn no_inventory_is_an_empty_stock_without_an_event() {
+    let mut line = lamp();
+    line["inventory"] = json!(0);
+    let plan = import(BySku::new(), &[line]);
+    assert_eq!((plan.stocks[0].version, plan.events.len()), (0, 1));
+}
+
+#[test]
+fn the_same_line_again_changes_nothing() {
+    let product = made_elsewhere(&lamp());
+    let plan = import(shop_with(&product), &[lamp()]);
+    assert_eq!(statuses(&plan), [LineStatus::Unchanged]);
+    assert!(plan.is_empty());
+}
+
+#[test]
+fn an_inventory_counts_on_creation_alone() {
+    let product = made_elsewhere(&lamp());
+    let mut line = lamp();
+    line["inventory"] = json!(500);
+    assert_eq!(
+        statuses(&import(shop_with(&product), &[line])),
+        [LineStatus::Unchanged]
+    );
+}
+
+#[test]
+fn what_differs_is_changed_and_nothing_else() {
+    let product = made_elsewhere(&lamp());
+    let mut line = lamp();
+    line["price"]["amount"] = json!(5);
+    let plan = import(shop_with(&product), &[line]);
+    assert_eq!(statuses(&plan), [LineStatus::Updated]);
+    assert_eq!(plan.answers[0].id, Some(product.value.id));
+    assert!(
+        matches!(&plan.events[..], [(2, Event::PriceChanged(PriceChanged { price, .. }))]
+        if price.amount == 5)
+    );
+    assert_eq!(plan.updated[0].version, 2);
+    assert!(plan.recategorized.is_empty());
+}
+
+#[test]
+fn other_categories_replace_those_before() {
+    let product = made_elsewhere(&lamp());
+    let mut line = lamp();
+    line["categories"] = json!([]);
+    let plan = import(shop_with(&product), &[line]);
+    assert_eq!(plan.recategorized, [product.value.id]);
+    assert!(
+        matches!(&plan.events[..], [(2, Event::ProductCategorized(ProductCategorized {
+        categories, ..
+    }))] if categories.is_empty())
+    );
+}
+
+#[test]
+fn a_line_whose_first_try_was_committed_unnoticed_is_still_created() {
+    let mut product = made_elsewhere(&lamp());
+    product.value.id = ProductId(Uuid::from_u128(1));
+    let plan = import(shop_with(&product), &[lamp()]);
+    assert_eq!(statuses(&plan), [LineStatus::Created]);
+    assert!(plan.is_empty());
+}

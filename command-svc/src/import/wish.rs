@@ -1,0 +1,241 @@
+//! A line of a product import, read: what the catalogue shall hold under a sku.
+//!
+//! Pure. Nobody will correct these texts by hand, so control characters become blanks; what still
+//! cannot be, is refused with every violation at once.
+
+use std::collections::BTreeMap;
+
+use chassis::extract::parse_json;
+use schemas::money::Money;
+use schemas::problem::{Problem, ProblemType, Violation};
+use schemas::rest::command::MoneyBody;
+use schemas::rest::import::ProductLine;
+
+use super::lines::Line;
+use crate::domain::Violations;
+use crate::domain::attributes::Attributes;
+use crate::domain::category::MAX_DEPTH;
+use crate::domain::number::Inventory;
+use crate::domain::product::MAX_CATEGORIES;
+use crate::domain::text::{Brand, CategoryName, Description, Name, Sku, cleaned, cleaned_lines};
+
+/// The names from a root down to a category.
+pub type NamePath = Vec<CategoryName>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub sku: Sku,
+    pub name: Name,
+    pub description: Description,
+    pub brand: Brand,
+    pub price: Money,
+    /// Each once.
+    pub paths: Vec<NamePath>,
+    pub attributes: Attributes,
+    pub inventory: Inventory,
+}
+
+/// Reads a line, or says why it is refused.
+pub fn read(line: &Line) -> Result<Wish, Box<Problem>> {
+    let content = line
+        .content
+        .as_ref()
+        .map_err(|too_long| Problem::new(ProblemType::BodyTooLarge, too_long.to_string()))?;
+    let body: ProductLine = parse_json(content).map_err(|error| error.problem().clone())?;
+    parse(body).map_err(|violations| Box::new(Problem::validation(&violations)))
+}
+
+fn parse(body: ProductLine) -> Result<Wish, Vec<Violation>> {
+    let mut violations = Violations::default();
+    let sku = violations.take("/sku", Sku::parse(&cleaned(&body.sku)));
+    let name = violations.take("/name", Name::parse(&cleaned(&body.name)));
+    let description = Description::parse(&cleaned_lines(&body.description));
+    let description = violations.take("/description", description);
+    let brand = violations.take("/brand", Brand::parse(&cleaned(&body.brand)));
+    let price = price(&mut violations, &body.price);
+    let paths = paths(&mut violations, &body.categories);
+    let attributes = violations.take_all(Attributes::parse(clean_all(&body.attributes)));
+    let inventory = violations.take("/inventory", Inventory::parse(body.inventory));
+    let wish = (|| {
+        Some(Wish {
+            sku: sku?,
+            name: name?,
+            description: description?,
+            brand: brand?,
+            price: price?,
+            paths: paths?,
+            attributes: attributes?,
+            inventory: inventory?,
+        })
+    })();
+    violations.into_result(wish)
+}
+
+fn price(violations: &mut Violations, body: &MoneyBody) -> Option<Money> {
+    let amount = violations.take("/price/amount", Money::new(body.amount, "EUR"));
+    let price = violations.take("/price/currency", Money::new(0, &body.currency));
+    Some(Money {
+        amount: amount?.amount,
+        ..price?
+    })
+}
+
+fn clean_all(attributes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    attributes
+        .iter()
+        .map(|(key, value)| (cleaned(key).into_owned(), cleaned_lines(value).into_owned()))
+        .collect()
+}
+
+fn paths(violations: &mut Violations, categories: &[String]) -> Option<Vec<NamePath>> {
+    let mut paths = Vec::new();
+    let mut complete = true;
+    for (index, text) in categories.iter().enumerate() {
+        match violations.take(&format!("/categories/{index}"), path(text)) {
+            Some(path) if path.is_empty() || paths.contains(&path) => {}
+            Some(path) => paths.push(path),
+            None => complete = false,
+        }
+    }
+    if paths.len() > MAX_CATEGORIES {
+        violations.add(
+            "/categories",
+            &format!("must name at most {MAX_CATEGORIES} categories"),
+        );
+        complete = false;
+    }
+    complete.then_some(paths)
+}
+
+fn path(text: &str) -> Result<NamePath, String> {
+    let text = cleaned(text);
+    let levels = levels(&text);
+    if levels.len() > MAX_DEPTH {
+        return Err(format!("must have at most {MAX_DEPTH} levels"));
+    }
+    let name = |level: &str| {
+        let shown: String = level.chars().take(30).collect();
+        CategoryName::parse(level).map_err(|error| format!("the name '{shown}' {error}"))
+    };
+    levels.into_iter().map(name).collect()
+}
+
+/// Cuts a path at each `>` that stands alone; levels without a name do not count.
+fn levels(text: &str) -> Vec<&str> {
+    let is_blank = |c: Option<char>| c.is_none_or(char::is_whitespace);
+    let mut levels = Vec::new();
+    let mut start = 0;
+    for (at, _) in text.match_indices('>') {
+        if is_blank(text[..at].chars().next_back()) && is_blank(text[at + 1..].chars().next()) {
+            levels.push(text[start..at].trim());
+            start = at + 1;
+        }
+    }
+    levels.push(text[start..].trim());
+    levels.retain(|level| !level.is_empty());
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read_json(line: &Value) -> Result<Wish, Box<Problem>> {
+        read(&Line {
+            number: 1,
+            content: Ok(Bytes::from(line.to_string())),
+        })
+    }
+
+    fn lamp() -> Value {
+        json!({"sku": "L-1", "name": "Lamp", "price": {"amount": 1999, "currency": "EUR"}})
+    }
+
+    fn with(member: &str, value: Value) -> Value {
+        let mut line = lamp();
+        line[member] = value;
+        line
+    }
+
+    #[test]
+    fn a_line_needs_sku_name_and_price_alone() {
+        let wish = read_json(&lamp()).unwrap();
+        assert_eq!((wish.sku.as_str(), wish.inventory.units()), ("L-1", 0));
+    }
+
+    #[test]
+    fn control_characters_become_blanks() {
+        let wish = read_json(&with("name", json!("\u{1}Desk\u{85}lamp\n"))).unwrap();
+        assert_eq!(wish.name.as_str(), "Desk lamp");
+        let wish = read_json(&with("description", json!("one\ntwo\u{7}"))).unwrap();
+        assert_eq!(wish.description.as_str(), "one\ntwo");
+    }
+
+    #[rstest]
+    #[case("A > B > C", &["A", "B", "C"])]
+    #[case("A >  > B", &["A", "B"])]
+    #[case(" > A > > B >", &["A", "B"])]
+    #[case("A>B > C", &["A>B", "C"])]
+    #[case("  Frzn  ice ", &["Frzn  ice"])]
+    #[case(" > ", &[])]
+    #[case("", &[])]
+    fn a_path_is_cut_where_a_sign_stands_alone(#[case] text: &str, #[case] expected: &[&str]) {
+        assert_eq!(levels(text), expected);
+    }
+
+    #[test]
+    fn a_category_named_twice_is_named_once() {
+        let wish = read_json(&with("categories", json!(["A > B", " A >  B", "", "A"]))).unwrap();
+        let names: Vec<Vec<&str>> = wish
+            .paths
+            .iter()
+            .map(|path| path.iter().map(CategoryName::as_str).collect())
+            .collect();
+        assert_eq!(names, [vec!["A", "B"], vec!["A"]]);
+    }
+
+    #[rstest]
+    #[case("categories", json!(["A", "1 > 2 > 3 > 4 > 5 > 6 > 7 > 8 > 9"]), "/categories/1")]
+    #[case("categories", json!(["x".repeat(101)]), "/categories/0")]
+    #[case("name", json!(""), "/name")]
+    #[case("name", json!("x".repeat(251)), "/name")]
+    #[case("price", json!({"amount": -1, "currency": "EUR"}), "/price/amount")]
+    #[case("price", json!({"amount": 1, "currency": "EURO"}), "/price/currency")]
+    #[case("price", json!({"amount": "1", "currency": "EUR"}), "/price/amount")]
+    #[case("inventory", json!(-1), "/inventory")]
+    #[case("colour", json!("red"), "/colour")]
+    #[case("attributes", json!({"a": 1}), "/attributes/a")]
+    fn a_refusal_names_the_place(
+        #[case] member: &str,
+        #[case] value: Value,
+        #[case] pointer: &str,
+    ) {
+        let problem = read_json(&with(member, value)).unwrap_err();
+        assert_eq!(problem.status, 422);
+        assert_eq!(problem.members["errors"][0]["pointer"], pointer);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let mut line = with("name", json!(" "));
+        line["price"]["amount"] = json!(-5);
+        let problem = read_json(&line).unwrap_err();
+        assert_eq!(problem.members["errors"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[rstest]
+    #[case(b"{\"sku\": \"\xff\"}")]
+    #[case(b"{\"sku\"")]
+    #[case(b"nothing")]
+    fn what_is_no_json_is_malformed(#[case] content: &'static [u8]) {
+        let line = Line {
+            number: 1,
+            content: Ok(Bytes::from_static(content)),
+        };
+        assert_eq!(read(&line).unwrap_err().status, 400);
+    }
+}

@@ -1,0 +1,111 @@
+//! What only imports ask: many products by sku, categories by name, how long lanes were held.
+
+use chrono::{DateTime, Utc};
+use schemas::id::CategoryId;
+use schemas::lane::{Lane, Position};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::statement::{
+    IMPORT_CATEGORIES, IMPORT_CLOCK, IMPORT_HEADS, IMPORT_INSERT_CATEGORIES, IMPORT_LOCK_LANES,
+    IMPORT_PRODUCTS,
+};
+use super::{RowError, StoreError, Stored, Tx, log, product};
+use crate::domain::category::Category;
+use crate::domain::product::Product;
+
+/// A node of a tree of names: its parent among the nodes, and its name.
+pub type NameNode<'a> = (Option<usize>, &'a str);
+
+/// The living category at each node, where there is one. Read under the tree's lock.
+pub async fn categories(
+    tx: &Tx,
+    nodes: &[NameNode<'_>],
+) -> Result<Vec<Option<CategoryId>>, StoreError> {
+    let mut found = vec![None; nodes.len()];
+    if nodes.is_empty() {
+        return Ok(found);
+    }
+    let number = |node: usize| i32::try_from(node).expect("a batch names few categories");
+    let numbers: Vec<i32> = (0..nodes.len()).map(number).collect();
+    let parents: Vec<Option<i32>> = nodes.iter().map(|(parent, _)| parent.map(number)).collect();
+    let names: Vec<&str> = nodes.iter().map(|(_, name)| *name).collect();
+    let rows = tx
+        .query(IMPORT_CATEGORIES, &[&numbers, &parents, &names])
+        .await?;
+    let mut read = |row: &Row| -> Result<(), RowError> {
+        let node = usize::try_from(row.try_get::<_, i32>(0)?)?;
+        found[node] = Some(CategoryId(row.try_get(1)?));
+        Ok(())
+    };
+    let read = rows.iter().try_for_each(&mut read);
+    read.map_err(StoreError::row(IMPORT_CATEGORIES.name))?;
+    Ok(found)
+}
+
+/// The products under these skus, whole. Locks nothing.
+pub async fn products(tx: &Tx, skus: &[&str]) -> Result<Vec<Stored<Product>>, StoreError> {
+    let rows = tx.query(IMPORT_PRODUCTS, &[&skus]).await?;
+    let read = |row: &Row| -> Result<Stored<Product>, RowError> {
+        let mut stored = product::from_row(row)?;
+        let categories: Vec<Uuid> = row.try_get("category_ids")?;
+        stored.value.category_ids = categories.into_iter().map(CategoryId).collect();
+        Ok(stored)
+    };
+    let products = rows.iter().map(read).collect::<Result<_, _>>();
+    products.map_err(StoreError::row(IMPORT_PRODUCTS.name))
+}
+
+/// A name that is taken meanwhile is an error: nothing may follow it but to begin anew.
+pub async fn insert_categories(tx: &Tx, created: &[Stored<Category>]) -> Result<(), StoreError> {
+    let Some(first) = created.first() else {
+        return Ok(());
+    };
+    let ids: Vec<Uuid> = created.iter().map(|category| category.value.id.0).collect();
+    let names: Vec<&str> = created
+        .iter()
+        .map(|category| category.value.name.as_str())
+        .collect();
+    let parents: Vec<Option<Uuid>> = created
+        .iter()
+        .map(|category| category.value.parent_id.map(|id| id.0))
+        .collect();
+    let at = first.value.created_at;
+    tx.execute(IMPORT_INSERT_CATEGORIES, &[&ids, &names, &parents, &at])
+        .await
+        .map(|_| ())
+}
+
+/// Takes the lanes of a batch as `append` will, and says when.
+pub async fn lock_lanes(tx: &Tx, batch: &log::Batch) -> Result<DateTime<Utc>, StoreError> {
+    let rows = tx.query(IMPORT_LOCK_LANES, &[&batch.lanes()]).await?;
+    read_time(&rows, IMPORT_LOCK_LANES.name)
+}
+
+/// The server's clock.
+pub async fn clock(tx: &Tx) -> Result<DateTime<Utc>, StoreError> {
+    let rows = tx.query(IMPORT_CLOCK, &[]).await?;
+    read_time(&rows, IMPORT_CLOCK.name)
+}
+
+/// The head of each lane that holds something.
+pub async fn heads(tx: &Tx) -> Result<Vec<Position>, StoreError> {
+    let rows = tx.query(IMPORT_HEADS, &[]).await?;
+    let read = |row: &Row| -> Result<Position, RowError> {
+        let lane = Lane::try_from(row.try_get::<_, i16>("lane")?)?;
+        Ok(Position {
+            lane,
+            seq: u64::try_from(row.try_get::<_, i64>("seq")?)?,
+        })
+    };
+    let heads = rows.iter().map(read).collect::<Result<_, _>>();
+    heads.map_err(StoreError::row(IMPORT_HEADS.name))
+}
+
+fn read_time(rows: &[Row], statement: &'static str) -> Result<DateTime<Utc>, StoreError> {
+    let row = rows
+        .first()
+        .expect("the statement makes one row whatever there is");
+    row.try_get(0)
+        .map_err(|error| StoreError::row(statement)(error.into()))
+}

@@ -1,0 +1,1 @@
+select id as lane, head as seq from lane where head > 0
