@@ -1,10 +1,16 @@
 //! The commands, each in a file of its own.
 
+mod builds;
+mod dead_letters;
 mod down;
+mod import;
+mod lag;
+mod replay;
 mod run_server;
 mod shared;
 mod status;
 mod supervise;
+mod token;
 mod up;
 
 use anyhow::Result;
@@ -17,8 +23,15 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Up(args) => up::run(args).await,
         Command::Down(args) => down::run(args).await,
         Command::Status(args) => status::run(args).await,
+        Command::Token(args) => token::run(&args),
+        Command::Import(args) => import::run(args).await,
+        Command::Lag(args) => lag::run(args).await,
+        Command::Builds(args) => builds::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::DeadLetters(args) => dead_letters::run(args).await,
         Command::Shared => shared::run().await,
         Command::Supervise(args) => supervise::run(args).await,
         Command::RunServer(args) => run_server::run(&args),
+        _ => Ok(()),
     }
 }

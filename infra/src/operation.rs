@@ -1,4 +1,11 @@
-//! What operators ask of a running Tidemark, beside starting and stopping it.
+//! What operators ask of a running Tidemark, and what starting and stopping it takes.
 
 pub mod connection;
+pub mod deployment;
+pub mod health;
+pub mod import;
+pub mod lag;
 pub mod replay;
+pub mod rest;
+pub mod services;
+pub mod visible;

@@ -1,6 +1,9 @@
 //! Everything that is printed goes through here: answers to stdout, progress to stderr.
 //! Progress is a spinner on a terminal and plain lines anywhere else.
 
+mod bar;
+mod table;
+
 use std::{
     io::{IsTerminal, Write},
     time::{Duration, Instant},
@@ -8,9 +11,24 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+pub(crate) use self::{
+    bar::Bar,
+    table::{grouped, table},
+};
+
 /// A line of the answer. A closed pipe is the reader's business, not an error.
 pub fn line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+}
+
+/// An answer that takes the place of the one before it, on a terminal.
+pub(crate) fn page(text: impl AsRef<str>) {
+    let clear = if std::io::stdout().is_terminal() {
+        "\u{1b}[H\u{1b}[2J"
+    } else {
+        ""
+    };
+    line(format!("{clear}{}", text.as_ref()));
 }
 
 /// A line of progress or advice, to stderr.

@@ -58,8 +58,8 @@ impl Ports {
     }
 }
 
-/// Fails when a server could not listen there.
-fn check_port(name: &str, port: u16) -> Result<()> {
+/// Fails when a process of this name could not listen there.
+pub(crate) fn check_port(name: &str, port: u16) -> Result<()> {
     if listen(port).is_ok() {
         return Ok(());
     }
@@ -67,6 +67,13 @@ fn check_port(name: &str, port: u16) -> Result<()> {
         Some(owner) => bail!("port {port}, which {name} needs, is in use by {owner}: end it"),
         None => bail!("port {port}, which {name} needs, is in use by a process of another user"),
     }
+}
+
+/// The next port from this one on that nobody listens on now.
+pub(crate) fn next_free(from: u16) -> Result<u16> {
+    (from..=u16::MAX)
+        .find(|port| listen(*port).is_ok())
+        .context("no free port was found")
 }
 
 fn free_port(taken: &mut Vec<TcpListener>) -> Result<u16> {

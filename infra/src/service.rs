@@ -2,6 +2,7 @@
 //! or a given port, found ready, paused, ended. `tidemark up` and the end-to-end tests share it.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -11,6 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::{
     environment,
@@ -20,6 +22,8 @@ use crate::{
 
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
+/// Of what cargo says, for when it fails.
+const LINES_KEPT: usize = 200;
 
 /// What there is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -274,8 +278,40 @@ impl Running {
 /// Builds the programs of all services and answers the folder that they are in. `features` are
 /// cargo's, such as `projector/crash-points`.
 pub async fn build(profile: Profile, features: &[&str]) -> Result<PathBuf> {
-    let features = features.join(",");
-    tokio::task::spawn_blocking(move || build_now(profile, &features)).await?
+    build_showing(profile, features, |_| {}).await
+}
+
+/// The same, telling what cargo says while it builds, line by line.
+pub async fn build_showing(
+    profile: Profile,
+    features: &[&str],
+    mut show: impl FnMut(&str),
+) -> Result<PathBuf> {
+    let workspace = workspace()?;
+    let target = environment::target_dir().unwrap_or_else(|| workspace.join("target"));
+    let mut cargo = cargo_build(profile, features, &workspace, &target);
+    cargo.stderr(Stdio::piped());
+    let mut cargo = tokio::process::Command::from(cargo)
+        .kill_on_drop(true)
+        .spawn()
+        .context("running cargo")?;
+    let stderr = cargo.stderr.take().context("cargo says nothing")?;
+    let mut lines = BufReader::new(stderr).lines();
+    let mut said = VecDeque::new();
+    while let Some(line) = lines.next_line().await? {
+        show(&line);
+        said.push_back(line);
+        if said.len() > LINES_KEPT {
+            said.pop_front();
+        }
+    }
+    let status = cargo.wait().await?;
+    ensure!(
+        status.success(),
+        "cargo could not build the services:\n{}",
+        said.make_contiguous().join("\n")
+    );
+    Ok(target.join(profile.folder()))
 }
 
 /// How to build.
@@ -294,32 +330,39 @@ impl Profile {
             Self::Release
         }
     }
+
+    /// As cargo calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+
+    /// Where cargo puts what it builds so.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
 }
 
-fn build_now(profile: Profile, features: &str) -> Result<PathBuf> {
-    let workspace = workspace()?;
-    let (name, folder) = match profile {
-        Profile::Dev => ("dev", "debug"),
-        Profile::Release => ("release", "release"),
-    };
-    let target = environment::target_dir().unwrap_or_else(|| workspace.join("target"));
+fn cargo_build(profile: Profile, features: &[&str], workspace: &Path, target: &Path) -> Command {
     let mut command = Command::new(environment::cargo());
-    command.args(["build", "--quiet", "--bins", "--profile", name]);
+    command.args(["build", "--bins", "--profile", profile.name()]);
     for service in Service::ALL {
         command.args(["--package", service.name()]);
     }
     if !features.is_empty() {
-        command.args(["--features", features]);
+        command.args(["--features", &features.join(",")]);
     }
-    let status = command
+    command
         .arg("--target-dir")
-        .arg(&target)
-        .current_dir(&workspace)
-        .stdin(Stdio::null())
-        .status()
-        .context("running cargo")?;
-    ensure!(status.success(), "cargo could not build the services");
-    Ok(target.join(folder))
+        .arg(target)
+        .current_dir(workspace)
+        .stdin(Stdio::null());
+    command
 }
 
 /// The folder of the sources; programs that were taken elsewhere lie beside each other instead.

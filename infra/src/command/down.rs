@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use crate::{cli::Down, output, stack::local};
+use crate::{cli::Down, environment, operation::services, output, stack::local};
 
 pub(super) async fn run(args: Down) -> Result<()> {
-    let was_running = local::down().await?;
+    let services = services::stop(&environment::state_dir()?).await?;
+    let was_running = local::down().await? || services > 0;
     if args.wipe {
         local::wipe()?;
     }

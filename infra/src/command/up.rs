@@ -1,17 +1,58 @@
-//! `tidemark up`: the servers on their fixed ports, detached.
+//! `tidemark up`: the servers on their fixed ports and the services, detached.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use crate::{cli::Up, output, stack::local};
+use super::status;
+use crate::{
+    cli::Up,
+    environment,
+    operation::{
+        deployment::DATABASE,
+        services::{Listen, Replicas, Starter},
+    },
+    output::{self, Step},
+    service::{self, Profile, Surroundings},
+    stack::local,
+};
 
 pub(super) async fn run(args: Up) -> Result<()> {
-    ensure!(
-        args.services == 0,
-        "the services cannot be started from here yet: --services 0"
-    );
-    let endpoints = local::up().await?;
-    output::line(format!("postgres       {}", endpoints.postgres));
-    output::line(format!("kafka          {}", endpoints.kafka));
-    output::line(format!("elasticsearch  {}", endpoints.elasticsearch));
+    start(Replicas::of_each(args.replicas)).await?;
+    status::show().await
+}
+
+/// Starts what does not run yet.
+pub(super) async fn start(replicas: Replicas) -> Result<()> {
+    if replicas == Replicas::of_each(0) {
+        local::up().await?;
+        return Ok(());
+    }
+    let programs = build().await?;
+    let surroundings = Surroundings {
+        endpoints: local::up().await?,
+        database: DATABASE.to_owned(),
+        prefix: String::new(),
+    };
+    let starter = Starter {
+        dir: environment::state_dir()?,
+        programs,
+        listen: Listen::Usual,
+    };
+    let started = starter.start(&surroundings, replicas).await?;
+    if started == 0 {
+        output::note("the services are running already");
+    }
     Ok(())
+}
+
+async fn build() -> Result<std::path::PathBuf> {
+    let profile = Profile::own();
+    let step = Step::begin(format!("building the services ({})", profile.name()));
+    let show = |line: &str| {
+        if let Some(package) = line.trim_start().strip_prefix("Compiling ") {
+            step.detail(package.split(" (").next().unwrap_or(package));
+        }
+    };
+    let programs = service::build_showing(profile, &[], show).await?;
+    step.done();
+    Ok(programs)
 }
