@@ -22,12 +22,16 @@ const FIELDS: [(&str, f64); 5] = [
 /// Where a word that is two in the query, or two that are one, may be found.
 const JOINED_FIELDS: [(&str, f64); 3] = [
     ("name", 2.5),
-    ("brand.text", 2.0),
+    ("brand.text", 2.5),
     ("categories.path.name", 1.2),
 ];
-/// Where a mistyped word may be found: unstemmed, so that its stem does not add to its errors.
-const FUZZY_FIELDS: [(&str, f64); 3] =
-    [("name.plain", 1.0), ("brand.plain", 0.8), ("anywhere", 0.2)];
+/// Where a mistyped word may be found: also unstemmed, where its stem does not add to its errors.
+const FUZZY_FIELDS: [(&str, f64); 4] = [
+    ("name.plain", 1.0),
+    ("name", 0.9),
+    ("brand.plain", 0.8),
+    ("anywhere", 0.2),
+];
 /// Where the last word may be the beginning of one.
 const PREFIX_FIELDS: [(&str, f64); 2] = [("name.plain", 1.5), ("brand.plain", 1.2)];
 
@@ -119,7 +123,7 @@ fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Value {
         ways.push(term("sku", word, SKU_WORD_BOOST));
         ways.push(all_of("anywhere", word, 0.2));
     }
-    if words.is_last(index) && word.chars().count() > 1 {
+    if words.is_last(index) && may_go_on(word) {
         ways.extend(
             PREFIX_FIELDS
                 .iter()
@@ -134,6 +138,11 @@ fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Value {
         );
     }
     json!({ "dis_max": { "tie_breaker": 0.1, "queries": ways } })
+}
+
+/// A single digit is a number of its own far more often than the beginning of one.
+fn may_go_on(word: &str) -> bool {
+    word.chars().count() > 1 || !has_digit(word)
 }
 
 /// All tokens of `text`, which is one for most words; `usb-c` has two.
