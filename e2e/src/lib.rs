@@ -7,5 +7,6 @@
 pub mod client;
 pub mod log;
 pub mod logs;
+pub mod programs;
 pub mod shop;
 pub mod world;

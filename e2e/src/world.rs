@@ -7,14 +7,14 @@ use anyhow::Result;
 use chassis::auth::{Role, mint};
 use chassis::config::DEVELOPMENT_JWT_SECRET;
 use infra::namespace::Namespace;
-use infra::service::{Launch, Profile, Running, Service, Surroundings, build};
+use infra::service::{Launch, Running, Service, Surroundings};
 use infra::stack::{SharedStack, Stack, StackOptions, shared};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::logs;
+use crate::{logs, programs};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
@@ -93,19 +93,11 @@ impl Servers {
     }
 }
 
-/// Built once for a run of the tests, with the crash points in.
-async fn programs() -> Result<PathBuf> {
-    static PROGRAMS: OnceCell<PathBuf> = OnceCell::const_new();
-    const FEATURES: [&str; 2] = ["command-svc/crash-points", "projector/crash-points"];
-    let built = PROGRAMS.get_or_try_init(|| build(Profile::own(), &FEATURES));
-    built.await.cloned()
-}
-
 impl World {
     /// Starts everything and waits until all of it is ready.
     pub async fn open(plan: Plan) -> Result<Self> {
         let turn = TURN.acquire().await?;
-        let programs = programs().await?;
+        let programs = programs::folder().await?;
         let servers = Servers::open(plan.own_servers).await?;
         let surroundings = servers.surroundings();
         let mut world = Self {
