@@ -1,7 +1,7 @@
 //! What an operator can set: `--help` is the manual.
 
 use chassis::config::{HttpArgs, KafkaArgs, KeyArgs, LogArgs, NamespaceArgs, PostgresArgs};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// The port where clients expect the write side.
 pub const DEFAULT_PORT: u16 = 8081;
@@ -11,6 +11,8 @@ pub const DEFAULT_PORT: u16 = 8081;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "command-svc", version)]
 pub struct CommandArgs {
+    #[command(subcommand)]
+    pub task: Option<Task>,
     #[command(flatten)]
     pub http: HttpArgs,
     #[command(flatten)]
@@ -26,4 +28,11 @@ pub struct CommandArgs {
     /// Refuse changes that do not say with If-Match which version they expect.
     #[arg(long, env = "REQUIRE_IF_MATCH")]
     pub require_if_match: bool,
+}
+
+/// Instead of serving.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Task {
+    /// Compare every row with the events that it is the fold of; differences as lines of JSON
+    Verify,
 }

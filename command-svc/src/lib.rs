@@ -14,5 +14,6 @@ pub mod start;
 pub mod store;
 pub mod topics;
 pub mod upkeep;
+pub mod verify;
 
 mod crash_point;

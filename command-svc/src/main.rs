@@ -11,12 +11,12 @@ use chassis::shutdown::Shutdown;
 use chassis::telemetry;
 use chassis::tidemark::{EpochHandle, Tides};
 use clap::Parser;
-use command_svc::config::{CommandArgs, DEFAULT_PORT};
+use command_svc::config::{CommandArgs, DEFAULT_PORT, Task};
 use command_svc::execute::Commands;
 use command_svc::http::{self, RequestRules};
 use command_svc::import::Imports;
 use command_svc::start::Start;
-use command_svc::{metrics, upkeep};
+use command_svc::{metrics, upkeep, verify};
 use schemas::tidemark::Keyring;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
@@ -25,6 +25,9 @@ use tokio::runtime::Handle;
 async fn main() -> anyhow::Result<()> {
     let args = CommandArgs::parse();
     telemetry::init(&args.log)?;
+    if let Some(Task::Verify) = args.task {
+        return verify::print(&args.postgres).await;
+    }
     args.keys.warn_of_development_keys();
     let shutdown = Shutdown::on_signals()?;
     let server = Server::bind(&args.http, DEFAULT_PORT)?;

@@ -6,8 +6,8 @@ use chassis::postgres::Fault;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use schemas::problem::Problem;
 
-use crate::execute::{Answer, Command, ExecuteError, Outcome};
 use crate::domain::{category, product};
+use crate::execute::{Answer, Command, ExecuteError, Outcome};
 
 const COMMANDS: &str = "tidemark_commands_total";
 const COMMAND_SECONDS: &str = "tidemark_command_seconds";
@@ -16,10 +16,26 @@ const EXPIRED_KEYS: &str = "tidemark_idempotency_keys_expired_total";
 
 /// Says what each metric means. Once, after the recorder was installed.
 pub fn describe() {
-    describe_counter!(COMMANDS, Unit::Count, "commands executed, by type and outcome");
-    describe_histogram!(COMMAND_SECONDS, Unit::Seconds, "time to execute a command, by type");
-    describe_counter!(RETRIES, Unit::Count, "further tries of commands, by what ended the last");
-    describe_counter!(EXPIRED_KEYS, Unit::Count, "idempotency keys removed after their time");
+    describe_counter!(
+        COMMANDS,
+        Unit::Count,
+        "commands executed, by type and outcome"
+    );
+    describe_histogram!(
+        COMMAND_SECONDS,
+        Unit::Seconds,
+        "time to execute a command, by type"
+    );
+    describe_counter!(
+        RETRIES,
+        Unit::Count,
+        "further tries of commands, by what ended the last"
+    );
+    describe_counter!(
+        EXPIRED_KEYS,
+        Unit::Count,
+        "idempotency keys removed after their time"
+    );
 }
 
 pub fn executed(command: &Command, executed: &Result<Outcome, ExecuteError>, took: Duration) {
@@ -53,17 +69,30 @@ fn command_label(command: &Command) -> &'static str {
 fn outcome_label(executed: &Result<Outcome, ExecuteError>) -> &'static str {
     match executed {
         Ok(outcome) if outcome.replayed => "replayed",
-        Ok(Outcome { answer: Answer::Created { .. }, .. }) => "created",
-        Ok(Outcome { answer: Answer::Current { .. }, appended: true, .. }) => "changed",
-        Ok(Outcome { answer: Answer::Current { .. }, .. }) => "unchanged",
-        Ok(Outcome { answer: Answer::Refused { problem }, .. }) => refusal_label(problem),
+        Ok(Outcome {
+            answer: Answer::Created { .. },
+            ..
+        }) => "created",
+        Ok(Outcome {
+            answer: Answer::Current { .. },
+            appended: true,
+            ..
+        }) => "changed",
+        Ok(Outcome {
+            answer: Answer::Current { .. },
+            ..
+        }) => "unchanged",
+        Ok(Outcome {
+            answer: Answer::Refused { problem },
+            ..
+        }) => refusal_label(problem),
         Err(ExecuteError::KeyReused) => "key_reused",
         Err(ExecuteError::Busy(_)) => "busy",
         Err(ExecuteError::Unavailable(_)) => "unavailable",
         Err(ExecuteError::OutcomeUnknown(_)) => "outcome_unknown",
-        Err(
-            ExecuteError::HistoryChanged(_) | ExecuteError::Failed(_) | ExecuteError::Kept(_),
-        ) => "failed",
+        Err(ExecuteError::HistoryChanged(_) | ExecuteError::Failed(_) | ExecuteError::Kept(_)) => {
+            "failed"
+        }
     }
 }
 

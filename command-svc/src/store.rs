@@ -17,6 +17,7 @@ pub mod import;
 pub mod log;
 pub mod migration;
 pub mod product;
+pub mod snapshot;
 pub mod statement;
 pub mod stock;
 

@@ -29,18 +29,20 @@ pub async fn category_ids(
     ids: &[ProductId],
 ) -> Result<HashMap<ProductId, Vec<CategoryId>>, StoreError> {
     let rows = tx.query(PRODUCT_CATEGORY_SELECT, &[&uuids(ids)]).await?;
+    read_category_ids(&rows).map_err(StoreError::row(PRODUCT_CATEGORY_SELECT.name))
+}
+
+pub(super) fn read_category_ids(
+    rows: &[Row],
+) -> Result<HashMap<ProductId, Vec<CategoryId>>, RowError> {
     let mut found = HashMap::<ProductId, Vec<CategoryId>>::new();
-    let mut read = |row: &Row| -> Result<(), RowError> {
-        let product_id = ProductId(row.try_get(0)?);
+    for row in rows {
+        let category_id = CategoryId(row.try_get(1)?);
         found
-            .entry(product_id)
+            .entry(ProductId(row.try_get(0)?))
             .or_default()
-            .push(CategoryId(row.try_get(1)?));
-        Ok(())
-    };
-    rows.iter()
-        .try_for_each(&mut read)
-        .map_err(StoreError::row(PRODUCT_CATEGORY_SELECT.name))?;
+            .push(category_id);
+    }
     Ok(found)
 }
 

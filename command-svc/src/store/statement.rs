@@ -8,16 +8,18 @@ pub struct Statement {
 }
 
 macro_rules! statements {
-    ($($name:ident = $path:literal),+ $(,)?) => {
+    ($(#[$doc:meta])* $list:ident: $($name:ident = $path:literal),+ $(,)?) => {
         $(pub const $name: Statement =
             Statement { name: $path, text: include_str!(concat!("sql/", $path, ".sql")) };)+
 
-        /// What `borrow` prepares.
-        pub const ALL: &[Statement] = &[$($name),+];
+        $(#[$doc])*
+        pub const $list: &[Statement] = &[$($name),+];
     };
 }
 
 statements! {
+    /// What `borrow` prepares.
+    ALL:
     CATEGORY_HOLDER = "category/holder",
     CATEGORY_INSERT = "category/insert",
     CATEGORY_LOCK = "category/lock",
@@ -49,4 +51,15 @@ statements! {
     STOCK_INSERT = "stock/insert",
     STOCK_LOCK = "stock/lock",
     STOCK_UPDATE = "stock/update",
+}
+
+statements! {
+    /// What `snapshot` reads, on a connection of its own.
+    SNAPSHOT:
+    CATEGORY_PAGE = "category/page",
+    EVENT_GAPS = "event/gaps",
+    EVENT_OF_STREAMS = "event/of_streams",
+    EVENT_ORPHANS = "event/orphans",
+    PRODUCT_PAGE = "product/page",
+    STOCK_PAGE = "stock/page",
 }

@@ -286,7 +286,7 @@ async fn the_contract_is_served() -> Result<()> {
         Some("3.1")
     );
     let paths = document.body["paths"].as_object().map(|paths| paths.len());
-    assert_eq!(paths, Some(7));
+    assert_eq!(paths, Some(8));
     let metrics = service.metric("tidemark_commands_total").await?;
     assert!(metrics.abs() < f64::EPSILON, "no command was executed yet");
     service.new_category("Lamps", None).await?;

@@ -18,6 +18,8 @@ async fn ensure_dense(service: &Service) -> Result<()> {
         having count(*) <> max(stream_version) and bool_and(subject is not null)";
     let streams = service.db.query(streams, &[]).await?;
     ensure!(streams.is_empty(), "{} streams have gaps", streams.len());
+    let (told, rows_are_folds) = service.verify().await?;
+    ensure!(rows_are_folds, "{told:?}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The process under test, and a client of it.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -66,8 +66,7 @@ impl Service {
             .timeout(Duration::from_secs(20))
             .build()?;
         wait_until_ready(&http, &url).await?;
-        let (db, connection) = tokio_postgres::connect(&namespace.database_url, NoTls).await?;
-        tokio::spawn(connection);
+        let db = connect(&namespace.database_url).await?;
         let admin = token(Role::Admin, Duration::from_secs(3_600));
         Ok(Self {
             url,
@@ -157,13 +156,48 @@ impl Service {
         Ok(values.sum())
     }
 
-    /// Tells the process to stop, and waits until it has.
-    pub async fn stop(mut self) -> Result<()> {
+    /// What `command-svc verify` prints, a value a line, and whether it succeeded.
+    pub async fn verify(&self) -> Result<(Vec<Value>, bool)> {
+        let output = Command::new(env!("CARGO_BIN_EXE_command-svc"))
+            .args(["--log", "error", "verify"])
+            .env("DATABASE_URL", &self.namespace.database_url)
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(READY_WITHIN, output).await??;
+        let lines = output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        let lines = lines
+            .map(serde_json::from_slice)
+            .collect::<Result<_, _>>()?;
+        Ok((lines, output.status.success()))
+    }
+
+    /// A further connection to the service's database.
+    pub async fn connect(&self) -> Result<tokio_postgres::Client> {
+        connect(&self.namespace.database_url).await
+    }
+
+    pub async fn tell_to_stop(&self) -> Result<()> {
         let pid = self.process.id().context("the process runs")?;
         Command::new("kill").arg(pid.to_string()).status().await?;
+        Ok(())
+    }
+
+    /// Waits until the process has ended, and says how.
+    pub async fn ended(mut self) -> Result<ExitStatus> {
         let status = tokio::time::timeout(READY_WITHIN, self.process.wait()).await??;
+        self.namespace.remove().await?;
+        Ok(status)
+    }
+
+    /// Tells the process to stop, and waits until it has.
+    pub async fn stop(self) -> Result<()> {
+        self.tell_to_stop().await?;
+        let status = self.ended().await?;
         anyhow::ensure!(status.success(), "the process ended with {status}");
-        self.namespace.remove().await
+        Ok(())
     }
 }
 
@@ -224,6 +258,12 @@ impl Answer {
     }
 }
 
+async fn connect(database_url: &str) -> Result<tokio_postgres::Client> {
+    let (client, connection) = tokio_postgres::connect(database_url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 /// The keys that the process signs with.
 pub fn keyring() -> Keyring {
     chassis::config::DEVELOPMENT_TIDEMARK_KEYS
@@ -231,7 +271,7 @@ pub fn keyring() -> Keyring {
         .expect("the development keys are keys")
 }
 
-fn open(token: &str) -> Result<Tidemark> {
+pub fn open(token: &str) -> Result<Tidemark> {
     match keyring().open(token, epoch_of(token)?)? {
         Presented::Ours(tidemark) => Ok(tidemark),
         Presented::Foreign(foreign) => bail!("the tidemark is foreign: {foreign:?}"),

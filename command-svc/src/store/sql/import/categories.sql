@@ -9,9 +9,15 @@ found as (
     join category c on c.parent_id is null and c.name = wanted.name and not c.retired
     where wanted.parent is null
     union all
-    select wanted.node, c.id
+    select wanted.node, child.id
     from found
     join wanted on wanted.parent = found.node
-    join category c on c.parent_id = found.id and c.name = wanted.name and not c.retired
+    -- One look into the index a node, however the planner guesses.
+    cross join lateral (
+        select c.id
+        from category c
+        where c.parent_id = found.id and c.name = wanted.name and not c.retired
+        limit 1
+    ) child
 )
 select node, id from found

@@ -1,0 +1,196 @@
+//! Locks that are held, connections that break, another history, a signal: what clients see.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use tokio_postgres::Client;
+
+use crate::service::{Answer, Service, product, send};
+
+/// More than a request may take, and less than a test.
+const LONG: Duration = Duration::from_secs(30);
+
+async fn reprice(service: &Service, id: &str, key: Option<&str>) -> Result<Answer> {
+    let path = format!("/v1/products/{id}/price");
+    let request = service.request(Method::PUT, &path);
+    let request = key.into_iter().fold(request, |request, key| {
+        request.header("idempotency-key", key)
+    });
+    send(request.json(&json!({"amount": 5, "currency": "EUR"}))).await
+}
+
+/// Waits until a backend of the service waits for a lock, and says which.
+async fn blocked_backend(db: &Client) -> Result<i32> {
+    let asked = "select pid from pg_stat_activity where datname = current_database()
+        and application_name = 'command-svc' and wait_event_type = 'Lock' limit 1";
+    let look = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            looks.tick().await;
+            if let Some(row) = db.query_opt(asked, &[]).await? {
+                return anyhow::Ok(row.get(0));
+            }
+        }
+    };
+    tokio::time::timeout(LONG, look)
+        .await
+        .context("no backend waits for a lock")?
+}
+
+#[tokio::test]
+async fn a_lock_that_is_held_for_a_while_is_waited_for() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    let other = service.connect().await?;
+    other
+        .batch_execute("begin; select from product for update")
+        .await?;
+    let release = async {
+        blocked_backend(&service.db).await?;
+        Ok(other.batch_execute("commit").await?)
+    };
+    let (answer, ()) = tokio::try_join!(reprice(&service, &id, None), release)?;
+    answer.expect(StatusCode::OK)?;
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_lock_that_is_held_for_too_long_is_unavailable_in_time() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    let other = service.connect().await?;
+    other
+        .batch_execute("begin; select from product for update")
+        .await?;
+    let started = Instant::now();
+    let asked = (0..12).map(|_| reprice(&service, &id, None));
+    for answer in futures::future::try_join_all(asked).await? {
+        let refused = answer.expect_problem("dependency-unavailable")?;
+        assert!(refused.header("retry-after").is_some());
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
+    other.batch_execute("commit").await?;
+    reprice(&service, &id, None).await?.expect(StatusCode::OK)?;
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_deadlock_reaches_no_client() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    let other = service.connect().await?;
+    other
+        .batch_execute("begin; select from lane for update")
+        .await?;
+    let cross = async {
+        blocked_backend(&service.db).await?;
+        // Either of the two is the victim.
+        let crossed = other.batch_execute("select from product for update").await;
+        let end = if crossed.is_ok() {
+            "commit"
+        } else {
+            "rollback"
+        };
+        Ok(other.batch_execute(end).await?)
+    };
+    let (answer, ()) = tokio::try_join!(reprice(&service, &id, None), cross)?;
+    answer.expect(StatusCode::OK)?;
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_connection_lost_in_commit_leaves_the_outcome_unknown_without_a_key() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    for key in [None, Some("k")] {
+        let other = service.connect().await?;
+        other
+            .batch_execute("begin; select from lane for update")
+            .await?;
+        let sever = async {
+            let pid = blocked_backend(&service.db).await?;
+            service
+                .db
+                .execute("select pg_terminate_backend($1)", &[&pid])
+                .await?;
+            Ok(other.batch_execute("commit").await?)
+        };
+        let (answer, ()) = tokio::try_join!(reprice(&service, &id, key), sever)?;
+        match key {
+            None => {
+                let unknown = answer.expect_problem("outcome-unknown")?;
+                assert_eq!(unknown.status, StatusCode::SERVICE_UNAVAILABLE);
+                assert!(unknown.header("retry-after").is_some());
+            }
+            Some(_) => assert_eq!(answer.expect(StatusCode::OK)?.etag(), "\"2\""),
+        }
+    }
+    let replayed = reprice(&service, &id, Some("k"))
+        .await?
+        .expect(StatusCode::OK)?;
+    assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_connection_lost_before_commit_is_replaced() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    let other = service.connect().await?;
+    other
+        .batch_execute("begin; select from product for update")
+        .await?;
+    let sever = async {
+        let pid = blocked_backend(&service.db).await?;
+        service
+            .db
+            .execute("select pg_terminate_backend($1)", &[&pid])
+            .await?;
+        Ok(other.batch_execute("commit").await?)
+    };
+    let (answer, ()) = tokio::try_join!(reprice(&service, &id, None), sever)?;
+    answer.expect(StatusCode::OK)?;
+    service.stop().await
+}
+
+#[tokio::test]
+async fn another_history_ends_the_process() -> Result<()> {
+    let service = Service::start().await?;
+    let heads = service.heads().await?;
+    service
+        .db
+        .execute("update epoch set epoch = (epoch + 1) % 4294967296", &[])
+        .await?;
+    // The process may be gone before it answers.
+    if let Ok(answer) = service.post("/v1/products", product("L-1")).await {
+        answer.expect_problem("dependency-unavailable")?;
+    }
+    assert_eq!(service.heads().await?, heads);
+    assert!(!service.ended().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signal_lets_what_is_under_way_end() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    let other = service.connect().await?;
+    other
+        .batch_execute("begin; select from product for update")
+        .await?;
+    let stop = async {
+        blocked_backend(&service.db).await?;
+        service.tell_to_stop().await?;
+        Ok(other.batch_execute("commit").await?)
+    };
+    let (answer, ()) = tokio::try_join!(reprice(&service, &id, None), stop)?;
+    answer.expect(StatusCode::OK)?;
+    assert!(service.ended().await?.success());
+    Ok(())
+}
