@@ -23,7 +23,7 @@ mod refuse;
 
 pub use asked::{Asked, Reading};
 pub use heads::{Heads, HeadsError};
-pub use judge::{Footing, Gap, Ground, LaneGap, Target, Verdict, judge};
+pub use judge::{Footing, Gap, Ground, LaneGap, Question, Target, Verdict, judge};
 pub use lag::Lag;
 pub use need::Need;
 pub use read::{Read, Reader, Step};

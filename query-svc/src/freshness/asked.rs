@@ -86,3 +86,44 @@ impl Reading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use schemas::id::Epoch;
+    use schemas::tidemark::Tidemark;
+
+    use super::*;
+
+    const ASKED: Option<Duration> = Some(Duration::from_secs(5));
+
+    #[rstest]
+    #[case::moving(None, false, DEFAULT_WAIT)]
+    #[case::stalled(None, true, Duration::ZERO)]
+    #[case::moving_and_asked(ASKED, false, Duration::from_secs(5))]
+    #[case::stalled_and_asked(ASKED, true, Duration::from_secs(5))]
+    #[case::asked_not_to(Some(Duration::ZERO), false, Duration::ZERO)]
+    fn a_read_waits_as_long_as_asked_or_where_it_is_worth_it(
+        #[case] wait: Option<Duration>,
+        #[case] stalled: bool,
+        #[case] patience: Duration,
+    ) {
+        let asked = Asked {
+            presented: Presented {
+                tidemark: Tidemark::new(Epoch(1)),
+                tokens: 1,
+                foreign: false,
+            },
+            prefer: Prefer {
+                wait,
+                handling: None,
+            },
+            session: Session::default(),
+        };
+        let gap = Gap {
+            stalled,
+            ..Gap::default()
+        };
+        assert_eq!(asked.patience(&gap), patience);
+    }
+}

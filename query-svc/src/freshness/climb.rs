@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::asked::{Asked, Reading};
-use super::judge::{Footing, Gap, Target, Verdict, judge};
+use super::judge::{Footing, Gap, Question, Target, Verdict, judge};
 use super::need::Need;
 use super::read::{Read, Reader, Step};
 use super::{Ladder, refuse};
@@ -49,6 +49,12 @@ struct Behind {
     gap: Gap,
 }
 
+/// How long a read waits, and what wakes it.
+struct Patience {
+    changes: watch::Receiver<u64>,
+    until: Deadline,
+}
+
 impl Climb<'_> {
     /// Climbs until an answer is found, or none can be given in time.
     pub(super) async fn run<T>(
@@ -75,9 +81,10 @@ impl Climb<'_> {
             };
         }
         let until = self.deadline.at_most(patience);
+        let patience = Patience { changes, until };
         tokio::select! {
             true = lost => Err(refuse::history_changed()),
-            attempt = self.wait(behind, &read, proof, (changes, until)) => match attempt? {
+            attempt = self.wait(behind, &read, proof, patience) => match attempt? {
                 Attempt::Answered(read) => Ok(*read),
                 Attempt::Behind(behind) => self.settle_for_less(behind, &read).await,
             }
@@ -102,10 +109,13 @@ impl Climb<'_> {
             Verdict::Behind {
                 footing: Some(footing),
                 gap,
-            } if proof.is_some() && !gap.offset_behind => {
-                let proof = proof.unwrap_or(|_, _| false);
-                self.read_as_last_written((footing, gap), proof, read).await
-            }
+            } if !gap.offset_behind => match proof {
+                Some(proof) => self.read_as_last_written(footing, gap, proof, read).await,
+                None => Ok(Attempt::Behind(Behind {
+                    footing: Some(footing),
+                    gap,
+                })),
+            },
             Verdict::Behind { footing, gap } => Ok(Attempt::Behind(Behind { footing, gap })),
         }
     }
@@ -125,7 +135,8 @@ impl Climb<'_> {
 
     async fn read_as_last_written<T>(
         &self,
-        (footing, gap): (Footing, Gap),
+        footing: Footing,
+        gap: Gap,
         proof: Proof<T>,
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
     ) -> Result<Attempt<T>, ApiError> {
@@ -152,17 +163,11 @@ impl Climb<'_> {
         mut behind: Behind,
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
         proof: Option<Proof<T>>,
-        (mut changes, until): (watch::Receiver<u64>, Deadline),
+        mut patience: Patience,
     ) -> Result<Attempt<T>, ApiError> {
         let mut next_get = Deadline::within(REALTIME_PACE);
-        while !until.has_passed() {
-            let wake = if proof.is_some() {
-                until.min(next_get)
-            } else {
-                until
-            };
-            // Whether it changed or time is up: both are looked at below.
-            let _ = wake.run(changes.changed()).await;
+        while !patience.until.has_passed() {
+            patience.sleep(proof.is_some().then_some(next_get)).await;
             let is_due = next_get.has_passed();
             if is_due {
                 next_get = Deadline::within(REALTIME_PACE);
@@ -192,10 +197,13 @@ impl Climb<'_> {
     }
 
     fn judge(&self) -> Verdict {
-        let (views, target) = (self.reading.views, self.reading.target);
-        let now = clock::now();
-        self.tail
-            .read(|state| judge(state, &self.need, views, target, now))
+        let question = Question {
+            need: &self.need,
+            views: self.reading.views,
+            target: self.reading.target,
+            now: clock::now(),
+        };
+        self.tail.read(|state| judge(state, question))
     }
 
     async fn ask<T>(
@@ -215,6 +223,15 @@ impl Climb<'_> {
     fn answer<T>(&self, answer: T, footing: Footing, step: Step) -> Attempt<T> {
         metrics::record_wait(self.reading.endpoint, self.started.elapsed());
         Attempt::Answered(Box::new(Read::new(answer, footing, step, self.asked)))
+    }
+}
+
+impl Patience {
+    /// Until something changed, the time is up, or the earlier moment has come. Which of them it
+    /// was makes no difference: all is judged again.
+    async fn sleep(&mut self, earlier: Option<Deadline>) {
+        let wake = earlier.map_or(self.until, |earlier| earlier.min(self.until));
+        let _ = wake.run(self.changes.changed()).await;
     }
 }
 

@@ -22,6 +22,16 @@ pub enum Target {
     Search,
 }
 
+/// What there is to judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    pub need: &'a Need,
+    /// All that the endpoint reads.
+    pub views: &'a [View],
+    pub target: Target,
+    pub now: DateTime<Utc>,
+}
+
 /// Where a request stands: the builds that it reads and how far each was visible.
 #[derive(Debug, Clone)]
 pub struct Footing {
@@ -112,21 +122,15 @@ impl Gap {
     }
 }
 
-/// Judges a read of these views by the state of the watermark topic at this moment.
-pub fn judge(
-    state: &WatermarkState,
-    need: &Need,
-    views: &[View],
-    target: Target,
-    now: DateTime<Utc>,
-) -> Verdict {
-    let footing = stand(state, need, views, target);
-    if !need.is_bound()
+/// Judges a read by the state of the watermark topic at this moment.
+pub fn judge(state: &WatermarkState, question: Question<'_>) -> Verdict {
+    let footing = stand(state, question);
+    if !question.need.is_bound()
         && let Some(footing) = footing
     {
         return Verdict::Covered(footing);
     }
-    let gap = measure(state, need, views, target, now);
+    let gap = measure(state, question);
     match footing {
         Some(footing) if !gap.offset_behind && gap.lanes.is_empty() => Verdict::Covered(footing),
         footing => Verdict::Behind {
@@ -141,7 +145,8 @@ pub fn judge(
     }
 }
 
-fn stand(state: &WatermarkState, need: &Need, views: &[View], target: Target) -> Option<Footing> {
+fn stand(state: &WatermarkState, question: Question<'_>) -> Option<Footing> {
+    let Question { need, views, .. } = question;
     if !state.is_complete() {
         return None;
     }
@@ -156,7 +161,7 @@ fn stand(state: &WatermarkState, need: &Need, views: &[View], target: Target) ->
         held: views
             .iter()
             .filter_map(|view| state.view(view.name())?.active_build())
-            .any(|build| is_held(build, need, target)),
+            .any(|build| is_held(build, need, question.target)),
     })
 }
 
@@ -182,52 +187,41 @@ fn is_held(build: &BuildState, need: &Need, target: Target) -> bool {
     })
 }
 
-fn measure(
-    state: &WatermarkState,
-    need: &Need,
-    views: &[View],
-    target: Target,
-    now: DateTime<Utc>,
-) -> Gap {
+fn measure(state: &WatermarkState, question: Question<'_>) -> Gap {
     let mut gap = Gap {
-        offset_behind: state.offset() < need.offset(),
+        offset_behind: state.offset() < question.need.offset(),
         ..Gap::default()
     };
-    for view in views {
+    for view in question.views {
         let Some(known) = state.view(view.name()) else {
             continue;
         };
-        for lane in Lane::all().filter(|lane| target.counts(*lane)) {
-            measure_lane(&mut gap, (*view, known, lane), need, now);
+        for lane in Lane::all().filter(|lane| question.target.counts(*lane)) {
+            measure_lane(&mut gap, question, *view, known, lane);
         }
     }
     if gap.offset_behind && gap.lanes.is_empty() {
-        gap.stalled = !is_anybody_heard(state, now);
+        gap.stalled = !is_anybody_heard(state, question.now);
     }
     gap
 }
 
-fn measure_lane(
-    gap: &mut Gap,
-    (view, known, lane): (View, &ViewState, Lane),
-    need: &Need,
-    now: DateTime<Utc>,
-) {
-    let entry = need.entry(lane);
+fn measure_lane(gap: &mut Gap, question: Question<'_>, view: View, known: &ViewState, lane: Lane) {
+    let entry = question.need.entry(lane);
     let wanted = entry.max(known.floors.get(lane));
     let build = known.active_build();
     let visible = build.map_or(0, |build| build.visible.get(lane));
     if visible >= wanted {
         return;
     }
-    let said = build.and_then(|build| build.lanes.get(&lane));
     gap.lanes.push(LaneGap {
         view: view.name(),
         lane,
         wanted,
         visible,
     });
-    gap.stalled |= !said.is_some_and(|said| is_fresh(said, now));
+    let said = build.and_then(|build| build.lanes.get(&lane));
+    gap.stalled |= !said.is_some_and(|said| is_fresh(said, question.now));
     let is_known = said.is_some_and(|said| said.head >= entry);
     let position = Position { lane, seq: entry };
     if !is_known && entry > 0 && !gap.doubtful.contains(&position) {

@@ -63,3 +63,51 @@ impl Need {
         !self.bound || (offset >= self.offset && visible.covers(&self.entries))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::id::Epoch;
+    use schemas::tidemark::Tidemark;
+
+    use super::*;
+
+    fn need(tokens: usize) -> Need {
+        let mut tidemark = Tidemark::new(Epoch(1));
+        tidemark.raise_offset(5);
+        tidemark.raise(position(3, 9));
+        Need::of(&Presented {
+            tidemark,
+            tokens,
+            foreign: false,
+        })
+    }
+
+    fn position(lane: u8, seq: Seq) -> Position {
+        let lane = Lane::try_from(lane).unwrap();
+        Position { lane, seq }
+    }
+
+    fn visible(lane: u8, seq: Seq) -> LaneSeqs {
+        let position = position(lane, seq);
+        [(position.lane, position.seq)].into_iter().collect()
+    }
+
+    #[test]
+    fn a_point_in_time_serves_those_who_have_seen_no_more_than_it_shows() {
+        assert!(need(1).is_met_by(5, &visible(3, 9)));
+        assert!(!need(1).is_met_by(4, &visible(3, 9)), "opened too early");
+        assert!(!need(1).is_met_by(5, &visible(3, 8)), "without the entry");
+    }
+
+    #[test]
+    fn any_point_in_time_serves_those_without_a_tidemark() {
+        assert!(need(0).is_met_by(0, &LaneSeqs::default()));
+    }
+
+    #[test]
+    fn heads_raise_entries_and_never_lower_them() {
+        let need = need(1).with_heads(&visible(4, 2));
+        let entries: Vec<Position> = need.entries().collect();
+        assert_eq!(entries, [position(3, 9), position(4, 2)]);
+    }
+}
