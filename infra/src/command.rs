@@ -1,5 +1,6 @@
 //! The commands, each in a file of its own.
 
+mod bench;
 mod builds;
 mod dead_letters;
 mod down;
@@ -12,6 +13,7 @@ mod status;
 mod supervise;
 mod token;
 mod up;
+mod verify;
 
 use anyhow::Result;
 
@@ -29,6 +31,8 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Builds(args) => builds::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
         Command::Shared => shared::run().await,
         Command::Supervise(args) => supervise::run(args).await,
         Command::RunServer(args) => run_server::run(&args),

@@ -12,7 +12,7 @@ use schemas::id::Epoch;
 use schemas::topic::Names;
 use schemas::watermark::Key;
 use serde::Serialize;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
 use crate::service::Surroundings;
@@ -70,7 +70,8 @@ impl Drop for Connection {
     }
 }
 
-async fn epoch(surroundings: &Surroundings) -> Result<Epoch> {
+/// A connection to the database, as its owner.
+pub async fn database(surroundings: &Surroundings) -> Result<Client> {
     let url = surroundings.endpoints.database_url(&surroundings.database);
     let connect = tokio_postgres::connect(&url, NoTls);
     let (client, connection) = tokio::time::timeout(ANSWERS_WITHIN, connect)
@@ -78,7 +79,12 @@ async fn epoch(surroundings: &Surroundings) -> Result<Epoch> {
         .context("PostgreSQL does not answer")?
         .context("connecting to PostgreSQL")?;
     tokio::spawn(connection);
-    let row = client
+    Ok(client)
+}
+
+async fn epoch(surroundings: &Surroundings) -> Result<Epoch> {
+    let row = database(surroundings)
+        .await?
         .query_one("select epoch from epoch", &[])
         .await
         .context("this database holds no Tidemark yet: start command-svc once")?;
