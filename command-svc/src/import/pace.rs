@@ -1,25 +1,33 @@
 //! How many products go into one transaction: as many as hold the lanes for less than 20 ms.
 //!
-//! Pure. Holding is measured, so the pace finds itself on any machine and under any load.
+//! Pure. Holding is measured, so the pace finds itself on any machine and under any load. The median
+//! of a few batches counts: one that met a slow disk says little about size.
 
 use std::time::Duration;
 
 /// Lanes are to be held no longer: commands wait for them.
-pub const HELD_AT_MOST: Duration = Duration::from_millis(20);
-/// Where the pace settles, so that what varies stays below the bound.
-const AIM: Duration = Duration::from_millis(12);
-const FIRST: usize = 40;
-const FEWEST: usize = 8;
+const HELD_AT_MOST: Duration = Duration::from_millis(20);
+/// Growing ends here, so that what varies stays below the bound.
+const GROWN_AT: Duration = Duration::from_millis(12);
+const FIRST: usize = 50;
+/// Below it a commit costs more than what it commits.
+const FEWEST: usize = 16;
 const MOST: usize = 500;
+/// Batches between two steps.
+const MEASURES: usize = 3;
 
 #[derive(Debug)]
 pub struct Pace {
     size: usize,
+    held: Vec<Duration>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { size: FIRST }
+        Self {
+            size: FIRST,
+            held: Vec::with_capacity(MEASURES),
+        }
     }
 }
 
@@ -31,17 +39,21 @@ impl Pace {
 
     /// Learns how long a batch that wrote so many products held the lanes.
     pub fn learn(&mut self, written: usize, held: Duration) {
-        if written == 0 {
+        if written * 2 < self.size {
             return;
         }
-        let fitting = written as u128 * AIM.as_micros() / held.as_micros().max(1);
-        let fitting = usize::try_from(fitting).unwrap_or(MOST).clamp(FEWEST, MOST);
-        if held > HELD_AT_MOST {
-            self.size = fitting.min(self.size);
-        } else if fitting > self.size && written * 2 >= self.size {
-            self.size += ((fitting - self.size) / 4).max(1);
-        } else if fitting < self.size {
-            self.size -= (self.size - fitting) / 4;
+        self.held.push(held);
+        if self.held.len() < MEASURES {
+            return;
+        }
+        self.held.sort();
+        let median = self.held[MEASURES / 2];
+        self.held.clear();
+        let step = self.size / 4;
+        if median > HELD_AT_MOST {
+            self.size = (self.size - step).max(FEWEST);
+        } else if median < GROWN_AT {
+            self.size = (self.size + step).min(MOST);
         }
     }
 }
@@ -69,6 +81,12 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_commit_alone_keeps_nothing_from_growing() {
+        let (size, _) = settle(Duration::from_micros(10), Duration::from_millis(10));
+        assert!(size > 3 * FIRST, "{size}");
+    }
+
+    #[test]
     fn lanes_are_held_for_less_than_the_bound() {
         for per_product in [20, 50, 100, 200, 500] {
             let commit = Duration::from_millis(2);
@@ -78,11 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_commit_shrinks_at_once_and_little_batches_grow_nothing() {
+    fn one_batch_that_met_a_slow_disk_changes_nothing() {
         let mut pace = Pace::default();
-        pace.learn(FIRST, Duration::from_millis(80));
-        assert_eq!(pace.size(), FEWEST);
-        pace.learn(1, Duration::from_micros(10));
-        assert_eq!(pace.size(), FEWEST);
+        for held in [5, 900, 15] {
+            pace.learn(FIRST, Duration::from_millis(held));
+        }
+        assert_eq!(pace.size(), FIRST);
+    }
+
+    #[test]
+    fn a_batch_that_wrote_little_says_nothing() {
+        let mut pace = Pace::default();
+        for _ in 0..100 {
+            pace.learn(1, Duration::from_micros(10));
+        }
+        assert_eq!(pace.size(), FIRST);
     }
 }

@@ -138,7 +138,11 @@ fn levels(text: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::{BufRead, BufReader};
+
     use bytes::Bytes;
+    use flate2::read::MultiGzDecoder;
     use rstest::rstest;
     use serde_json::{Value, json};
 
@@ -237,5 +241,31 @@ mod tests {
             content: Ok(Bytes::from_static(content)),
         };
         assert_eq!(read(&line).unwrap_err().status, 400);
+    }
+
+    /// Beside the workspace, where it is at all.
+    const REAL_DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
+
+    #[test]
+    #[expect(
+        clippy::print_stderr,
+        reason = "whoever runs the tests has to learn of it"
+    )]
+    fn every_line_of_the_real_shops_can_be_read() {
+        for name in ["clothing", "electronics", "grocery"] {
+            let path = format!("{REAL_DATA}/{name}-products.ndjson.gz");
+            let Ok(file) = File::open(&path) else {
+                eprintln!("skipped: there is no {path}");
+                continue;
+            };
+            let lines = BufReader::new(MultiGzDecoder::new(file)).split(b'\n');
+            for (number, content) in (1..).zip(lines) {
+                let line = Line {
+                    number,
+                    content: Ok(Bytes::from(content.unwrap())),
+                };
+                assert_eq!(read(&line).err(), None, "{name}: {line:?}");
+            }
+        }
     }
 }
