@@ -11,6 +11,8 @@ use schemas::view::View;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use crate::bench;
+
 /// Runs and looks after a Tidemark on this machine.
 ///
 /// The servers (PostgreSQL 18, Kafka 4, Elasticsearch 9) are fetched once with Maven, which needs
@@ -62,6 +64,10 @@ pub enum Command {
     ///
     /// May run while it is written to. Fails when there are differences.
     Verify(Verify),
+    /// Measure a throw-away Tidemark beside the same work straight on the servers below it
+    ///
+    /// Starts its own servers and services. The workloads are those of infra/workloads.
+    Bench(bench::options::Options),
     /// Start, or join, the tests' throw-away servers and keep them until interrupted
     ///
     /// Test runs that start meanwhile use the same servers and need not wait for them.

@@ -2,6 +2,7 @@
 //! line. Tests take a running stack from `stack::shared` and a corner of it from `Namespace`.
 
 pub mod artifact;
+pub mod bench;
 pub mod cli;
 pub mod command;
 pub mod environment;

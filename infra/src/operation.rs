@@ -8,4 +8,5 @@ pub mod lag;
 pub mod replay;
 pub mod rest;
 pub mod services;
+pub mod verify;
 pub mod visible;

@@ -2,19 +2,16 @@
 //!
 //! A seed gives the same catalogue in every run. Only what tidemark and floor both get is made here.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 
 use anyhow::{Context, Result, ensure};
-use flate2::read::MultiGzDecoder;
 use rand::prelude::*;
 use rand::rngs::StdRng;
 use schemas::rest::command::MoneyBody;
 use schemas::rest::import::ProductLine;
 
 use super::options::Options;
-
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+use crate::operation::import::file;
 
 const KINDS: [(&str, &str); 24] = [
     ("Kitchen > Cookware", "saucepan"),
@@ -43,21 +40,74 @@ const KINDS: [(&str, &str); 24] = [
     ("Electronics > Power", "battery charger"),
 ];
 const LOOKS: [&str; 16] = [
-    "plain", "striped", "matt", "polished", "folding", "compact", "large", "slim", "insulated",
-    "wireless", "stackable", "adjustable", "light", "heavy", "quiet", "sturdy",
+    "plain",
+    "striped",
+    "matt",
+    "polished",
+    "folding",
+    "compact",
+    "large",
+    "slim",
+    "insulated",
+    "wireless",
+    "stackable",
+    "adjustable",
+    "light",
+    "heavy",
+    "quiet",
+    "sturdy",
 ];
 const MATERIALS: [&str; 14] = [
-    "oak", "walnut", "steel", "copper", "linen", "wool", "cotton", "leather", "glass",
-    "stoneware", "aluminium", "bamboo", "cork", "recycled plastic",
+    "oak",
+    "walnut",
+    "steel",
+    "copper",
+    "linen",
+    "wool",
+    "cotton",
+    "leather",
+    "glass",
+    "stoneware",
+    "aluminium",
+    "bamboo",
+    "cork",
+    "recycled plastic",
 ];
 const COLOURS: [&str; 12] = [
-    "black", "white", "sand", "olive", "navy", "rust", "grey", "teal", "mustard", "plum",
-    "cream", "forest green",
+    "black",
+    "white",
+    "sand",
+    "olive",
+    "navy",
+    "rust",
+    "grey",
+    "teal",
+    "mustard",
+    "plum",
+    "cream",
+    "forest green",
 ];
 const BRANDS: [&str; 20] = [
-    "Alder & Finch", "Brightwater", "Casa Norte", "Dunmore", "Eskil", "Fernhill", "Grantham",
-    "Halvorsen", "Isola", "Juniper Works", "Kestrel", "Lumen", "Marchetti", "Northlight", "Oriel",
-    "Pembroke", "Quayside", "Rowan", "Solberg", "Thornbury",
+    "Alder & Finch",
+    "Brightwater",
+    "Casa Norte",
+    "Dunmore",
+    "Eskil",
+    "Fernhill",
+    "Grantham",
+    "Halvorsen",
+    "Isola",
+    "Juniper Works",
+    "Kestrel",
+    "Lumen",
+    "Marchetti",
+    "Northlight",
+    "Oriel",
+    "Pembroke",
+    "Quayside",
+    "Rowan",
+    "Solberg",
+    "Thornbury",
 ];
 const USES: [&str; 8] = [
     "Made for every day, it is easy to clean and hard to break.",
@@ -76,15 +126,8 @@ pub(super) fn read(options: &Options, products: usize, seed: u64) -> Result<Vec<
         return Ok(generate(products, seed));
     };
     let what = || format!("reading {}", path.display());
-    let mut file = BufReader::new(File::open(path).with_context(what)?);
-    let is_gzipped = file.fill_buf().with_context(what)?.starts_with(&GZIP);
-    let reader: Box<dyn Read> = if is_gzipped {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    };
     let mut lines = Vec::new();
-    for line in BufReader::new(reader).lines() {
+    for line in file::open(path)?.lines() {
         let line = line.with_context(what)?;
         lines.push(serde_json::from_str(&line).with_context(what)?);
     }
@@ -94,7 +137,9 @@ pub(super) fn read(options: &Options, products: usize, seed: u64) -> Result<Vec<
 
 fn generate(products: usize, seed: u64) -> Vec<ProductLine> {
     let mut random = StdRng::seed_from_u64(seed);
-    (0..products).map(|number| product(number, &mut random)).collect()
+    (0..products)
+        .map(|number| product(number, &mut random))
+        .collect()
 }
 
 fn product(number: usize, random: &mut StdRng) -> ProductLine {

@@ -118,10 +118,17 @@ impl Turns {
 }
 
 fn report(workload: &Commands, turns: Vec<Turns>) -> Result<Report> {
-    let rates: Vec<Spread> = turns.iter().map(|turns| Spread::of(turns.rates.clone())).collect();
+    let rates: Vec<Spread> = turns
+        .iter()
+        .map(|turns| Spread::of(turns.rates.clone()))
+        .collect();
     let (tidemark, floors) = rates.split_first().expect("tidemark is there");
-    let best = (0..tidemark.rounds().len())
-        .map(|round| floors.iter().map(|floor| floor.rounds()[round]).fold(0.0, f64::max));
+    let best = (0..tidemark.rounds().len()).map(|round| {
+        floors
+            .iter()
+            .map(|floor| floor.rounds()[round])
+            .fold(0.0, f64::max)
+    });
     let finding = Finding {
         name: "tidemark / better floor".to_owned(),
         value: tidemark.over(&Spread::of(best.collect())),

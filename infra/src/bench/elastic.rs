@@ -12,7 +12,12 @@ use super::instance;
 
 /// Settings of an index that a new one gets anew.
 const OWN_SETTINGS: [&str; 6] = [
-    "uuid", "creation_date", "provided_name", "version", "resize", "routing",
+    "uuid",
+    "creation_date",
+    "provided_name",
+    "version",
+    "resize",
+    "routing",
 ];
 const PAGE: usize = 2_000;
 
@@ -61,7 +66,11 @@ impl Elastic {
         let answer = request.send().await?;
         let status = answer.status();
         let text = answer.bytes().await?;
-        ensure!(status.is_success(), "{path}: {status}: {}", String::from_utf8_lossy(&text));
+        ensure!(
+            status.is_success(),
+            "{path}: {status}: {}",
+            String::from_utf8_lossy(&text)
+        );
         Ok(text)
     }
 
@@ -77,24 +86,35 @@ impl Elastic {
 
     /// All of a bulk must be written.
     pub async fn bulk(&self, ndjson: Bytes) -> Result<()> {
-        let answer = self.ask(Method::POST, "/_bulk?filter_path=errors", ndjson).await?;
-        ensure!(&answer[..] == br#"{"errors":false}"#, "elasticsearch refused documents");
+        let answer = self
+            .ask(Method::POST, "/_bulk?filter_path=errors", ndjson)
+            .await?;
+        ensure!(
+            &answer[..] == br#"{"errors":false}"#,
+            "elasticsearch refused documents"
+        );
         Ok(())
     }
 
     /// Makes an empty index with the settings and mappings of another.
     pub async fn create_like(&self, model: &str, index: &str) -> Result<()> {
-        let answer = self.ask(Method::GET, &format!("/{model}"), Bytes::new()).await?;
+        let answer = self
+            .ask(Method::GET, &format!("/{model}"), Bytes::new())
+            .await?;
         let mut answer: Value = serde_json::from_slice(&answer)?;
         let model = answer[model].take();
         let mut settings = model["settings"]["index"].clone();
-        let own = settings.as_object_mut().context("an index without settings")?;
+        let own = settings
+            .as_object_mut()
+            .context("an index without settings")?;
         for name in OWN_SETTINGS {
             own.remove(name);
         }
         let body = json!({"settings": settings, "mappings": model["mappings"]});
         let body = Bytes::from(serde_json::to_vec(&body)?);
-        self.ask(Method::PUT, &format!("/{index}"), body).await.map(drop)
+        self.ask(Method::PUT, &format!("/{index}"), body)
+            .await
+            .map(drop)
     }
 
     /// Removes an index, which need not be there.
@@ -102,7 +122,10 @@ impl Elastic {
         let url = format!("{}/{index}", self.url);
         let answer = self.http.delete(url).send().await?;
         let gone = answer.status() == StatusCode::NOT_FOUND;
-        ensure!(gone || answer.status().is_success(), "{index} is not removed");
+        ensure!(
+            gone || answer.status().is_success(),
+            "{index} is not removed"
+        );
         Ok(())
     }
 
@@ -119,7 +142,9 @@ impl Elastic {
             if let Some(last) = documents.last() {
                 body["search_after"] = last.sort.clone().into();
             }
-            let answer = self.search(index, serde_json::to_vec(&body)?.into()).await?;
+            let answer = self
+                .search(index, serde_json::to_vec(&body)?.into())
+                .await?;
             let page: Page = serde_json::from_slice(&answer)?;
             if page.hits.hits.is_empty() {
                 return Ok(documents);
@@ -131,7 +156,10 @@ impl Elastic {
     /// Sends bulks, so many at a time.
     pub async fn bulks(&self, bulks: &[Bytes], in_flight: usize) -> Result<()> {
         let sent = bulks.iter().map(|bulk| self.bulk(bulk.clone()));
-        stream::iter(sent).buffer_unordered(in_flight).try_collect().await
+        stream::iter(sent)
+            .buffer_unordered(in_flight)
+            .try_collect()
+            .await
     }
 }
 

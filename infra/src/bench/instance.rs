@@ -19,7 +19,6 @@ use crate::stack::{Endpoints, SharedStack, Stack, StackOptions, shared};
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-/// Longer than any bench takes.
 const TOKEN_LIFE: Duration = Duration::from_secs(6 * 3600);
 
 /// The servers of a bench.
@@ -67,6 +66,7 @@ pub(super) async fn programs() -> Result<PathBuf> {
     if Profile::own() == Profile::Dev {
         output::note("a dev build: its figures mean little; use cargo run --release");
     }
+    output::note("building the services");
     service::build(Profile::own(), &[]).await
 }
 
@@ -92,7 +92,10 @@ impl Instance {
             instance.launch(*service, programs).await?;
         }
         for running in &instance.services {
-            running.ready(READY_WITHIN).await.with_context(|| instance.see_logs())?;
+            running
+                .ready(READY_WITHIN)
+                .await
+                .with_context(|| instance.see_logs())?;
         }
         Ok(instance)
     }
@@ -113,7 +116,10 @@ impl Instance {
 
     /// Where the service listens.
     pub fn url(&self, service: Service) -> Result<&str> {
-        let found = self.services.iter().find(|running| running.service == service);
+        let found = self
+            .services
+            .iter()
+            .find(|running| running.service == service);
         let running = found.with_context(|| format!("{} was not started", service.name()))?;
         Ok(&running.url)
     }
@@ -129,7 +135,10 @@ impl Instance {
 
     /// Ends one service; what it did stays.
     pub async fn stop(&mut self, service: Service) -> Result<()> {
-        for running in self.services.extract_if(.., |running| running.service == service) {
+        for running in self
+            .services
+            .extract_if(.., |running| running.service == service)
+        {
             running.kill().await?;
         }
         Ok(())
@@ -162,15 +171,20 @@ pub(super) fn http() -> Result<reqwest::Client> {
     Ok(client.build()?)
 }
 
-/// The same, as a member of staff; without a time-out on the whole, for imports.
-pub(super) fn staff(timeout: Option<Duration>) -> Result<reqwest::Client> {
-    let secret = DEVELOPMENT_JWT_SECRET.into();
-    let token = mint(&secret, Role::Admin, clock::new_id(), TOKEN_LIFE)?;
+/// The same, as a member of staff.
+pub(super) fn staff() -> Result<reqwest::Client> {
     let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}"))?);
+    let bearer = format!("Bearer {}", admin_token()?);
+    headers.insert(AUTHORIZATION, HeaderValue::try_from(bearer)?);
     let client = reqwest::Client::builder()
         .no_proxy()
         .default_headers(headers)
-        .timeout(timeout.unwrap_or(ANSWERED_WITHIN));
+        .timeout(ANSWERED_WITHIN);
     Ok(client.build()?)
+}
+
+/// A bearer token that outlives every bench.
+pub(super) fn admin_token() -> Result<String> {
+    let secret = DEVELOPMENT_JWT_SECRET.into();
+    Ok(mint(&secret, Role::Admin, clock::new_id(), TOKEN_LIFE)?)
 }

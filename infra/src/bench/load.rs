@@ -134,7 +134,11 @@ pub(super) async fn closed_loop(
         latencies.add(&own_latencies);
         failures.extend(own_failures);
     }
-    answered(Load { latencies, failures, took })
+    answered(Load {
+        latencies,
+        failures,
+        took,
+    })
 }
 
 /// Requests that start at a steady rate for so long, and all their answers. `ask` gets the time at
@@ -155,7 +159,9 @@ pub(super) async fn open_loop(
         return Ok(load);
     }
     let count = u64::from(per_second) * lasting.as_millis() as u64 / 1_000;
-    let start_of = |number: u64| started + Duration::from_secs(1).mul_f64(number as f64 / f64::from(per_second));
+    let start_of = |number: u64| {
+        started + Duration::from_secs(1).mul_f64(number as f64 / f64::from(per_second))
+    };
     let one = async |number: u64| {
         let intended = start_of(number);
         let answer = ask(number, intended).await;
@@ -219,7 +225,9 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
             Ok(())
         };
-        let load = closed_loop(4, Until::Passed(Duration::from_secs(1)), ask).await.unwrap();
+        let load = closed_loop(4, Until::Passed(Duration::from_secs(1)), ask)
+            .await
+            .unwrap();
         assert_eq!(load.latencies.count(), 40);
         assert!((39.0..41.0).contains(&load.rate()), "{}", load.rate());
     }

@@ -72,7 +72,11 @@ async fn measure(
     for round in 1..=workload.warm_up_rounds + workload.rounds {
         let is_counted = round > workload.warm_up_rounds;
         output::note(if is_counted {
-            format!("round {} of {}", round - workload.warm_up_rounds, workload.rounds)
+            format!(
+                "round {} of {}",
+                round - workload.warm_up_rounds,
+                workload.rounds
+            )
         } else {
             "warming up".to_owned()
         });
@@ -139,8 +143,13 @@ impl Floor {
 
 fn report(workload: &Replay, rates: Rates, documents: usize) -> Result<Report> {
     let replay = Spread::of(rates.replay);
-    let best = (0..replay.rounds().len())
-        .map(|round| rates.floors.iter().map(|floor| floor[round]).fold(0.0, f64::max));
+    let best = (0..replay.rounds().len()).map(|round| {
+        rates
+            .floors
+            .iter()
+            .map(|floor| floor[round])
+            .fold(0.0, f64::max)
+    });
     let finding = Finding {
         name: "tidemark / better floor".to_owned(),
         value: replay.over(&Spread::of(best.collect())),
@@ -148,7 +157,11 @@ fn report(workload: &Replay, rates: Rates, documents: usize) -> Result<Report> {
         goal: Some(GOAL),
     };
     let mut sides = vec![Side::new("tidemark").rate(replay)];
-    for (floor, in_flight) in rates.floors.into_iter().zip(&workload.floor_bulks_in_flight) {
+    for (floor, in_flight) in rates
+        .floors
+        .into_iter()
+        .zip(&workload.floor_bulks_in_flight)
+    {
         let name = format!("floor, {in_flight} bulks in flight");
         sides.push(Side::new(name).rate(Spread::of(floor)));
     }

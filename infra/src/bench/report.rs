@@ -1,10 +1,10 @@
 //! What a bench found: a table for people, JSON for programs.
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::load::{Failures, Latencies};
+use crate::output::{grouped, table};
 use crate::service::Profile;
 
 /// The answer of a bench.
@@ -78,10 +78,7 @@ impl Machine {
     pub fn this() -> Self {
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            profile: match Profile::own() {
-                Profile::Dev => "dev",
-                Profile::Release => "release",
-            },
+            profile: Profile::own().name(),
         }
     }
 }
@@ -103,10 +100,6 @@ impl Spread {
             max: sorted[sorted.len() - 1],
             rounds,
         }
-    }
-
-    pub fn median(&self) -> f64 {
-        self.median
     }
 
     pub fn rounds(&self) -> &[f64] {
@@ -184,10 +177,10 @@ impl Report {
                 "{} ({} cores, {} build)",
                 self.bench, self.machine.cores, self.machine.profile
             ),
-            self.sides_table().to_string(),
+            self.sides_table(),
         ];
         if !self.findings.is_empty() {
-            lines.push(self.findings_table().to_string());
+            lines.push(self.findings_table());
         }
         let failed = self.sides.iter().filter_map(|side| {
             let first = side.first_failure.as_ref()?;
@@ -197,63 +190,54 @@ impl Report {
         lines.join("\n")
     }
 
-    fn sides_table(&self) -> Table {
-        let head = [
-            "", "min/s", "median/s", "max/s", "n", "p50 ms", "p90 ms", "p99 ms", "max ms", "failures",
+    fn sides_table(&self) -> String {
+        let header = [
+            "SIDE", "min/s", "median/s", "max/s", "n", "p50 ms", "p90 ms", "p99 ms", "max ms",
+            "failures",
         ];
-        let mut table = table(&head);
-        for side in &self.sides {
-            let rate = side.rate.as_ref();
-            let rate = [rate.map(|r| r.min), rate.map(|r| r.median), rate.map(|r| r.max)];
-            let latency = side.latency.as_ref();
-            let latencies = [
-                latency.map(|l| l.p50_ms),
-                latency.map(|l| l.p90_ms),
-                latency.map(|l| l.p99_ms),
-                latency.map(|l| l.max_ms),
-            ];
-            let mut row = vec![side.name.clone()];
-            row.extend(rate.map(|rate| number(rate, 0)));
-            row.push(latency.map_or_else(String::new, |l| l.count.to_string()));
-            row.extend(latencies.map(|latency| number(latency, 1)));
-            row.push(side.failures.to_string());
-            table.add_row(cells(row));
-        }
-        table
+        let rows = self.sides.iter().map(|side| {
+            let rate = |figure: fn(&Spread) -> f64| number(side.rate.as_ref().map(figure), 0);
+            let took = |figure: fn(&Latency) -> f64| number(side.latency.as_ref().map(figure), 1);
+            [
+                side.name.clone(),
+                rate(|rate| rate.min),
+                rate(|rate| rate.median),
+                rate(|rate| rate.max),
+                side.latency
+                    .map_or_else(String::new, |latency| grouped(latency.count)),
+                took(|latency| latency.p50_ms),
+                took(|latency| latency.p90_ms),
+                took(|latency| latency.p99_ms),
+                took(|latency| latency.max_ms),
+                grouped(side.failures),
+            ]
+        });
+        table(header, rows)
     }
 
-    fn findings_table(&self) -> Table {
-        let mut table = table(&["", "min", "median", "max", "target", "goal", ""]);
-        for finding in &self.findings {
-            let value = &finding.value;
+    fn findings_table(&self) -> String {
+        let header = ["FINDING", "min", "median", "max", "target", "goal", ""];
+        let rows = self.findings.iter().map(|finding| {
+            let value = |value| number(Some(value), 2);
             let target = match finding.target {
                 Target::AtLeast(least) => format!("≥ {least}"),
                 Target::AtMost(most) => format!("≤ {most}"),
             };
-            let goal = finding.goal.map_or_else(String::new, |goal| goal.to_string());
             let verdict = if finding.is_met() { "met" } else { "missed" };
-            let mut row = vec![finding.name.clone()];
-            row.extend([value.min, value.median, value.max].map(|value| number(Some(value), 2)));
-            row.extend([target, goal, verdict.to_owned()]);
-            table.add_row(cells(row));
-        }
-        table
+            [
+                finding.name.clone(),
+                value(finding.value.min),
+                value(finding.value.median),
+                value(finding.value.max),
+                target,
+                finding
+                    .goal
+                    .map_or_else(String::new, |goal| goal.to_string()),
+                verdict.to_owned(),
+            ]
+        });
+        table(header, rows)
     }
-}
-
-fn table(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(head.to_vec());
-    table
-}
-
-/// All but the first are figures.
-fn cells(row: Vec<String>) -> Vec<Cell> {
-    let align = |(column, text): (usize, String)| {
-        let alignment = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
-        Cell::new(text).set_alignment(alignment)
-    };
-    row.into_iter().enumerate().map(align).collect()
 }
 
 fn number(value: Option<f64>, decimals: usize) -> String {

@@ -2,13 +2,16 @@
 
 use anyhow::{Context, Result};
 use chassis::clock;
+use command_svc::store::statement::{
+    EVENT_APPEND, EVENT_EPOCH, PRODUCT_CATEGORY_SELECT, PRODUCT_LOCK, PRODUCT_UPDATE_PRICE,
+};
 use futures::future::try_join_all;
 use futures::try_join;
 use schemas::event::{Event, Meta, PriceChanged};
 use schemas::id::ProductId;
 use schemas::lane::Lane;
 use schemas::money::Money;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
@@ -16,17 +19,6 @@ use super::super::instance::{self, Instance};
 use super::super::load::{Load, Until, closed_loop};
 use super::super::workload::Commands;
 use super::rest::change;
-
-macro_rules! statement {
-    ($name:literal) => {
-        include_str!(concat!("../../../../command-svc/src/store/sql/", $name, ".sql"))
-    };
-}
-
-const LOCK: &str = statement!("product/lock");
-const CATEGORIES: &str = statement!("product_category/select");
-const UPDATE: &str = statement!("product/update_price");
-const APPEND: &str = statement!("event/append");
 
 #[derive(Debug)]
 pub(super) struct Floor {
@@ -76,14 +68,17 @@ impl Floor {
 
 impl Raw {
     async fn open(instance: &Instance) -> Result<Self> {
-        let url = &instance.surroundings.endpoints.database_url(&instance.surroundings.database);
+        let url = &instance
+            .surroundings
+            .endpoints
+            .database_url(&instance.surroundings.database);
         let client = instance::connect(url).await?;
-        let row = client.query_one("select epoch from epoch", &[]).await?;
+        let row = client.query_one(EVENT_EPOCH.text, &[]).await?;
         Ok(Self {
-            lock: client.prepare(LOCK).await?,
-            categories: client.prepare(CATEGORIES).await?,
-            update: client.prepare(UPDATE).await?,
-            append: client.prepare(APPEND).await?,
+            lock: client.prepare(PRODUCT_LOCK.text).await?,
+            categories: client.prepare(PRODUCT_CATEGORY_SELECT.text).await?,
+            update: client.prepare(PRODUCT_UPDATE_PRICE.text).await?,
+            append: client.prepare(EVENT_APPEND.text).await?,
             epoch: row.get(0),
             principal: clock::new_id(),
             client,
@@ -101,10 +96,11 @@ impl Raw {
     /// Two round trips, as in command-svc.
     async fn transact(&self, id: ProductId, amount: i64) -> Result<()> {
         let (client, ids) = (&self.client, vec![id.0]);
+        let ids: [&(dyn ToSql + Sync); 1] = [&ids];
         let ((), locked, _categories) = try_join!(
             client.batch_execute("begin isolation level read committed"),
-            client.query(&self.lock, &[&ids]),
-            client.query(&self.categories, &[&ids]),
+            client.query(&self.lock, &ids),
+            client.query(&self.categories, &ids),
         )?;
         let product = locked.first().context("the product is gone")?;
         let version: i64 = product.get("version");
@@ -112,7 +108,7 @@ impl Raw {
         let version = version + 1;
 
         let at = clock::now();
-        let price = Money::parse(amount, currency)?;
+        let price = Money::new(amount, currency)?;
         let event = Event::from(PriceChanged {
             product_id: id,
             price,
@@ -123,29 +119,27 @@ impl Raw {
             request_id: Some(clock::new_id().to_string()),
             traceparent: None,
         };
-        let (no_text, no_answer) = (None::<String>, None::<serde_json::Value>);
+        let row: [&(dyn ToSql + Sync); 5] = [&id.0, &amount, &currency, &version, &at];
+        let append: [&(dyn ToSql + Sync); 15] = [
+            &self.epoch,
+            &vec![i16::from(Lane::of(id).number())],
+            &vec![clock::new_id()],
+            &vec![Some(id.0)],
+            &vec![event.stream_id().to_string()],
+            &vec![version],
+            &vec![event.type_name()],
+            &vec![i16::try_from(event.version())?],
+            &vec![event.to_data()],
+            &Json(&meta),
+            &None::<&str>,
+            &None::<&str>,
+            &None::<serde_json::Value>,
+            &Vec::<i16>::new(),
+            &Vec::<i64>::new(),
+        ];
         try_join!(
-            client.execute(&self.update, &[&id.0, &amount, &currency, &version, &at]),
-            client.query(
-                &self.append,
-                &[
-                    &self.epoch,
-                    &vec![i16::from(Lane::of(id).number())],
-                    &vec![clock::new_id()],
-                    &vec![Some(id.0)],
-                    &vec![event.stream_id().to_string()],
-                    &vec![version],
-                    &vec![event.type_name()],
-                    &vec![i16::try_from(event.version())?],
-                    &vec![event.to_data()],
-                    &Json(&meta),
-                    &no_text,
-                    &no_text,
-                    &no_answer,
-                    &Vec::<i16>::new(),
-                    &Vec::<i64>::new(),
-                ],
-            ),
+            client.execute(&self.update, &row),
+            client.query(&self.append, &append),
             client.batch_execute("commit"),
         )?;
         Ok(())

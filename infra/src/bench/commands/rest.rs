@@ -28,7 +28,7 @@ pub(super) struct Rest {
 impl Rest {
     pub fn open(instance: &Instance, ids: Vec<ProductId>, workload: &Commands) -> Result<Self> {
         Ok(Self {
-            http: staff(None)?,
+            http: staff()?,
             url: instance.url(Service::CommandSvc)?.to_owned(),
             ids,
             clients: workload.clients,
@@ -37,17 +37,27 @@ impl Rest {
     }
 
     pub async fn change_prices(&self, until: Until) -> Result<Load> {
-        closed_loop(self.clients, until, async |_, number| self.change_price(number).await).await
+        closed_loop(self.clients, until, async |_, number| {
+            self.change_price(number).await
+        })
+        .await
     }
 
     async fn change_price(&self, number: u64) -> Result<()> {
         let (product, amount) = change(self.seed, number, self.ids.len());
         let url = format!("{}/v1/products/{}/price", self.url, self.ids[product]);
         let body = format!(r#"{{"amount":{amount},"currency":"EUR"}}"#);
-        let request = self.http.put(url).header("content-type", "application/json");
+        let request = self
+            .http
+            .put(url)
+            .header("content-type", "application/json");
         let answer = request.body(body).send().await?;
         let (status, text) = (answer.status(), answer.bytes().await?);
-        ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&text));
+        ensure!(
+            status.is_success(),
+            "{status}: {}",
+            String::from_utf8_lossy(&text)
+        );
         Ok(())
     }
 
@@ -63,7 +73,10 @@ impl Rest {
             if lag == 0.0 {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "the relay is {lag} events behind");
+            ensure!(
+                Instant::now() < deadline,
+                "the relay is {lag} events behind"
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -72,5 +85,8 @@ impl Rest {
 /// Which product gets which price; hardly ever the one that it has.
 pub(super) fn change(seed: u64, number: u64, products: usize) -> (usize, i64) {
     let mut random = StdRng::seed_from_u64(seed ^ number);
-    (random.random_range(0..products), random.random_range(1..10_000_000))
+    (
+        random.random_range(0..products),
+        random.random_range(1..10_000_000),
+    )
 }
