@@ -127,3 +127,73 @@ impl DocumentCache {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::id::CategoryId;
+    use schemas::view::CategoryDocument;
+
+    use super::*;
+
+    const BUILD: BuildId = BuildId {
+        view: View::Categories,
+        number: 1,
+    };
+
+    fn document(id: u128) -> Cached {
+        let category_id = CategoryId(Uuid::from_u128(id));
+        let document = CategoryDocument {
+            category_id,
+            lane: Lane::of(category_id),
+            seq: 1,
+            stream_version: 1,
+            name: String::new(),
+            parent_id: None,
+            path: Vec::new(),
+            path_ids: Vec::new(),
+            depth: 0,
+            removed: false,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            updated_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        Cached {
+            document: document.into(),
+            confirmed: true,
+            bytes: 100,
+        }
+    }
+
+    #[test]
+    fn the_least_recently_used_documents_leave_first() {
+        let mut cache = DocumentCache::new(250);
+        cache.put(BUILD, document(1));
+        cache.put(BUILD, document(2));
+        let used = cache.take(BUILD, Uuid::from_u128(1)).unwrap();
+        cache.put(BUILD, used);
+        cache.put(BUILD, document(3));
+        assert!(cache.take(BUILD, Uuid::from_u128(2)).is_none());
+        assert!(cache.take(BUILD, Uuid::from_u128(1)).is_some());
+        assert_eq!((cache.len(), cache.bytes()), (1, 100));
+    }
+
+    #[test]
+    fn builds_do_not_see_each_others_documents() {
+        let mut cache = DocumentCache::new(1_000);
+        let other = BuildId { number: 2, ..BUILD };
+        cache.put(BUILD, document(1));
+        assert!(cache.take(other, Uuid::from_u128(1)).is_none());
+        assert_eq!(cache.ids(BUILD, |_| true), [Uuid::from_u128(1)]);
+    }
+
+    #[test]
+    fn the_documents_of_a_lane_leave_with_it() {
+        let mut cache = DocumentCache::new(10_000);
+        for id in 0..64 {
+            cache.put(BUILD, document(id));
+        }
+        let lane = Lane::of(Uuid::from_u128(5));
+        cache.retain(|_, of| of != lane);
+        assert!(cache.take(BUILD, Uuid::from_u128(5)).is_none());
+        assert!(!cache.is_empty());
+    }
+}

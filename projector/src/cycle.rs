@@ -8,7 +8,6 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use chassis::clock;
-use chassis::health::Probe;
 use chassis::retry::Backoff;
 use chassis::telemetry::Chain;
 use chassis::watermark_tail::WatermarkTail;
@@ -57,7 +56,6 @@ pub struct Parts {
     pub board: Board,
     pub gather: Gather,
     pub ownership: Ownership,
-    pub elasticsearch: Probe,
     pub cache_bytes: usize,
 }
 
@@ -119,9 +117,6 @@ impl Cycle {
                     Err(CycleError::Ending(ending)) => return Err(ending),
                     Err(CycleError::Sink(error)) => {
                         tracing::warn!(error = %Chain(&error), "back to the checkpoints");
-                        self.parts
-                            .elasticsearch
-                            .down("elasticsearch does not take writes");
                         self.back_to_checkpoints();
                         backoff.pause().await;
                     }
@@ -159,8 +154,7 @@ impl Cycle {
     }
 
     async fn wait(&mut self) -> Result<(), CycleError> {
-        let mut ownership = self.parts.ownership.clone();
-        let gather = self.parts.gather.clone();
+        let (gather, ownership) = (&self.parts.gather, &mut self.parts.ownership);
         let report = tokio::select! {
             () = gather.arrived() => {
                 tokio::time::sleep(GATHER).await;

@@ -9,8 +9,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chassis::clock::Deadline;
 use chassis::elasticsearch::{BulkItem, Elasticsearch, ElasticsearchError};
+use chassis::health::Probe;
 use chassis::retry::Backoff;
 use chassis::telemetry::Chain;
+use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 
@@ -25,6 +27,8 @@ pub use read::Pages;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+const AWAY: &str = "elasticsearch does not answer";
 
 /// How one operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +61,28 @@ pub enum SinkError {
 pub struct Sink {
     elasticsearch: Elasticsearch,
     budget: Duration,
+    probe: Probe,
 }
 
 impl Sink {
     /// `budget` is how long a write is tried again.
-    pub fn new(elasticsearch: Elasticsearch, budget: Duration) -> Self {
+    pub fn new(elasticsearch: Elasticsearch, budget: Duration, probe: Probe) -> Self {
         Self {
             elasticsearch,
             budget,
+            probe,
+        }
+    }
+
+    /// Looks, until `shutdown`, whether Elasticsearch is there, also while nothing is written.
+    pub async fn watch(self, shutdown: CancellationToken) {
+        let mut ticks = tokio::time::interval(WATCH_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            match self.elasticsearch.ping().await {
+                Ok(()) => self.probe.up(),
+                Err(_) => self.probe.down(AWAY),
+            }
         }
     }
 
@@ -136,6 +154,9 @@ impl Sink {
         failure: Option<ElasticsearchError>,
     ) -> Result<(), SinkError> {
         metrics::sink_retried();
+        if failure.is_some() {
+            self.probe.down(AWAY);
+        }
         if deadline.has_passed() {
             return Err(SinkError::BudgetEnded(failure));
         }
@@ -155,7 +176,7 @@ fn sort_out(items: &[BulkItem], pending: &[usize], outcomes: &mut [Option<Outcom
             item if item.is_written() => Outcome::Written,
             item if item.is_conflict() => Outcome::Superseded,
             item if item.status == 404 => Outcome::Lost,
-            item if item.is_transient() => {
+            item if may_pass(item) => {
                 again.push(*index);
                 continue;
             }
@@ -166,6 +187,16 @@ fn sort_out(items: &[BulkItem], pending: &[usize], outcomes: &mut [Option<Outcom
         });
     }
     again
+}
+
+/// Overload, failures of a node, and blocks that an operator will lift are no fault of the document.
+fn may_pass(item: &BulkItem) -> bool {
+    let kind = item.error.as_ref().map(|error| error.error_type.as_str());
+    let blocked = matches!(
+        kind,
+        Some("cluster_block_exception" | "index_closed_exception")
+    );
+    item.is_transient() || item.status >= 500 || blocked
 }
 
 fn pick(body: &Bytes, ops: &[Op], pending: &[usize]) -> Bytes {
@@ -200,7 +231,7 @@ mod tests {
 
     #[test]
     fn every_item_of_a_bulk_is_inspected() {
-        let items: Vec<BulkItem> = [201, 409, 429, 404, 400, 503].map(item).into();
+        let items: Vec<BulkItem> = [201, 409, 429, 404, 400, 500].map(item).into();
         let mut outcomes = vec![None; 6];
         let again = sort_out(&items, &[0, 1, 2, 3, 4, 5], &mut outcomes);
         assert_eq!(again, [2, 5]);

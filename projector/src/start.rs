@@ -198,7 +198,10 @@ impl Start {
     }
 
     fn parts(&self, common: Common, gather: Gather) -> Parts {
-        let sink = Sink::new(common.elasticsearch, self.args.retry_budget());
+        let probe = self.probes.elasticsearch.clone();
+        let sink = Sink::new(common.elasticsearch, self.args.retry_budget(), probe);
+        let watch = sink.clone().watch(self.shutdown.token());
+        self.shutdown.spawn("elasticsearch", watch);
         let hands = Hands {
             pool: common.pool.clone(),
             sink: sink.clone(),
@@ -215,7 +218,6 @@ impl Start {
             board: common.board,
             gather,
             ownership: common.ownership,
-            elasticsearch: self.probes.elasticsearch.clone(),
             cache_bytes: self.args.cache_bytes(),
         }
     }
@@ -307,7 +309,6 @@ impl Start {
                 }
             }
         }
-        self.probes.elasticsearch.up();
         Ok(())
     }
 }

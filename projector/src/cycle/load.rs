@@ -69,7 +69,6 @@ impl Cycle {
 
     /// Lanes with a checkpoint follow from there; the others are filled.
     pub(super) fn take_loaded(&mut self, loaded: Loaded) -> Result<(), Ending> {
-        self.parts.elasticsearch.up();
         let Loaded {
             build,
             lives,

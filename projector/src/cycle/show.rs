@@ -43,7 +43,6 @@ impl Cycle {
         let started = clock::instant();
         self.parts.sink.refresh(&names).await?;
         metrics::refreshed(started.elapsed());
-        self.parts.elasticsearch.up();
         crash::point("after-refresh");
         for id in builds {
             if let Some(feed) = self.feeds.get_mut(id) {

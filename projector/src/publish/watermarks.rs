@@ -23,8 +23,8 @@ use crate::cache::BuildId;
 use crate::consume::Ownership;
 use crate::{crash, metrics};
 
-const BEAT: Duration = Duration::from_millis(950);
-const TICK: Duration = Duration::from_millis(50);
+const BEAT: Duration = Duration::from_millis(900);
+const TICK: Duration = Duration::from_millis(100);
 
 /// A key of the topic that is ours to write.
 type Slot = (BuildId, i32);

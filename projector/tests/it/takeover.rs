@@ -1,0 +1,115 @@
+//! Restarts, kills and successors: each goes on where the one before was.
+
+use std::time::Duration;
+
+use chassis::clock;
+use schemas::lane::Lane;
+use schemas::view::{Document, View};
+
+use crate::world::{World, moved_price, product};
+
+async fn amount(world: &World, id: schemas::id::ProductId) -> i64 {
+    match world.found(View::Products, id).await {
+        Some(Document::Product(product)) => product.price.amount,
+        other => panic!("no product: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_goes_on_from_the_checkpoint() {
+    let world = World::open().await;
+    let projector = world.projector().await;
+    let (id, created) = product("Lamp", None);
+    let committed = world.commit(&[created, moved_price(id, 250)]).await;
+    world.visible(View::Products, &committed).await;
+    assert_eq!(projector.stop().await, Some(0));
+    let missed = world.commit(&[moved_price(id, 300)]).await;
+    let projector = world.projector().await;
+    world.visible(View::Products, &missed).await;
+    assert_eq!(amount(&world, id).await, 300);
+    let written = "tidemark_documents_total{view=\"products\",outcome=\"written\"}";
+    assert_eq!(
+        projector.metric(written).await,
+        Some(1.0),
+        "only what was missed is written"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_projector_takes_over_from_one_that_is_killed() {
+    let world = World::open().await;
+    let first = world.projector().await;
+    let products: Vec<_> = (0..64)
+        .map(|n| product(&format!("Lamp {n}"), None))
+        .collect();
+    let created: Vec<_> = products
+        .iter()
+        .map(|(_, created)| created.clone())
+        .collect();
+    let committed = world.commit(&created).await;
+    world.visible(View::Products, &committed).await;
+    let second = world.projector().await;
+    world
+        .eventually("both own lanes", async || {
+            owns(&first).await && owns(&second).await
+        })
+        .await;
+    first.kill().await;
+    let killed = clock::instant();
+    let changes: Vec<_> = products.iter().map(|(id, _)| moved_price(*id, 7)).collect();
+    let committed = world.commit(&changes).await;
+    world.visible(View::Products, &committed).await;
+    let took = killed.elapsed();
+    assert!(took < Duration::from_secs(12), "caught up after {took:?}");
+    for (id, _) in products {
+        assert_eq!(amount(&world, id).await, 7);
+    }
+    drop(second);
+}
+
+/// Lanes that are ours have a position that is applied.
+async fn owns(projector: &crate::world::Process) -> bool {
+    let lag = projector.get("/v1/lag").await;
+    let lanes = lag["views"][0]["builds"][0]["lanes"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let owned = lanes
+        .iter()
+        .filter(|lane| !lane["applied"].is_null())
+        .count();
+    owned > 0 && owned < usize::from(schemas::lane::LANES)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_that_changes_ends_the_process() {
+    let world = World::open().await;
+    let mut projector = world.projector().await;
+    world
+        .postgres
+        .execute("update epoch set epoch = (epoch + 1) % 4294967296", &[])
+        .await
+        .unwrap();
+    assert_eq!(projector.ended().await, Some(75));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_ends_before_what_was_projected_is_lost_history() {
+    let world = World::open().await;
+    let mut projector = world.projector().await;
+    let committed = world.commit(&[product("Lamp", None).1]).await;
+    world.visible(View::Products, &committed).await;
+    let lane: Lane = committed[0].lane;
+    let lane = i16::from(lane.number());
+    world
+        .postgres
+        .execute("delete from event where lane = $1", &[&lane])
+        .await
+        .unwrap();
+    world
+        .postgres
+        .execute("update lane set head = 0 where id = $1", &[&lane])
+        .await
+        .unwrap();
+    assert_eq!(projector.ended().await, Some(65));
+}

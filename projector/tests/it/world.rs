@@ -1,0 +1,276 @@
+//! A world without command-svc: the tests append events to the table and publish them, or do not.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chassis::clock::{self, Deadline};
+use chassis::elasticsearch::{Elasticsearch, SearchOptions};
+use chassis::health::Health;
+use chassis::watermark_tail::WatermarkTail;
+use chassis::{event_log, kafka};
+use infra::namespace::Namespace;
+use infra::stack::SharedStack;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use schemas::event::{Envelope, Event, StreamId, record};
+use schemas::id::Epoch;
+use schemas::lane::{Lane, Position};
+use schemas::topic::Names;
+use schemas::view::{Document, View};
+use serde_json::json;
+use tokio_postgres::NoTls;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+mod events;
+mod process;
+
+pub use events::{Shelf, category, moved_price, product, renamed};
+pub use process::Process;
+
+pub const LIMIT: Duration = Duration::from_secs(60);
+const PARTITIONS: i32 = 4;
+
+/// Everything that a projector reads and writes, in a corner of its own.
+pub struct World {
+    pub namespace: Namespace,
+    pub names: Names,
+    pub elasticsearch: Elasticsearch,
+    pub postgres: tokio_postgres::Client,
+    pub tail: WatermarkTail,
+    producer: FutureProducer,
+    versions: Mutex<HashMap<StreamId, u64>>,
+    ended: CancellationToken,
+    _stack: SharedStack,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
+}
+
+impl World {
+    pub async fn open() -> Self {
+        let stack = infra::stack::shared().await.unwrap();
+        let namespace = Namespace::create(stack.endpoints()).await.unwrap();
+        let postgres = migrated(&namespace.database_url).await;
+        let epoch = postgres
+            .query_one("select epoch from epoch", &[])
+            .await
+            .unwrap();
+        let epoch = Epoch(u32::try_from(epoch.get::<_, i64>(0)).unwrap());
+        let names = Names::new(namespace.prefix.as_str(), epoch);
+        let bootstrap = &stack.endpoints().kafka;
+        let deadline = Deadline::within(LIMIT);
+        let compact = [("cleanup.policy", "compact")];
+        kafka::ensure_topic(bootstrap, &names.events(), PARTITIONS, &[], deadline)
+            .await
+            .unwrap();
+        kafka::ensure_topic(bootstrap, &names.watermarks(), 1, &compact, deadline)
+            .await
+            .unwrap();
+        let ended = CancellationToken::new();
+        let probe = Health::default().dependency("kafka");
+        let tail = WatermarkTail::spawn(bootstrap, &names, ended.clone(), probe).unwrap();
+        tail.complete(deadline).await.unwrap();
+        Self {
+            elasticsearch: Elasticsearch::new(&stack.endpoints().elasticsearch, LIMIT).unwrap(),
+            producer: kafka::producer_config(bootstrap).create().unwrap(),
+            versions: Mutex::default(),
+            namespace,
+            names,
+            postgres,
+            tail,
+            ended,
+            _stack: stack,
+        }
+    }
+
+    /// A projector process of this world, ready.
+    pub async fn projector(&self) -> Process {
+        Process::start(self).await
+    }
+
+    /// Appends and publishes.
+    pub async fn commit(&self, events: &[Event]) -> Vec<Envelope> {
+        let envelopes = self.append(events).await;
+        self.publish(&envelopes).await;
+        envelopes
+    }
+
+    /// Appends to the event table alone; a broadcast in every lane.
+    pub async fn append(&self, events: &[Event]) -> Vec<Envelope> {
+        let rows = self.rows_of(events);
+        let parameters = rows.parameters();
+        let sql = include_str!("world/append.sql");
+        let epoch = i64::from(self.names.epoch().0);
+        let appended = self.postgres.query(
+            sql,
+            &[
+                &epoch,
+                &parameters.lanes,
+                &parameters.event_ids,
+                &parameters.subjects,
+                &parameters.stream_ids,
+                &parameters.stream_versions,
+                &parameters.types,
+                &parameters.versions,
+                &parameters.data,
+            ],
+        );
+        let appended = appended.await.unwrap();
+        let lanes: Vec<i16> = appended.iter().map(|row| row.get("lane")).collect();
+        let seqs: Vec<i64> = appended.iter().map(|row| row.get("seq")).collect();
+        // A statement does not see the rows that a function in it inserts.
+        let sql = include_str!("world/appended.sql");
+        let rows = self.postgres.query(sql, &[&lanes, &seqs]).await.unwrap();
+        assert!(rows.len() >= events.len(), "every event is appended");
+        rows.iter()
+            .map(|row| event_log::from_row(row).unwrap())
+            .collect()
+    }
+
+    fn rows_of(&self, events: &[Event]) -> events::Rows {
+        let mut versions = self.versions.lock().unwrap();
+        let mut rows = events::Rows::default();
+        for event in events {
+            let version = versions.entry(event.stream_id()).or_default();
+            *version += 1;
+            rows.push(event, *version);
+        }
+        rows
+    }
+
+    /// Publishes to Kafka as the relay does.
+    pub async fn publish(&self, envelopes: &[Envelope]) {
+        let topic = self.names.events();
+        let sending = envelopes.iter().map(async |envelope| {
+            let mut headers = OwnedHeaders::new();
+            for (key, value) in record::headers(envelope) {
+                headers = headers.insert(Header {
+                    key,
+                    value: Some(&value),
+                });
+            }
+            let (key, payload) = (record::key(envelope), record::payload(envelope));
+            let record = FutureRecord::to(&topic)
+                .partition(envelope.lane.partition(PARTITIONS))
+                .key(&key)
+                .payload(&payload)
+                .headers(headers);
+            self.producer.send(record, LIMIT).await.unwrap();
+        });
+        futures::future::join_all(sending).await;
+    }
+
+    /// Waits until the view shows these events, by its watermark.
+    pub async fn visible(&self, view: View, envelopes: &[Envelope]) {
+        let positions: Vec<Position> = envelopes.iter().map(Envelope::position).collect();
+        self.until("the events are visible", || {
+            self.tail.read(|state| {
+                let of_view = state.view(view.name());
+                of_view.is_some_and(|of_view| {
+                    positions
+                        .iter()
+                        .all(|position| of_view.covers(position.lane, position.seq))
+                })
+            })
+        })
+        .await;
+    }
+
+    /// The watermark of a lane in the active build.
+    pub fn watermark(&self, view: View, lane: Lane) -> u64 {
+        self.tail.read(|state| {
+            let active = state
+                .view(view.name())
+                .and_then(|of_view| of_view.active_build());
+            active.map_or(0, |build| build.visible.get(lane))
+        })
+    }
+
+    /// Waits for what the watermark topic tells.
+    pub async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let mut changes = self.tail.changes();
+        let waiting = async {
+            while !holds() {
+                changes.changed().await.unwrap();
+            }
+        };
+        Deadline::within(LIMIT)
+            .run(waiting)
+            .await
+            .unwrap_or_else(|_| panic!("not in time: {what}"));
+    }
+
+    /// Asks again until it holds, at most for the limit.
+    pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let deadline = Deadline::within(LIMIT);
+        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        while !holds().await {
+            assert!(!deadline.has_passed(), "not in time: {what}");
+            ticks.tick().await;
+        }
+    }
+
+    /// The index of the view's active build.
+    pub fn index(&self, view: View) -> String {
+        self.tail.read(|state| {
+            let active = state
+                .view(view.name())
+                .and_then(|of_view| of_view.active_build());
+            let announced = active.and_then(|build| build.announced.as_ref());
+            announced
+                .expect("the view has an active build")
+                .index
+                .clone()
+        })
+    }
+
+    /// A document as a search shows it.
+    pub async fn found(&self, view: View, id: impl Into<Uuid>) -> Option<Document> {
+        let id: Uuid = id.into();
+        let query = json!({"query": {"ids": {"values": [id]}}, "version": true});
+        let body = query.to_string().into();
+        let options = SearchOptions::default();
+        let answer = self
+            .elasticsearch
+            .search(Some(&self.index(view)), body, &options)
+            .await;
+        let hit = answer.unwrap().hits.hits.pop()?;
+        let document = view.parse(&hit.source.unwrap()).unwrap();
+        assert_eq!(
+            hit.version,
+            Some(document.seq()),
+            "version and seq of a document are the same"
+        );
+        Some(document)
+    }
+}
+
+async fn migrated(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../command-svc/migrations");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    files.sort();
+    for file in files {
+        client
+            .batch_execute(&std::fs::read_to_string(file).unwrap())
+            .await
+            .unwrap();
+    }
+    client
+}
+
+/// The time of all events.
+pub fn now() -> chrono::DateTime<chrono::Utc> {
+    clock::now()
+}
