@@ -104,7 +104,7 @@ impl FromStr for Key {
 }
 
 /// One lane of a watermark record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct LaneMark {
     pub lane: Lane,
     /// Highest seq such that it and all before it are visible to search.
@@ -114,7 +114,7 @@ pub struct LaneMark {
 }
 
 /// A subject whose later events wait because one of them could not be folded or stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     pub subject: Uuid,
     /// The first event that is held back.
@@ -122,7 +122,7 @@ pub struct Held {
 }
 
 /// What one owner says of the lanes of one partition, for one build. Published again every second.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Watermark {
     /// Projection version of the build.
     pub version: u32,
@@ -152,7 +152,7 @@ pub fn subject_hash(subject: Uuid) -> u32 {
 }
 
 /// A build exists: its index was made before, and will never be made again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Announced {
     pub epoch: Epoch,
     pub index: String,
@@ -169,7 +169,7 @@ pub struct Announced {
 /// Readers go from one build to another, all at this record's offset.
 ///
 /// Void where `from` is not the active build at that offset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Switch {
     pub epoch: Epoch,
     pub from: Option<u32>,
@@ -183,14 +183,14 @@ pub struct Switch {
 }
 
 /// A build is fed no longer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Retired {
     pub epoch: Epoch,
     pub at: DateTime<Utc>,
 }
 
 /// What a tool asks of the projectors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Wish {
     pub epoch: Epoch,
     #[serde(flatten)]
@@ -198,7 +198,7 @@ pub struct Wish {
     pub at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum WishKind {
     /// Build the view anew and switch to it.
@@ -208,7 +208,7 @@ pub enum WishKind {
 }
 
 /// A record as read: the key with what stands under it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(
     clippy::large_enum_variant,
     reason = "one record is alive at a time, on its way into the state"

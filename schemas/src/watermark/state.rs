@@ -15,7 +15,7 @@ mod view;
 pub use view::{BuildState, FRESH, LaneState, ViewState};
 
 /// The state of all views after some prefix of the topic.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WatermarkState {
     epoch: Epoch,
     views: BTreeMap<String, ViewState>,

@@ -9,5 +9,6 @@
 
 mod events;
 mod files;
+mod model;
 mod tokens;
 mod watermarks;

@@ -16,7 +16,7 @@ use crate::watermark::{Announced, Held, LaneMark, Retired, Switch, Watermark, Wi
 pub const FRESH: TimeDelta = TimeDelta::seconds(3);
 
 /// One view: its builds and the floors under its readers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ViewState {
     pub active: Option<u32>,
     pub builds: BTreeMap<u32, BuildState>,
@@ -28,7 +28,7 @@ pub struct ViewState {
 }
 
 /// One build of a view.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct BuildState {
     pub announced: Option<Announced>,
     pub retired: Option<Retired>,
@@ -38,7 +38,7 @@ pub struct BuildState {
 }
 
 /// The last that was said of one lane of a build.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LaneState {
     /// Watermark and head as the last record had them; the watermark may be below `visible`.
     pub seq: Seq,
