@@ -35,6 +35,8 @@ const IN_FLIGHT: usize = 2;
 const GATHER: Duration = Duration::from_millis(20);
 /// A client that neither sends nor takes anything for so long has left.
 const CLIENT_IDLE: Duration = Duration::from_secs(60);
+/// Telling a client that its import stopped.
+const TELL: Duration = Duration::from_secs(1);
 /// All tries of a batch.
 const BUDGET: Duration = Duration::from_secs(10);
 /// The same, while the database is away.
@@ -120,8 +122,9 @@ impl Run {
         let running = metrics::Running::start();
         if let Err(stopped) = self.import_all().await {
             tracing::info!(import.lines = self.totals.lines, reason = %stopped, "import stopped");
-            // The client may have gone.
-            let _ = self.client.answers.try_send(Err(stopped));
+            // An answer that just ended would look whole. The client may have gone.
+            let telling = self.client.answers.send(Err(stopped));
+            let _ = timeout(TELL, telling).await;
         }
         drop(running);
     }

@@ -16,6 +16,8 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use schemas::lane::LaneSeqs;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::service::{self, Service, send, token};
@@ -365,16 +367,27 @@ async fn lines_are_answered_while_the_body_still_comes() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_stops_the_import_between_batches() -> Result<()> {
     let service = Service::start().await?;
-    let endless = stream::iter(0..).map(|number| {
-        let line = format!("{}\n", lamp(&format!("L-{number}")));
-        Ok::<_, std::io::Error>(line)
-    });
-    let response = request(&service, Body::wrap_stream(endless)).send().await?;
-    let mut answers = response.bytes_stream();
-    for _ in 0..3 {
-        answers.next().await.context("an answer")??;
+    let address = service.url.trim_start_matches("http://");
+    let mut client = TcpStream::connect(address).await?;
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n",
+        token(Role::Admin, Duration::from_secs(60))
+    );
+    client.write_all(head.as_bytes()).await?;
+    for number in 0..20 {
+        let lines: Vec<Value> = (0..50).map(|n| lamp(&format!("L-{number}-{n}"))).collect();
+        let lines = body(&lines);
+        client.write_all(format!("{:x}\r\n{lines}\r\n", lines.len()).as_bytes()).await?;
     }
-    drop(answers);
+    let mut answer = String::new();
+    while !answer.contains("created") {
+        let mut piece = [0; 1024];
+        let read = client.read(&mut piece).await?;
+        ensure!(read > 0, "the answer ended: {answer}");
+        answer.push_str(&String::from_utf8_lossy(&piece[..read]));
+    }
+    drop(client);
     let mut looks = tokio::time::interval(LOOK_EVERY);
     let stopped = async {
         while service.metric("tidemark_imports_running").await? > 0.0 {
