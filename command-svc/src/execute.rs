@@ -15,6 +15,7 @@ use deadpool_postgres::Pool;
 use schemas::event::Meta;
 use schemas::id::{CategoryId, Epoch, ProductId};
 use schemas::lane::Position;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{category as category_rules, product as product_rules, stock as stock_rules};
@@ -35,6 +36,9 @@ pub use expected::Expected;
 
 /// How often a command is tried again on another connection after losing one before COMMIT.
 const LOST_CONNECTIONS: u32 = 2;
+
+/// Commands under way at most: with more, waiting for a connection would take all of a deadline.
+const UNDER_WAY: usize = 1_024;
 
 /// What a client wants, and of what.
 #[derive(Debug, Clone)]
@@ -68,6 +72,8 @@ pub struct Outcome {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
+    #[error("more than {UNDER_WAY} commands are under way")]
+    Overloaded,
     #[error("the idempotency key was used for another request")]
     KeyReused,
     /// Others held the locks, or no connection came free, for the whole of the deadline.
@@ -99,17 +105,18 @@ struct Shared {
     epoch: EpochHandle,
     hint: OnceLock<CommitHint>,
     history_ended: CancellationToken,
+    under_way: Semaphore,
 }
 
 impl Commands {
     pub fn new(pool: Pool, epoch: EpochHandle) -> Self {
-        let (hint, history_ended) = (OnceLock::new(), CancellationToken::new());
         Self {
             shared: Arc::new(Shared {
                 pool,
                 epoch,
-                hint,
-                history_ended,
+                hint: OnceLock::new(),
+                history_ended: CancellationToken::new(),
+                under_way: Semaphore::new(UNDER_WAY),
             }),
         }
     }
@@ -161,7 +168,10 @@ impl Commands {
         context: &Context,
     ) -> Result<Outcome, ExecuteError> {
         let started = clock::instant();
-        let executed = self.execute_within(command, context).await;
+        let executed = match self.shared.under_way.try_acquire() {
+            Ok(_permit) => self.execute_within(command, context).await,
+            Err(_) => Err(ExecuteError::Overloaded),
+        };
         metrics::executed(command, &executed, started.elapsed());
         executed
     }

@@ -86,6 +86,7 @@ fn outcome_label(executed: &Result<Outcome, ExecuteError>) -> &'static str {
             answer: Answer::Refused { problem },
             ..
         }) => refusal_label(problem),
+        Err(ExecuteError::Overloaded) => "overloaded",
         Err(ExecuteError::KeyReused) => "key_reused",
         Err(ExecuteError::Busy(_)) => "busy",
         Err(ExecuteError::Unavailable(_)) => "unavailable",

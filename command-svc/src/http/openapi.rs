@@ -72,6 +72,9 @@ pub enum Problems {
     /// Only where the operator requires If-Match.
     #[response(status = 428, content_type = "application/problem+json")]
     PreconditionRequired(#[to_schema] ProblemBody),
+    /// Has Retry-After.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyRequests(#[to_schema] ProblemBody),
     /// Has Retry-After; `outcome-unknown` where the connection was lost while committing.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(#[to_schema] ProblemBody),

@@ -12,7 +12,7 @@ use crate::execute::{Answer, ExecuteError, Outcome, Resource};
 static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Where nothing better is known.
-const RETRY_UNKNOWN_MS: u64 = 1_000;
+const RETRY_MS: u64 = 1_000;
 
 pub fn reply(outcome: Outcome, session: &Session) -> Result<HttpResponse, ApiError> {
     for position in outcome.positions {
@@ -61,6 +61,11 @@ fn location(resource: &Resource) -> Option<String> {
 impl From<ExecuteError> for ApiError {
     fn from(error: ExecuteError) -> Self {
         match error {
+            ExecuteError::Overloaded => {
+                let detail = "too many commands are under way";
+                let problem = Problem::new(ProblemType::TooManyRequests, detail);
+                Self::from(problem.retry_after_ms(RETRY_MS))
+            }
             ExecuteError::KeyReused => {
                 let detail = "send each request with a key of its own";
                 Self::new(ProblemType::IdempotencyKeyReused, detail)
@@ -71,7 +76,7 @@ impl From<ExecuteError> for ApiError {
             ExecuteError::OutcomeUnknown(_) => {
                 let detail = "look whether the command took effect before sending it again";
                 let problem = Problem::new(ProblemType::OutcomeUnknown, detail);
-                Self::from(problem.retry_after_ms(RETRY_UNKNOWN_MS)).caused_by(error)
+                Self::from(problem.retry_after_ms(RETRY_MS)).caused_by(error)
             }
             ExecuteError::Failed(_) | ExecuteError::Kept(_) => Self::internal(error),
         }

@@ -116,14 +116,19 @@ impl CommandRequest {
 
     /// The same for requests that ask the same, however their JSON is laid out.
     fn fingerprint(&self, body: &[u8]) -> Vec<u8> {
-        let if_match = self.request.headers().get(IF_MATCH);
-        let if_match = if_match.map(|value| value.as_bytes()).unwrap_or_default();
+        let if_match: Vec<&[u8]> = self
+            .request
+            .headers()
+            .get_all(IF_MATCH)
+            .map(|line| line.as_bytes())
+            .collect();
+        let if_match = if_match.join(&b","[..]);
         let method = self.request.method().as_str().as_bytes();
         let mut digest = Sha256::new();
         for part in [
             method,
             self.request.path().as_bytes(),
-            if_match,
+            &if_match,
             &canonical(body),
         ] {
             digest.update((part.len() as u64).to_be_bytes());

@@ -1,6 +1,6 @@
 //! Input of every bad kind gets its problem and changes nothing.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -86,6 +86,22 @@ async fn a_bad_product_is_told_where_it_is_wrong() -> Result<()> {
     service.stop().await
 }
 
+/// Bodies of changes, a line each: method, path, body, and where it is wrong.
+const BAD_CHANGES: &str = r#"
+PATCH product {"name": null} /name
+PATCH product {"sku": "L-2"} /sku
+PATCH product {"attributes": {"a": 5}} /attributes/a
+PUT product/price {"amount": -1, "currency": "X"} /amount,/currency
+PUT product/price {"amount": 1} /currency
+PUT product/listing {"listed": "yes"} /listed
+PUT product/listing {} /listed
+POST product/stock-movements {"delta": 0, "reason": ""} /delta,/reason
+POST product/stock-movements {"delta": 1e30, "reason": "x"} /delta
+PATCH category {"name": "A > B"} /name
+PATCH category {"name": null} /name
+PATCH category {"parent_id": "x"} /parent_id
+"#;
+
 #[tokio::test]
 async fn a_bad_change_is_told_where_it_is_wrong() -> Result<()> {
     let service = Service::start().await?;
@@ -97,82 +113,24 @@ async fn a_bad_change_is_told_where_it_is_wrong() -> Result<()> {
         "/v1/categories/{}",
         service.new_category("Lamps", None).await?
     );
-    let (price, listing) = (format!("{product}/price"), format!("{product}/listing"));
-    let movements = format!("{product}/stock-movements");
     let heads = service.heads().await?;
-    let cases = [
-        (
-            Method::PATCH,
-            &product,
-            json!({"name": null}),
-            vec!["/name"],
-        ),
-        (Method::PATCH, &product, json!({"sku": "L-2"}), vec!["/sku"]),
-        (
-            Method::PATCH,
-            &product,
-            json!({"attributes": {"a": 5}}),
-            vec!["/attributes/a"],
-        ),
-        (
-            Method::PUT,
-            &price,
-            json!({"amount": -1, "currency": "X"}),
-            vec!["/amount", "/currency"],
-        ),
-        (Method::PUT, &price, json!({"amount": 1}), vec!["/currency"]),
-        (
-            Method::PUT,
-            &listing,
-            json!({"listed": "yes"}),
-            vec!["/listed"],
-        ),
-        (Method::PUT, &listing, json!({}), vec!["/listed"]),
-        (
-            Method::POST,
-            &movements,
-            json!({"delta": 0, "reason": ""}),
-            vec!["/delta", "/reason"],
-        ),
-        (
-            Method::POST,
-            &movements,
-            json!({"delta": 1e30, "reason": "x"}),
-            vec!["/delta"],
-        ),
-        (
-            Method::PATCH,
-            &category,
-            json!({"name": "A > B"}),
-            vec!["/name"],
-        ),
-        (
-            Method::PATCH,
-            &category,
-            json!({"name": null}),
-            vec!["/name"],
-        ),
-        (
-            Method::PATCH,
-            &category,
-            json!({"parent_id": "x"}),
-            vec!["/parent_id"],
-        ),
-        (
-            Method::PATCH,
-            &category,
-            json!({"name": "x".repeat(101)}),
-            vec!["/name"],
-        ),
-    ];
-    for (method, path, body, pointers) in cases {
-        let refused = send(service.request(method, path).json(&body)).await?;
-        assert_eq!(
-            refused.expect_problem("validation")?.pointers(),
-            pointers,
-            "{path} {body}"
-        );
+    for line in BAD_CHANGES.lines().filter(|line| !line.is_empty()) {
+        let (ask, pointers) = line.rsplit_once(' ').context(line)?;
+        let (method, ask) = ask.split_once(' ').context(line)?;
+        let (path, body) = ask.split_once(' ').context(line)?;
+        let path = path
+            .replace("product", &product)
+            .replace("category", &category);
+        let body: Value = serde_json::from_str(body)?;
+        let refused = send(service.request(method.parse()?, &path).json(&body)).await?;
+        let refused = refused.expect_problem("validation")?;
+        assert_eq!(refused.pointers().join(","), pointers, "{line}");
     }
+    let long = json!({"name": "x".repeat(101)});
+    service
+        .patch(&category, long)
+        .await?
+        .expect_problem("validation")?;
     assert_eq!(service.heads().await?, heads);
     service.stop().await
 }
@@ -191,9 +149,8 @@ async fn what_cannot_be_read_is_malformed() -> Result<()> {
         .map(|byte| if byte == 0x1f { 0xff } else { byte })
         .collect();
     let json = "application/json";
-    let nested = [br#"{"sku":"#, [b'['; 10_000].as_slice()].concat();
     let two = format!("{text} {text}").into_bytes();
-    for body in [bad_utf8, b"{".to_vec(), Vec::new(), two, nested] {
+    for body in [bad_utf8, b"{".to_vec(), Vec::new(), two] {
         raw(json, body).await?.expect_problem("malformed")?;
     }
     raw("text/plain", text.clone().into())

@@ -134,7 +134,7 @@ async fn what_is_no_tidemark_changes_nothing() -> Result<()> {
             .await?
             .expect_problem("tidemark-malformed")?;
     }
-    let nine = vec![token.as_str(); 9].join(",");
+    let nine = [token.as_str(); 9].join(",");
     present(&nine, "").await?.expect_problem("malformed")?;
     let epoch = first.tidemark()?.epoch();
     let foreign = keyring().sign(&Tidemark::new(Epoch(epoch.0 ^ 1)));
