@@ -169,12 +169,17 @@ impl Ladder {
             };
             climb.run(read, proof).await
         };
-        let outcome = climbing.await;
-        match &outcome {
-            Ok(read) => metrics::count_read(reading.endpoint, read.step().name()),
-            Err(error) => metrics::count_refused(reading.endpoint, error),
+        match climbing.await {
+            Ok(read) => {
+                metrics::count_read(reading.endpoint, read.step().name());
+                Ok(read)
+            }
+            Err(error) => {
+                metrics::count_refused(reading.endpoint, &error);
+                let applied = asked.prefer.applied().into_iter();
+                Err(applied.fold(error, |error, (name, value)| error.with_header(name, value)))
+            }
         }
-        outcome
     }
 }
 

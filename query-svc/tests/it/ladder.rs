@@ -130,6 +130,7 @@ async fn a_read_that_cannot_be_fresh_in_time_says_which_lane_is_behind_and_when_
     let answer = client.get(&path(&lamp)).await;
     assert_eq!((answer.status, answer.problem()), (503, "not-yet-visible"));
     assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.header("preference-applied"), Some("wait=0.2"));
     assert!(answer.body["retry_after_ms"].is_u64());
     let behind = &answer.body["lanes_behind"][0];
     assert_eq!(behind["view"], "products");
