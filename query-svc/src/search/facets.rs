@@ -128,7 +128,12 @@ pub fn read(
         let buckets = counts.and_then(|counts| counts["choices"]["buckets"].as_array());
         let buckets = buckets.into_iter().flatten();
         let read = buckets.filter_map(|bucket| read_bucket(facet, bucket));
-        (facet.name().to_owned(), read.collect())
+        let mut choices: Vec<FacetBucket> = read.collect();
+        if facet == Facet::Rating {
+            // Ranges come in ascending order; shoppers look for the best first.
+            choices.reverse();
+        }
+        (facet.name().to_owned(), choices)
     });
     facets.collect()
 }

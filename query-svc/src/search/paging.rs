@@ -103,16 +103,19 @@ impl Paging {
         {
             return Ok(page);
         }
-        let point = self.share_point(reader).await;
-        let page = read_from(reader, search, cursor, point.clone()).await;
-        match (page, point) {
-            // Gone before its time, or the index is.
-            (Err(error), Some(_)) if error.is_not_found() => {
-                self.shared.invalidate(&SharedBy::of(reader)).await;
-                read_from(reader, search, cursor, None).await
+        // A shared one may have gone before its time: once more, then without.
+        for _ in 0..2 {
+            let Some(point) = self.share_point(reader).await else {
+                break;
+            };
+            match read_from(reader, search, cursor, Some(point)).await {
+                Err(error) if error.is_not_found() => {
+                    self.shared.invalidate(&SharedBy::of(reader)).await;
+                }
+                page => return page,
             }
-            (page, _) => page,
         }
+        read_from(reader, search, cursor, None).await
     }
 
     async fn share_point(&self, reader: &Reader<'_>) -> Option<Arc<Point>> {

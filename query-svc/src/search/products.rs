@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::facets::{Sieve, aggregations};
 use super::parameters::{ProductSearch, Sort};
-use super::text::{Tolerance, matching};
+use super::text::{Tolerance, marking, matching};
 use super::words::Words;
 
 /// With words, hits beyond are "at least so many": counting on would cost more than finding.
@@ -29,9 +29,9 @@ pub fn body(search: &ProductSearch, tolerance: Tolerance, start: Start<'_>) -> V
     put("size", (search.limit + 1).into());
     put("query", query(search, &sieve, tolerance));
     put("sort", sort(search));
-    if search.text.is_some() {
+    if let Some(text) = &search.text {
         put("track_total_hits", COUNTED_HITS.into());
-        put("highlight", highlight());
+        put("highlight", highlight(text, tolerance));
     } else {
         put("track_total_hits", true.into());
     }
@@ -74,16 +74,26 @@ fn sort(search: &ProductSearch) -> Value {
     json!([first, { "product_id": "asc" }])
 }
 
-fn highlight() -> Value {
+/// Marks the words as they were found, by a query much plainer than the one that found them.
+fn highlight(text: &str, tolerance: Tolerance) -> Value {
+    let words = Words::of(text);
+    let mut fields = Map::new();
+    for (field, options) in [
+        ("name", json!({ "number_of_fragments": 0 })),
+        (
+            "description",
+            json!({ "number_of_fragments": 2, "fragment_size": 150 }),
+        ),
+    ] {
+        let mut options = options;
+        options["highlight_query"] = marking(field, &words, tolerance);
+        fields.insert(field.to_owned(), options);
+    }
     json!({
         "encoder": "html",
         "pre_tags": ["<em>"],
         "post_tags": ["</em>"],
-        "require_field_match": false,
-        "fields": {
-            "name": { "number_of_fragments": 0 },
-            "description": { "fragment_size": 150, "number_of_fragments": 2 },
-        },
+        "fields": fields,
     })
 }
 

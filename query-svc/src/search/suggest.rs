@@ -44,7 +44,9 @@ struct Named {
 
 pub fn bodies(search: &SuggestSearch, tolerance: Tolerance) -> Bodies {
     let words = Words::of(&search.text);
-    let listed = json!([{ "term": { "listed": true } }, { "term": { "removed": false } }]);
+    let listed = json!({ "bool": { "filter": [
+        { "term": { "listed": true } }, { "term": { "removed": false } },
+    ] } });
     let (name, brand) = (["name.plain", "name"], ["brand.plain", "brand.text"]);
     let any_name = ["name.plain", "name", "brand.plain"];
     Bodies {

@@ -105,6 +105,30 @@ pub fn matching(text: &str, words: &Words, tolerance: Tolerance) -> Matching {
     }
 }
 
+/// What marks the words where a hit shows them.
+pub fn marking(field: &str, words: &Words, tolerance: Tolerance) -> Value {
+    if words.is_empty() {
+        return json!({ "match_none": {} });
+    }
+    let marks = words.iter().enumerate().flat_map(|(index, word)| {
+        let is_mistyped = tolerance > Tolerance::Exact && can_be_mistyped(word);
+        let own = if is_mistyped {
+            fuzzy(field, word, 1.0)
+        } else {
+            all_of(field, word, 1.0)
+        };
+        let goes_on = words.is_last(index) && may_go_on(word);
+        let begun = goes_on.then(|| prefix(field, word, 1.0));
+        let joined = words
+            .joined_at(index)
+            .pop()
+            .filter(|_| !words.is_last(index));
+        let joined = joined.map(|joined| all_of(field, &joined, 1.0));
+        std::iter::once(own).chain(begun).chain(joined)
+    });
+    json!({ "bool": { "should": marks.collect::<Vec<_>>() } })
+}
+
 fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Value {
     let word = words.iter().nth(index).unwrap_or_default();
     let mut ways: Vec<Value> = FIELDS
@@ -160,7 +184,7 @@ pub(super) fn fuzzy(field: &str, text: &str, boost: f64) -> Value {
     json!({ "match": { field: {
         "query": text,
         "operator": "and",
-        "fuzziness": "AUTO:4,7",
+        "fuzziness": "AUTO:4,8",
         "prefix_length": 1,
         "max_expansions": 30,
         "boost": boost,

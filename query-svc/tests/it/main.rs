@@ -5,7 +5,10 @@
 
 mod ladder;
 mod refusals;
+mod search;
 mod search_ladder;
+mod search_lists;
 mod search_quality;
+mod search_tree;
 mod shop;
 mod tidemark;

@@ -8,16 +8,15 @@ use std::path::{Path, PathBuf};
 
 use chassis::clock;
 use flate2::read::GzDecoder;
-use schemas::event::{CategoryRef, Envelope, Event, Meta, ProductCreated, StockAdjusted};
-use schemas::id::{CategoryId, Epoch, ProductId};
-use schemas::lane::Lane;
+use schemas::event::{CategoryRef, ProductCreated};
+use schemas::id::{CategoryId, ProductId};
 use schemas::money::Money;
 use schemas::rest::import::ProductLine;
-use schemas::view::{Document, View};
+use schemas::view::Document;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::shop::{Client, Replica, Shop};
+use crate::shop::{Client, Replica, Shop, created_product};
 
 /// What is typed, and skus of which one is meant: colours of one product count as one.
 const SEARCHES: [(&str, &[&str]); 42] = [
@@ -154,9 +153,8 @@ fn catalogue(name: &str) -> Option<impl Iterator<Item = String>> {
 
 /// The product as its events make it.
 fn document(line: ProductLine) -> Document {
-    let (id, now) = (ProductId(clock::new_id()), clock::now());
     let created = ProductCreated {
-        product_id: id,
+        product_id: ProductId(clock::new_id()),
         sku: line.sku,
         name: line.name,
         description: line.description,
@@ -168,44 +166,9 @@ fn document(line: ProductLine) -> Document {
             .map(|path| categories(path))
             .collect(),
         attributes: line.attributes,
-        occurred_at: now,
+        occurred_at: clock::now(),
     };
-    let adjusted = StockAdjusted {
-        product_id: id,
-        delta: line.inventory,
-        reason: "import".to_owned(),
-        on_hand: line.inventory,
-        reserved: 0,
-        occurred_at: now,
-    };
-    let events = [Event::from(created), Event::from(adjusted)];
-    let folded = events
-        .into_iter()
-        .zip(1..)
-        .fold(None, |document, (event, seq)| {
-            Some(
-                View::Products
-                    .fold(document, &envelope(event, seq))
-                    .unwrap(),
-            )
-        });
-    folded.unwrap()
-}
-
-fn envelope(event: Event, seq: u64) -> Envelope {
-    let subject = event.subject();
-    Envelope {
-        lane: Lane::of(subject.unwrap()),
-        seq,
-        event_id: clock::new_id(),
-        subject,
-        stream_id: event.stream_id(),
-        stream_version: 1,
-        epoch: Epoch(1),
-        recorded_at: event.occurred_at(),
-        meta: Meta::default(),
-        event,
-    }
+    created_product(created, line.inventory).into()
 }
 
 /// `A > B > C`; the same path has the same ids.

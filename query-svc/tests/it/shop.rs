@@ -25,7 +25,7 @@ mod records;
 mod replica;
 
 pub use client::{Answer, Client};
-pub use documents::{category, product};
+pub use documents::{category, created_product, product};
 pub use replica::Replica;
 
 pub const LIMIT: Duration = Duration::from_secs(20);
