@@ -27,6 +27,25 @@ pub mod header {
     pub const STREAM_VERSION: &str = "tidemark-stream-version";
     /// RFC 3339 with microseconds.
     pub const RECORDED_AT: &str = "tidemark-recorded-at";
+
+    /// Every header that a record may have.
+    pub const ALL: [&str; 15] = [
+        CE_SPECVERSION,
+        CE_ID,
+        CE_SOURCE,
+        CE_TYPE,
+        CE_TIME,
+        CE_SUBJECT,
+        CONTENT_TYPE,
+        TRACEPARENT,
+        LANE,
+        SEQ,
+        EPOCH,
+        VERSION,
+        STREAM_ID,
+        STREAM_VERSION,
+        RECORDED_AT,
+    ];
 }
 
 /// `ce_source` of every event.

@@ -138,6 +138,8 @@ pub fn parse<'a>(
     let version = required(&header_of, header::VERSION)?;
     let recorded_at: DateTime<Utc> = required(&header_of, header::RECORDED_AT)?;
     let data = serde_json::from_slice(payload).map_err(RecordError::Payload)?;
+    // First of all that may be of the future: a new type may come with a new kind of stream.
+    let event = Event::parse(&type_name, version, data)?;
     Ok(Envelope {
         lane: position.lane,
         seq: position.seq,
@@ -151,7 +153,7 @@ pub fn parse<'a>(
             traceparent: optional(&header_of, header::TRACEPARENT)?,
             ..Meta::default()
         },
-        event: Event::parse(&type_name, version, data)?,
+        event,
     })
 }
 

@@ -7,8 +7,10 @@
     reason = "the lint knows test functions, but not what they share"
 )]
 
+mod docs;
 mod events;
 mod files;
 mod model;
+mod records;
 mod tokens;
 mod watermarks;
