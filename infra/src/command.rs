@@ -3,6 +3,7 @@
 mod bench;
 mod builds;
 mod dead_letters;
+mod demo;
 mod down;
 mod import;
 mod lag;
@@ -25,6 +26,7 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Up(args) => up::run(args).await,
         Command::Down(args) => down::run(args).await,
         Command::Status(args) => status::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
         Command::Token(args) => token::run(&args),
         Command::Import(args) => import::run(args).await,
         Command::Lag(args) => lag::run(args).await,
@@ -36,6 +38,5 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Shared => shared::run().await,
         Command::Supervise(args) => supervise::run(args).await,
         Command::RunServer(args) => run_server::run(&args),
-        _ => Ok(()),
     }
 }

@@ -13,5 +13,6 @@ mod ports;
 mod process;
 mod server;
 pub mod service;
+pub mod shop;
 pub mod stack;
 mod user;

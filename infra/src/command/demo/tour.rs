@@ -1,0 +1,148 @@
+//! The guided part of the demo: what is written through one process is found through others.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use chassis::clock;
+use reqwest::Method;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    operation::{
+        deployment::Deployment,
+        session::{Answer, Session},
+    },
+    output,
+    service::Service,
+};
+
+const ROUNDS: i64 = 20;
+const SYLLABLES: [&str; 16] = [
+    "ba", "do", "fe", "ga", "ki", "lu", "mo", "na", "pe", "ri", "so", "ta", "vu", "we", "zo", "ly",
+];
+
+/// One client that writes, and looks for what it wrote.
+#[derive(Debug)]
+pub(super) struct Tour {
+    session: Session,
+    command_svc: String,
+    query_svcs: Vec<String>,
+    /// A word that stands in no other product.
+    word: String,
+    product: String,
+}
+
+impl Tour {
+    pub(super) fn new(deployment: &Deployment, token: String) -> Result<Self> {
+        let queries = deployment.replicas(Service::QuerySvc);
+        Ok(Self {
+            session: Session::new(token)?,
+            command_svc: deployment.url(Service::CommandSvc)?.to_owned(),
+            query_svcs: queries.map(|running| running.url.clone()).collect(),
+            word: word(clock::new_id()),
+            product: String::new(),
+        })
+    }
+
+    /// A new product, found by every replica.
+    pub(super) async fn write_and_find(&mut self) -> Result<()> {
+        let url = format!("{}/v1/products", self.command_svc);
+        let body = json!({
+            "sku": format!("DEMO-{}", self.word.to_uppercase()),
+            "name": format!("{} Kettle", self.word),
+            "description": "Whistles when the tide comes in.",
+            "brand": "Tidemark",
+            "price": {"amount": 4900, "currency": "EUR"},
+            "inventory": 12,
+        });
+        let answer = self.session.send(Method::POST, &url, &body).await?;
+        self.product = answer.body["id"]
+            .as_str()
+            .context("a product has an id")?
+            .to_owned();
+        output::line(format!(
+            "\nWrite, then search: a new product, the \"{} Kettle\".\n",
+            self.word
+        ));
+        show("POST", &url, &answer, "created");
+        let tidemark = self
+            .session
+            .tidemark()
+            .context("every answer has a tidemark")?;
+        output::line(format!("        Tidemark: {tidemark}"));
+        output::line(
+            "        The searches hand it back, so none may answer from before the write:",
+        );
+        for replica in 0..self.query_svcs.len() {
+            let (url, answer) = self.search(replica).await?;
+            show("GET", &url, &answer, "found");
+        }
+        Ok(())
+    }
+
+    /// The same many times over, from one replica to the next.
+    pub(super) async fn change_and_find(&mut self) -> Result<()> {
+        let url = format!("{}/v1/products/{}/price", self.command_svc, self.product);
+        let mut times = Vec::new();
+        for round in 1..=ROUNDS {
+            let price = json!({"amount": 4900 + round, "currency": "EUR"});
+            let written = self.session.send(Method::PUT, &url, &price).await?;
+            let replica = usize::try_from(round)? % self.query_svcs.len();
+            let (_, found) = self.search(replica).await?;
+            let shown = &found.body["items"][0]["price"]["amount"];
+            ensure!(
+                *shown == price["amount"],
+                "a search has shown an older price"
+            );
+            times.push(written.took + found.took);
+        }
+        times.sort();
+        output::line(format!(
+            "\n{ROUNDS} price changes, each found by the very next search, on either replica in turn: \
+             written and found in {} (median), {} at most.",
+            milliseconds(times[times.len() / 2]),
+            milliseconds(times[times.len() - 1]),
+        ));
+        Ok(())
+    }
+
+    async fn search(&mut self, replica: usize) -> Result<(String, Answer)> {
+        let query_svc = &self.query_svcs[replica];
+        let url = format!(
+            "{query_svc}/v1/products?q={}+kettle&limit=1",
+            self.word.to_lowercase()
+        );
+        let answer = self.session.get(&url).await?;
+        ensure!(
+            answer.body["items"][0]["id"] == self.product.as_str(),
+            "{url} does not find the product"
+        );
+        Ok((url, answer))
+    }
+}
+
+fn show(method: &str, url: &str, answer: &Answer, outcome: &str) {
+    let served = answer.served.as_ref();
+    let served = served.map(|served| format!("   Tidemark-Served: {served}"));
+    output::line(format!(
+        "  {method:<4}  {url}\n        {} {outcome} in {}{}",
+        answer.status.as_u16(),
+        milliseconds(answer.took),
+        served.unwrap_or_default()
+    ));
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.0} ms", time.as_secs_f64() * 1_000.0)
+}
+
+/// A name that nobody has used yet.
+fn word(id: Uuid) -> String {
+    let bytes = id.into_bytes();
+    let syllables = bytes[12..]
+        .iter()
+        .map(|byte| SYLLABLES[usize::from(byte % 16)]);
+    let word: String = syllables.collect();
+    word[..1].to_uppercase() + &word[1..]
+}
