@@ -1,0 +1,33 @@
+# Recipes for everyday work; `just` lists them.
+
+_default:
+    @just --list
+
+# Everything that must hold before a change is taken
+check:
+    .ci/run
+
+# All tests, the real servers included
+test:
+    cargo test --workspace
+
+# Keep the tests' servers running between runs, until interrupted
+servers:
+    cargo run -p infra -- shared
+
+# The sample shop, with everything running
+demo:
+    cargo run --release -p infra -- demo
+
+# Stop what `demo` or `up` started
+down:
+    cargo run --release -p infra -- down
+
+# Format and lint
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Write the generated JSON Schemas anew
+schemas:
+    UPDATE_SCHEMAS=1 cargo test -p schemas
