@@ -8,6 +8,7 @@ mod refusals;
 mod search;
 mod search_ladder;
 mod search_lists;
+mod search_pages;
 mod search_quality;
 mod search_tree;
 mod shop;
