@@ -8,5 +8,6 @@ pub mod lag;
 pub mod replay;
 pub mod rest;
 pub mod services;
+pub mod session;
 pub mod verify;
 pub mod visible;
