@@ -1,3 +1,5 @@
+//! Rules of the category tree, as sentences.
+
 use rstest::rstest;
 use uuid::Uuid;
 

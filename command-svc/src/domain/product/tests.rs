@@ -1,3 +1,5 @@
+//! Rules of a product, as sentences.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Rules of stock, as sentences.
+
 use proptest::prelude::*;
 use rstest::rstest;
 use schemas::event::Event;

@@ -1,3 +1,5 @@
+//! Planning a batch: what its lines become, as sentences.
+
 use bytes::Bytes;
 use schemas::event::{Event, PriceChanged, ProductCategorized};
 use serde_json::{Value, json};
