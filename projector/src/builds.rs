@@ -24,10 +24,15 @@ pub struct FedBuild {
 
 /// Every build that is announced, not retired, and of a projection version that this binary knows.
 pub fn fed(state: &WatermarkState) -> Vec<FedBuild> {
-    let views = View::ALL.into_iter().filter_map(|view| Some((view, state.view(view.name())?)));
+    let views = View::ALL
+        .into_iter()
+        .filter_map(|view| Some((view, state.view(view.name())?)));
     let builds = views.flat_map(|(view, of_view)| {
-        of_view.builds.iter().filter(|(_, build)| build.is_fed()).filter_map(
-            move |(number, build)| {
+        of_view
+            .builds
+            .iter()
+            .filter(|(_, build)| build.is_fed())
+            .filter_map(move |(number, build)| {
                 let announced = build.announced.as_ref()?;
                 (announced.version == view.version()).then(|| FedBuild {
                     view,
@@ -35,8 +40,7 @@ pub fn fed(state: &WatermarkState) -> Vec<FedBuild> {
                     index: announced.index.clone(),
                     index_uuid: announced.index_uuid.clone(),
                 })
-            },
-        )
+            })
     });
     builds.collect()
 }

@@ -4,7 +4,6 @@
 //! earlier assignment can put nothing back: lanes start anew between cycles only.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use chassis::clock;
@@ -18,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::board::Board;
-use crate::builds::{self, FedBuild};
 use crate::cache::{BuildId, DocumentCache};
 use crate::consume::{Gather, Ownership};
 use crate::dead_letter::DeadLetters;
@@ -31,12 +29,15 @@ mod barrier;
 mod feed;
 mod intake;
 mod load;
+mod members;
+mod run;
 mod segment;
 mod show;
 
 use feed::Feed;
 use intake::Intake;
 use load::Loaded;
+use run::LaneRun;
 
 const MAX_RECORDS: usize = 2_000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -173,50 +174,6 @@ impl Cycle {
             .try_for_each(|report| self.take_report(report))
     }
 
-    /// Lanes that come or go, or did both, start anew.
-    fn follow_assignment(&mut self) -> Result<(), Ending> {
-        if self.parts.ownership.outgrown() {
-            return Err(Ending::Outgrown);
-        }
-        let changed = self.intake.assign(&self.parts.ownership);
-        if changed.is_empty() {
-            return Ok(());
-        }
-        for feed in self.feeds.values_mut() {
-            feed.retain(|lane, _| !changed.contains(&lane));
-        }
-        self.cache.retain(|_, lane| !changed.contains(&lane));
-        self.parts.board.retain(|_, lane| !changed.contains(&lane));
-        for id in self.feeds.keys().copied().collect::<Vec<_>>() {
-            self.load_missing(id);
-        }
-        Ok(())
-    }
-
-    /// Begins to feed builds that were announced, and ends with those that were retired.
-    fn follow_builds(&mut self) {
-        let fed = self.parts.tail.read(builds::fed);
-        let ids: Vec<BuildId> = fed.iter().map(id_of).collect();
-        let before = self.feeds.len();
-        self.feeds.retain(|id, feed| {
-            let kept = ids.contains(id);
-            feed.retain(|_, _| kept);
-            kept
-        });
-        if self.feeds.len() != before {
-            self.cache.retain(|id, _| ids.contains(&id));
-            self.parts.board.retain(|id, _| ids.contains(&id));
-        }
-        for build in fed {
-            let id = id_of(&build);
-            if let Entry::Vacant(slot) = self.feeds.entry(id) {
-                tracing::info!(build = %id, "a build is fed");
-                slot.insert(Feed::new(build));
-                self.load_missing(id);
-            }
-        }
-    }
-
     fn take_reports(&mut self) -> Result<(), CycleError> {
         while let Ok(report) = self.reports.1.try_recv() {
             self.take_report(report)?;
@@ -264,37 +221,7 @@ impl Cycle {
         true
     }
 
-    /// The index is gone: nothing more is written to it.
-    fn lose(&mut self, build: BuildId) {
-        let Some(feed) = self.feeds.get_mut(&build) else {
-            return;
-        };
-        if !feed.lost {
-            tracing::error!(build = %build, "the index of a build is gone: the build is lost");
-            metrics::build_lost(build);
-        }
-        feed.lost = true;
-        feed.retain(|_, _| false);
-        feed.tasks.abort_all();
-        self.cache.retain(|id, _| id != build);
-        self.parts.board.retain(|id, _| id != build);
-    }
-
-    /// Forgets what is not safely behind a checkpoint, and reads the checkpoints again.
-    fn back_to_checkpoints(&mut self) {
-        self.cache.clear();
-        self.intake.forget_waiting();
-        for id in self.feeds.keys().copied().collect::<Vec<_>>() {
-            if let Some(feed) = self.feeds.get_mut(&id) {
-                feed.unrefreshed = true;
-                feed.retain(|_, lane| !matches!(lane, feed::LaneFeed::Following(_)));
-            }
-            self.load_missing(id);
-        }
-        self.report();
-    }
-
-    async fn project(&mut self, mut runs: Vec<intake::LaneRun>) -> Result<(), CycleError> {
+    async fn project(&mut self, mut runs: Vec<LaneRun>) -> Result<(), CycleError> {
         while !runs.is_empty() {
             self.fold_segment(&mut runs).await?;
             self.drop_ended(&mut runs);
@@ -307,7 +234,7 @@ impl Cycle {
         Ok(())
     }
 
-    fn drop_ended(&mut self, runs: &mut Vec<intake::LaneRun>) {
+    fn drop_ended(&mut self, runs: &mut Vec<LaneRun>) {
         runs.retain(|run| {
             let follows = self
                 .feeds
@@ -315,12 +242,5 @@ impl Cycle {
                 .and_then(|feed| feed.follows(run.lane));
             follows.is_some() && !run.rest().is_empty()
         });
-    }
-}
-
-fn id_of(build: &FedBuild) -> BuildId {
-    BuildId {
-        view: build.view,
-        number: build.number,
     }
 }

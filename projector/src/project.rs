@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 mod fold;
 mod run;
+#[cfg(test)]
+pub(crate) mod samples;
 
 pub use fold::{Fold, Slot, Stand, Working, fold_broadcast, fold_events, targets_of};
 pub use run::{Recent, Run, next_run};

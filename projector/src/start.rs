@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chassis::clock::Deadline;
-use chassis::elasticsearch::{Elasticsearch, ElasticsearchError};
+use chassis::elasticsearch::Elasticsearch;
 use chassis::health::{Health, Probe};
 use chassis::postgres::{self, PoolOptions, Session};
 use chassis::retry::Backoff;
@@ -14,7 +14,6 @@ use chassis::watermark_tail::WatermarkTail;
 use deadpool_postgres::Pool;
 use schemas::id::Epoch;
 use schemas::topic::Names;
-use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
@@ -32,6 +31,10 @@ use crate::lag::{Lookout, read_heads};
 use crate::publish::{Heart, WatermarkPublisher};
 use crate::sink::Sink;
 
+mod indexes;
+
+use indexes::{IndexError, ensure_indexes};
+
 const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 const TAIL_WITHIN: Duration = Duration::from_secs(10);
 
@@ -47,12 +50,8 @@ pub enum StartError {
     Publisher(#[from] crate::publish::PublishError),
     #[error(transparent)]
     Tail(#[from] chassis::watermark_tail::TailError),
-    #[error("make index {index}")]
-    Index {
-        index: String,
-        #[source]
-        source: ElasticsearchError,
-    },
+    #[error(transparent)]
+    Index(#[from] IndexError),
 }
 
 /// The probes of what is behind this process.
@@ -133,7 +132,7 @@ impl Start {
             Elasticsearch::new(&self.args.elasticsearch.url, ELASTICSEARCH_TIMEOUT)?;
         let pool = self.pool()?;
         let names = Names::new(&self.args.namespace.prefix, self.epoch(&pool).await);
-        self.ensure_indexes(&elasticsearch, &names).await?;
+        ensure_indexes(&elasticsearch, &names, &self.probes.elasticsearch).await?;
         let bootstrap = &self.args.kafka.bootstrap;
         let tail = self.tail(&names).await?;
         let gather = Gather::default();
@@ -275,40 +274,5 @@ impl Start {
             tracing::warn!("still reading the watermark topic");
         }
         Ok(tail)
-    }
-
-    async fn ensure_indexes(
-        &self,
-        elasticsearch: &Elasticsearch,
-        names: &Names,
-    ) -> Result<(), StartError> {
-        let indexes = [
-            (
-                names.checkpoints(),
-                include_str!("../mappings/checkpoints.json"),
-            ),
-            (
-                names.dead_letters(),
-                include_str!("../mappings/dead_letters.json"),
-            ),
-        ];
-        for (index, body) in indexes {
-            let body: Value = serde_json::from_str(body).expect("committed mappings are JSON");
-            let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-            loop {
-                match elasticsearch.create_index(&index, &body).await {
-                    Ok(_) => break,
-                    Err(error) if error.is_already_exists() => break,
-                    Err(error) if error.is_transient() => {
-                        self.probes
-                            .elasticsearch
-                            .down("elasticsearch does not answer");
-                        backoff.pause().await;
-                    }
-                    Err(source) => return Err(StartError::Index { index, source }),
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -17,14 +17,22 @@ pub const REMOVE_AFTER: TimeDelta = TimeDelta::seconds(120);
 const FORSAKEN_AFTER: TimeDelta = TimeDelta::seconds(60);
 
 /// A step to be taken by the owner of lane 0.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Make the index, then announce it under this number.
-    Announce { build: u32, wish: Option<Uuid> },
+    Announce {
+        build: u32,
+        wish: Option<Uuid>,
+    },
     Switch(Switch),
-    Retire { build: u32 },
+    Retire {
+        build: u32,
+    },
     /// Delete index, checkpoints and watermark keys.
-    Remove { build: u32 },
+    Remove {
+        build: u32,
+    },
 }
 
 /// What is known beside the topic.
@@ -66,7 +74,10 @@ fn announce(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
     let mut open = view.open_wishes();
     let replay = open.find(|(_, wish)| wish.kind == WishKind::Replay);
     let (wish, _) = replay.filter(|_| candidates(view, facts).next().is_none())?;
-    Some(Step::Announce { build, wish: Some(wish) })
+    Some(Step::Announce {
+        build,
+        wish: Some(wish),
+    })
 }
 
 fn switch_to_candidate(
@@ -81,7 +92,9 @@ fn switch_to_candidate(
 
 fn switch_by_wish(state: &WatermarkState, view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
     view.open_wishes().find_map(|(id, wish)| {
-        let WishKind::Activate { build: to } = wish.kind else { return None };
+        let WishKind::Activate { build: to } = wish.kind else {
+            return None;
+        };
         let build = view.builds.get(&to).filter(|build| build.is_fed())?;
         let ready = view.active != Some(to) && may_take_over(view, build, facts);
         ready.then(|| switch(state, view, facts, to, Some(id)))
@@ -107,7 +120,8 @@ fn remove(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
             && Some(**number) != view.active
             && !facts.removed.contains(number)
     });
-    gone.next().map(|(number, _)| Step::Remove { build: *number })
+    gone.next()
+        .map(|(number, _)| Step::Remove { build: *number })
 }
 
 /// Builds of this projection version that were never active, the newest first.
@@ -129,7 +143,9 @@ fn candidates<'a>(
 }
 
 fn may_take_over(view: &ViewState, build: &BuildState, facts: &Facts<'_>) -> bool {
-    let holds_no_more = view.active_build().is_none_or(|active| build.holds_no_more_than(active));
+    let holds_no_more = view
+        .active_build()
+        .is_none_or(|active| build.holds_no_more_than(active));
     holds_no_more && build.is_caught_up(facts.now)
 }
 
@@ -146,7 +162,14 @@ fn switch(
         floors.merge(&lowest_of_others(state, facts.view));
     }
     let epoch = state.epoch();
-    Step::Switch(Switch { epoch, from: view.active, to, floors, at: facts.now, wish })
+    Step::Switch(Switch {
+        epoch,
+        from: view.active,
+        to,
+        floors,
+        at: facts.now,
+        wish,
+    })
 }
 
 /// Tokens were pruned of what all other views show, so a new view may not begin below it.
@@ -156,7 +179,13 @@ fn lowest_of_others(state: &WatermarkState, own: View) -> LaneSeqs {
         .filter(|(name, view)| *name != own.name() && view.active.is_some())
         .map(|(_, view)| &view.floors)
         .collect();
-    let lowest = |lane: Lane| others.iter().map(|floors| floors.get(lane)).min().unwrap_or(0);
+    let lowest = |lane: Lane| {
+        others
+            .iter()
+            .map(|floors| floors.get(lane))
+            .min()
+            .unwrap_or(0)
+    };
     Lane::all().map(|lane| (lane, lowest(lane))).collect()
 }
 
@@ -165,7 +194,10 @@ fn version(build: &BuildState) -> Option<u32> {
 }
 
 fn is_forsaken(build: &BuildState, now: DateTime<Utc>) -> bool {
-    build.lanes.values().all(|lane| now - lane.at > FORSAKEN_AFTER)
+    build
+        .lanes
+        .values()
+        .all(|lane| now - lane.at > FORSAKEN_AFTER)
 }
 
 #[cfg(test)]

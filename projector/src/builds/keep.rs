@@ -101,7 +101,10 @@ impl Keeper {
             match self.elasticsearch.index_uuid(&build.index).await {
                 Ok(uuid) if uuid.as_deref() == Some(&build.index_uuid) => {}
                 Ok(_) => {
-                    self.lost.entry(build.view).or_default().insert(build.number);
+                    self.lost
+                        .entry(build.view)
+                        .or_default()
+                        .insert(build.number);
                 }
                 // Away is not lost.
                 Err(_) => return,
@@ -112,7 +115,9 @@ impl Keeper {
     /// Takes the next step of a view, and waits until it shows.
     async fn tend(&mut self, view: View) -> Result<(), KeepError> {
         self.point_alias(view).await?;
-        let Some(step) = self.next_step(view) else { return Ok(()) };
+        let Some(step) = self.next_step(view) else {
+            return Ok(());
+        };
         match &step {
             Step::Announce { build, wish } => self.announce(view, *build, *wish).await?,
             Step::Switch(switch) => self.switch(view, switch).await?,
@@ -141,7 +146,11 @@ impl Keeper {
 
     async fn announce(&self, view: View, build: u32, wish: Option<Uuid>) -> Result<(), KeepError> {
         let index = self.names.index(view.name(), build);
-        let index_uuid = match self.elasticsearch.create_index(&index, &index_body(view)).await {
+        let index_uuid = match self
+            .elasticsearch
+            .create_index(&index, &index_body(view))
+            .await
+        {
             Ok(created) => created.uuid,
             Err(error) if error.is_already_exists() => {
                 let uuid = self.elasticsearch.index_uuid(&index).await?;
@@ -158,29 +167,54 @@ impl Keeper {
             at: clock::now(),
             wish,
         };
-        let key = Key::Announced { view: view.name().to_owned(), build };
+        let key = Key::Announced {
+            view: view.name().to_owned(),
+            build,
+        };
         Ok(self.publisher.publish(&key, Some(&announced)).await?)
     }
 
     async fn switch(&self, view: View, switch: &Switch) -> Result<(), KeepError> {
         let (from, to) = (switch.from, switch.to);
-        tracing::info!(view = view.name(), build.from = from, build.to = to, "readers switch");
-        let key = Key::Switch { view: view.name().to_owned(), switch: clock::new_id() };
+        tracing::info!(
+            view = view.name(),
+            build.from = from,
+            build.to = to,
+            "readers switch"
+        );
+        let key = Key::Switch {
+            view: view.name().to_owned(),
+            switch: clock::new_id(),
+        };
         Ok(self.publisher.publish(&key, Some(switch)).await?)
     }
 
     async fn retire(&self, view: View, build: u32) -> Result<(), KeepError> {
         tracing::info!(view = view.name(), build, "a build is retired");
-        let key = Key::Retired { view: view.name().to_owned(), build };
-        let retired = Retired { epoch: self.names.epoch(), at: clock::now() };
+        let key = Key::Retired {
+            view: view.name().to_owned(),
+            build,
+        };
+        let retired = Retired {
+            epoch: self.names.epoch(),
+            at: clock::now(),
+        };
         Ok(self.publisher.publish(&key, Some(&retired)).await?)
     }
 
     async fn remove(&mut self, view: View, build: u32) -> Result<(), KeepError> {
         let announced = self.tail.read(|state| {
-            state.view(view.name())?.builds.get(&build)?.announced.clone()
+            state
+                .view(view.name())?
+                .builds
+                .get(&build)?
+                .announced
+                .clone()
         });
-        if let Some(Announced { index, index_uuid, .. }) = announced {
+        if let Some(Announced {
+            index, index_uuid, ..
+        }) = announced
+        {
             let current = self.elasticsearch.index_uuid(&index).await?;
             if current.as_ref() == Some(&index_uuid) {
                 tracing::info!(view = view.name(), build, "a retired build is removed");
@@ -195,7 +229,11 @@ impl Keeper {
 
     async fn take_watermarks_away(&self, view: View, build: u32) -> Result<(), KeepError> {
         for partition in 0..self.partitions {
-            let key = Key::Watermark { view: view.name().to_owned(), build, partition };
+            let key = Key::Watermark {
+                view: view.name().to_owned(),
+                build,
+                partition,
+            };
             self.publisher.publish(&key, None::<&()>).await?;
         }
         Ok(())
@@ -218,7 +256,10 @@ impl Keeper {
         let Some(active) = active.filter(|active| self.aliased.get(&view) != Some(active)) else {
             return Ok(());
         };
-        let (alias, index) = (self.names.alias(view.name()), self.names.index(view.name(), active));
+        let (alias, index) = (
+            self.names.alias(view.name()),
+            self.names.index(view.name(), active),
+        );
         let all = self.names.index_pattern(view.name());
         let swap = [
             json!({"remove": {"index": all, "alias": alias, "must_exist": false}}),

@@ -14,7 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Cycle;
-use super::intake::LaneRun;
+use super::run::LaneRun;
 use super::segment::{Refusals, in_hand};
 use crate::cache::BuildId;
 use crate::metrics;

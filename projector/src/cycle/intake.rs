@@ -12,6 +12,7 @@ use schemas::lane::{Lane, LaneSeqs, Seq};
 use tokio::time::Instant;
 
 use super::feed::{Feed, Progress};
+use super::run::LaneRun;
 use crate::cache::BuildId;
 use crate::consume::{Arrival, Offsets, Ownership};
 use crate::ending::Ending;
@@ -23,36 +24,6 @@ use crate::project::{LogEntry, Recent, next_run};
 const QUIET: Duration = Duration::from_secs(1);
 const MAX_WAITING: usize = 1_024;
 const MAX_WAITING_BYTES: usize = 1024 * 1024;
-
-/// The entries of a lane that a build folds in this cycle.
-#[derive(Debug)]
-pub(super) struct LaneRun {
-    pub(super) build: BuildId,
-    pub(super) lane: Lane,
-    entries: Arc<Vec<LogEntry>>,
-    next: usize,
-    to: usize,
-}
-
-impl LaneRun {
-    /// What is left to fold.
-    pub(super) fn rest(&self) -> &[LogEntry] {
-        &self.entries[self.next..self.to]
-    }
-
-    /// Takes entries as folded.
-    pub(super) fn advance(&mut self, count: usize) {
-        self.next += count;
-    }
-
-    /// The entry at this seq, of those in the run.
-    pub(super) fn at(&self, seq: Seq) -> Option<&LogEntry> {
-        let at = self.entries[..self.to].partition_point(|entry| entry.seq() < seq);
-        self.entries[..self.to]
-            .get(at)
-            .filter(|entry| entry.seq() == seq)
-    }
-}
 
 /// All lanes' intake.
 #[derive(Debug)]
@@ -217,13 +188,7 @@ impl Intake {
                 }
                 if run.from < run.to {
                     let entries = Arc::clone(&entries);
-                    runs.push(LaneRun {
-                        build,
-                        lane,
-                        entries,
-                        next: run.from,
-                        to: run.to,
-                    });
+                    runs.push(LaneRun::new((build, lane), Arc::clone(&entries), run));
                 }
             }
             intake.keep(&entries[keep_from..]);

@@ -7,7 +7,7 @@ use schemas::view::Document;
 use uuid::Uuid;
 
 use super::Cycle;
-use super::intake::LaneRun;
+use super::run::LaneRun;
 use crate::cache::{BuildId, Cached};
 use crate::metrics;
 use crate::project::{Content, Fold, Slot, Stand, Stopped, Working, fold_events, targets_of};

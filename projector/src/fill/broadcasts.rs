@@ -60,7 +60,7 @@ impl Broadcasts {
         }
     }
 
-    fn push(&mut self, view: View, envelope: &Arc<Envelope>) {
+    pub(super) fn push(&mut self, view: View, envelope: &Arc<Envelope>) {
         match view.targets(&envelope.event) {
             Targets::None => {}
             targets => self.events.push((Arc::clone(envelope), targets)),

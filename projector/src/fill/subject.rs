@@ -100,3 +100,6 @@ impl<'a> Subjects<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

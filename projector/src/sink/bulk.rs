@@ -103,6 +103,11 @@ impl Bulk {
         &self.ops
     }
 
+    #[cfg(test)]
+    pub(crate) fn body_for_tests(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("JSON is UTF-8")
+    }
+
     pub(super) fn into_parts(self) -> (Bytes, Vec<Op>) {
         (self.body.freeze(), self.ops)
     }

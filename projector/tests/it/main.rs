@@ -1,5 +1,7 @@
 //! The projector on real servers: events in the table and in Kafka, documents and watermarks out.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod following;
 mod poison;
 mod takeover;

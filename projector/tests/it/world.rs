@@ -21,13 +21,14 @@ use schemas::topic::Names;
 use schemas::view::{Document, View};
 use serde_json::json;
 use tokio_postgres::NoTls;
+use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 mod events;
 mod process;
 
-pub use events::{Shelf, category, moved_price, product, renamed};
+pub use events::{category, moved_price, product, renamed};
 pub use process::Process;
 
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -107,21 +108,18 @@ impl World {
         let parameters = rows.parameters();
         let sql = include_str!("world/append.sql");
         let epoch = i64::from(self.names.epoch().0);
-        let appended = self.postgres.query(
-            sql,
-            &[
-                &epoch,
-                &parameters.lanes,
-                &parameters.event_ids,
-                &parameters.subjects,
-                &parameters.stream_ids,
-                &parameters.stream_versions,
-                &parameters.types,
-                &parameters.versions,
-                &parameters.data,
-            ],
-        );
-        let appended = appended.await.unwrap();
+        let arrays: [&(dyn ToSql + Sync); 9] = [
+            &epoch,
+            &parameters.lanes,
+            &parameters.event_ids,
+            &parameters.subjects,
+            &parameters.stream_ids,
+            &parameters.stream_versions,
+            &parameters.types,
+            &parameters.versions,
+            &parameters.data,
+        ];
+        let appended = self.postgres.query(sql, &arrays).await.unwrap();
         let lanes: Vec<i16> = appended.iter().map(|row| row.get("lane")).collect();
         let seqs: Vec<i64> = appended.iter().map(|row| row.get("seq")).collect();
         // A statement does not see the rows that a function in it inserts.

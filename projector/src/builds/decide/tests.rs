@@ -23,7 +23,13 @@ impl Log {
         state.settle(true);
         let (lost, removed) = (BTreeSet::new(), BTreeSet::new());
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        Self { state, offset: 0, lost, removed, now }
+        Self {
+            state,
+            offset: 0,
+            lost,
+            removed,
+            now,
+        }
     }
 
     fn with(mut self, record: Record) -> Self {
@@ -41,11 +47,17 @@ impl Log {
             at: self.now,
             wish,
         };
-        self.with(Record::Announced { view: "products".into(), build, announced })
+        self.with(Record::Announced {
+            view: "products".into(),
+            build,
+            announced,
+        })
     }
 
     fn visible(self, build: u32, seq: u64, head: u64) -> Self {
-        let lanes = Lane::all().map(|lane| LaneMark { lane, seq, head }).collect();
+        let lanes = Lane::all()
+            .map(|lane| LaneMark { lane, seq, head })
+            .collect();
         let watermark = Watermark {
             version: View::Products.version(),
             epoch: EPOCH,
@@ -55,32 +67,68 @@ impl Log {
             held: BTreeMap::new(),
             changed: None,
         };
-        self.with(Record::Watermark { view: "products".into(), build, partition: 0, watermark })
+        self.with(Record::Watermark {
+            view: "products".into(),
+            build,
+            partition: 0,
+            watermark,
+        })
     }
 
     fn then(self, step: Option<Step>) -> Self {
         let view = || "products".to_owned();
         match step.expect("a step was expected") {
             Step::Announce { build, wish } => self.announced(build, wish),
-            Step::Switch(switch) => {
-                self.with(Record::Switch { view: view(), id: Uuid::from_u128(1), switch })
-            }
+            Step::Switch(switch) => self.with(Record::Switch {
+                view: view(),
+                id: Uuid::from_u128(1),
+                switch,
+            }),
             Step::Retire { build } => {
-                let retired = Retired { epoch: EPOCH, at: self.now };
-                self.with(Record::Retired { view: view(), build, retired })
+                let retired = Retired {
+                    epoch: EPOCH,
+                    at: self.now,
+                };
+                self.with(Record::Retired {
+                    view: view(),
+                    build,
+                    retired,
+                })
             }
             Step::Remove { .. } => self,
         }
     }
 
     fn wish(self, id: u128, kind: WishKind) -> Self {
-        let wish = Wish { epoch: EPOCH, kind, at: self.now };
-        self.with(Record::Wish { view: "products".into(), id: Uuid::from_u128(id), wish })
+        let wish = Wish {
+            epoch: EPOCH,
+            kind,
+            at: self.now,
+        };
+        self.with(Record::Wish {
+            view: "products".into(),
+            id: Uuid::from_u128(id),
+            wish,
+        })
     }
 
     fn step(&self) -> Option<Step> {
-        let Self { state, lost, removed, now, .. } = self;
-        next_step(state, &Facts { view: View::Products, now: *now, lost, removed })
+        let Self {
+            state,
+            lost,
+            removed,
+            now,
+            ..
+        } = self;
+        next_step(
+            state,
+            &Facts {
+                view: View::Products,
+                now: *now,
+                lost,
+                removed,
+            },
+        )
     }
 
     /// Build 1 is active and shows everything up to `seq`.
@@ -100,7 +148,13 @@ fn switched(step: Option<Step>) -> Option<(Option<u32>, u32)> {
 
 #[test]
 fn a_view_without_a_build_gets_its_first() {
-    assert_eq!(Log::new().step(), Some(Step::Announce { build: 1, wish: None }));
+    assert_eq!(
+        Log::new().step(),
+        Some(Step::Announce {
+            build: 1,
+            wish: None
+        })
+    );
 }
 
 #[test]
@@ -121,9 +175,19 @@ fn a_build_of_which_nothing_was_heard_for_three_seconds_does_not_take_over() {
 fn a_replay_is_announced_once_filled_switched_to_and_the_old_build_retired() {
     let log = Log::serving(5).wish(9, WishKind::Replay);
     let step = log.step();
-    assert_eq!(step, Some(Step::Announce { build: 2, wish: Some(Uuid::from_u128(9)) }));
+    assert_eq!(
+        step,
+        Some(Step::Announce {
+            build: 2,
+            wish: Some(Uuid::from_u128(9))
+        })
+    );
     let log = log.then(step);
-    assert_eq!(log.step(), None, "the wish is answered, the build is not filled");
+    assert_eq!(
+        log.step(),
+        None,
+        "the wish is answered, the build is not filled"
+    );
     let log = log.visible(2, 5, 5);
     let step = log.step();
     assert_eq!(switched(step.clone()), Some((Some(1), 2)));
@@ -166,7 +230,13 @@ fn a_lost_build_is_retired_and_the_next_number_takes_its_place() {
     let step = log.step();
     assert_eq!(step, Some(Step::Retire { build: 1 }));
     let log = log.then(step);
-    assert_eq!(log.step(), Some(Step::Announce { build: 2, wish: None }));
+    assert_eq!(
+        log.step(),
+        Some(Step::Announce {
+            build: 2,
+            wish: None
+        })
+    );
 }
 
 #[test]

@@ -1,80 +1,9 @@
 //! Rules of folding, told as sentences.
 
-use chrono::{DateTime, Utc};
-use schemas::event::{
-    CategoryRef, CategoryRenamed, Event, Meta, PriceChanged, ProductCreated, StreamId, StreamKind,
-};
-use schemas::id::{CategoryId, Epoch, ProductId};
 use schemas::lane::{Lane, Position};
-use schemas::money::Money;
 
 use super::*;
-
-const LAMP: Uuid = Uuid::from_u128(7);
-const LIGHTS: Uuid = Uuid::from_u128(70);
-
-fn at() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
-}
-
-fn entry(seq: Seq, kind: StreamKind, event: impl Into<Event>) -> LogEntry {
-    let event = event.into();
-    let envelope = Envelope {
-        lane: Lane::of(LAMP),
-        seq,
-        event_id: Uuid::from_u128(u128::from(seq)),
-        subject: event.subject(),
-        stream_id: StreamId::new(kind, LAMP),
-        stream_version: seq,
-        epoch: Epoch(1),
-        recorded_at: at(),
-        meta: Meta::default(),
-        event,
-    };
-    LogEntry {
-        position: envelope.position(),
-        event_id: envelope.event_id,
-        bytes: 0,
-        content: Content::Event(Arc::new(envelope)),
-    }
-}
-
-fn created(seq: Seq) -> LogEntry {
-    let lights = CategoryRef {
-        id: CategoryId(LIGHTS),
-        name: "Lights".to_owned(),
-    };
-    let event = ProductCreated {
-        product_id: ProductId(LAMP),
-        sku: "L-1".to_owned(),
-        name: "Lamp".to_owned(),
-        description: String::new(),
-        brand: String::new(),
-        price: Money::new(100, "EUR").unwrap(),
-        categories: vec![vec![lights]],
-        attributes: std::collections::BTreeMap::new(),
-        occurred_at: at(),
-    };
-    entry(seq, StreamKind::Product, event)
-}
-
-fn price(seq: Seq, amount: i64) -> LogEntry {
-    let event = PriceChanged {
-        product_id: ProductId(LAMP),
-        price: Money::new(amount, "EUR").unwrap(),
-        occurred_at: at(),
-    };
-    entry(seq, StreamKind::Product, event)
-}
-
-fn renamed(seq: Seq) -> LogEntry {
-    let event = CategoryRenamed {
-        category_id: CategoryId(LIGHTS),
-        name: "Lamps".to_owned(),
-        occurred_at: at(),
-    };
-    entry(seq, StreamKind::Category, event)
-}
+use crate::project::samples::{LAMP, LIGHTS, created, price, renamed};
 
 fn fold(entries: &[LogEntry], working: &mut Working) -> Fold {
     fold_events(View::Products, entries.iter(), working)
@@ -127,7 +56,10 @@ fn a_document_found_ahead_is_written_once_more_unless_it_is_known_to_be_there() 
 #[test]
 fn a_broadcast_is_a_barrier() {
     let mut working = Working::new();
-    let fold = fold(&[created(1), renamed(2), price(3, 300)], &mut working);
+    let fold = fold(
+        &[created(1), renamed(2, "Lamps"), price(3, 300)],
+        &mut working,
+    );
     assert_eq!(fold.entries, 1);
     assert!(
         matches!(fold.stand, Stand::Barrier { id: LIGHTS, .. }),
@@ -168,7 +100,7 @@ fn a_newer_version_stops_but_is_no_poison() {
 
 #[test]
 fn the_documents_of_a_run_are_known_up_to_its_barrier() {
-    let entries = [created(1), price(2, 1), renamed(3), price(4, 1)];
+    let entries = [created(1), price(2, 1), renamed(3, "Lamps"), price(4, 1)];
     let targets: Vec<Uuid> = targets_of(View::Products, entries.iter()).collect();
     assert_eq!(targets, [LAMP, LAMP]);
 }

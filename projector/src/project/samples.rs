@@ -1,0 +1,81 @@
+//! Events of one product and its category, for tests.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use schemas::event::{
+    CategoryRef, CategoryRenamed, Envelope, Event, Meta, PriceChanged, ProductCreated, StreamId,
+    StreamKind,
+};
+use schemas::id::{CategoryId, Epoch, ProductId};
+use schemas::lane::{Lane, Seq};
+use schemas::money::Money;
+use uuid::Uuid;
+
+use super::{Content, LogEntry};
+
+pub(crate) const LAMP: Uuid = Uuid::from_u128(7);
+pub(crate) const LIGHTS: Uuid = Uuid::from_u128(70);
+
+fn at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+fn entry(seq: Seq, kind: StreamKind, event: impl Into<Event>) -> LogEntry {
+    let event = event.into();
+    let envelope = Envelope {
+        lane: Lane::of(LAMP),
+        seq,
+        event_id: Uuid::from_u128(u128::from(seq)),
+        subject: event.subject(),
+        stream_id: StreamId::new(kind, LAMP),
+        stream_version: seq,
+        epoch: Epoch(1),
+        recorded_at: at(),
+        meta: Meta::default(),
+        event,
+    };
+    LogEntry {
+        position: envelope.position(),
+        event_id: envelope.event_id,
+        bytes: 0,
+        content: Content::Event(Arc::new(envelope)),
+    }
+}
+
+pub(crate) fn created(seq: Seq) -> LogEntry {
+    let lights = CategoryRef {
+        id: CategoryId(LIGHTS),
+        name: "Lights".to_owned(),
+    };
+    let event = ProductCreated {
+        product_id: ProductId(LAMP),
+        sku: "L-1".to_owned(),
+        name: "Lamp".to_owned(),
+        description: String::new(),
+        brand: String::new(),
+        price: Money::new(100, "EUR").unwrap(),
+        categories: vec![vec![lights]],
+        attributes: std::collections::BTreeMap::new(),
+        occurred_at: at(),
+    };
+    entry(seq, StreamKind::Product, event)
+}
+
+pub(crate) fn price(seq: Seq, amount: i64) -> LogEntry {
+    let event = PriceChanged {
+        product_id: ProductId(LAMP),
+        price: Money::new(amount, "EUR").unwrap(),
+        occurred_at: at(),
+    };
+    entry(seq, StreamKind::Product, event)
+}
+
+pub(crate) fn renamed(seq: Seq, name: &str) -> LogEntry {
+    let event = CategoryRenamed {
+        category_id: CategoryId(LIGHTS),
+        name: name.to_owned(),
+        occurred_at: at(),
+    };
+    entry(seq, StreamKind::Category, event)
+}
