@@ -4,8 +4,6 @@
 //! are true whoever published them, so readers merge them lane by lane by maximum.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -15,93 +13,11 @@ use uuid::Uuid;
 use crate::id::Epoch;
 use crate::lane::{Lane, LaneSeqs, Seq};
 
+mod key;
 mod state;
 
+pub use key::{Key, KeyError};
 pub use state::{BuildState, Change, FRESH, LaneState, ViewState, WatermarkState};
-
-/// Key of a record. A null value under a key takes it away.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    Watermark {
-        view: String,
-        build: u32,
-        partition: i32,
-    },
-    Announced {
-        view: String,
-        build: u32,
-    },
-    /// One key for each switch that ever was, so that all stay.
-    Switch {
-        view: String,
-        switch: Uuid,
-    },
-    Retired {
-        view: String,
-        build: u32,
-    },
-    Wish {
-        view: String,
-        wish: Uuid,
-    },
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Watermark {
-                view,
-                build,
-                partition,
-            } => {
-                write!(f, "watermark/{view}/{build}/{partition}")
-            }
-            Self::Announced { view, build } => write!(f, "announced/{view}/{build}"),
-            Self::Switch { view, switch } => write!(f, "switch/{view}/{switch}"),
-            Self::Retired { view, build } => write!(f, "retired/{view}/{build}"),
-            Self::Wish { view, wish } => write!(f, "wish/{view}/{wish}"),
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no key of the watermark topic")]
-pub struct KeyError(pub String);
-
-impl FromStr for Key {
-    type Err = KeyError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || KeyError(text.to_owned());
-        let parts: Vec<&str> = text.split('/').collect();
-        let number = |part: &str| part.parse::<u32>().map_err(|_| error());
-        let id = |part: &str| part.parse::<Uuid>().map_err(|_| error());
-        match parts[..] {
-            ["watermark", view, build, partition] => Ok(Self::Watermark {
-                view: view.into(),
-                build: number(build)?,
-                partition: partition.parse().map_err(|_| error())?,
-            }),
-            ["announced", view, build] => Ok(Self::Announced {
-                view: view.into(),
-                build: number(build)?,
-            }),
-            ["switch", view, switch] => Ok(Self::Switch {
-                view: view.into(),
-                switch: id(switch)?,
-            }),
-            ["retired", view, build] => Ok(Self::Retired {
-                view: view.into(),
-                build: number(build)?,
-            }),
-            ["wish", view, wish] => Ok(Self::Wish {
-                view: view.into(),
-                wish: id(wish)?,
-            }),
-            _ => Err(error()),
-        }
-    }
-}
 
 /// One lane of a watermark record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
