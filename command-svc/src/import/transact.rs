@@ -272,19 +272,21 @@ impl Transaction<'_> {
         for (version, event) in &plan.events {
             log.push(*version, event);
         }
-        let (written, taken, positions, (), released) = try_join!(
+        let epoch = self.imports.commands.epoch();
+        let ((), appended, (), released) = try_join!(
             self.write_beside(&plan),
-            rows::lock_lanes(tx, &log),
-            log::append(tx, self.imports.commands.epoch(), &log, self.meta, None),
+            log::append_timed(tx, epoch, &log, self.meta, None),
             tx.commit(),
             rows::clock(tx),
         )?;
-        let () = written;
-        let held = (released - taken).to_std().unwrap_or_default();
+        let positions = appended.positions;
         self.imports.commands.committed(&positions);
-        metrics::committed(plan.answers.len(), Some(held));
+        let held = appended
+            .lanes_taken_at
+            .and_then(|taken| (released - taken).to_std().ok());
+        metrics::committed(plan.answers.len(), held);
         let written = plan.written() + grown.created.len();
-        let pace = Some((written, held));
+        let pace = held.map(|held| (written, held));
         Ok(Imported {
             answers: plan.answers,
             positions,

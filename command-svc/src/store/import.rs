@@ -7,10 +7,9 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::statement::{
-    IMPORT_CATEGORIES, IMPORT_CLOCK, IMPORT_HEADS, IMPORT_INSERT_CATEGORIES, IMPORT_LOCK_LANES,
-    IMPORT_PRODUCTS,
+    IMPORT_CATEGORIES, IMPORT_CLOCK, IMPORT_HEADS, IMPORT_INSERT_CATEGORIES, IMPORT_PRODUCTS,
 };
-use super::{RowError, StoreError, Stored, Tx, log, product};
+use super::{RowError, StoreError, Stored, Tx, product};
 use crate::domain::category::Category;
 use crate::domain::product::Product;
 
@@ -74,12 +73,6 @@ pub async fn insert_categories(tx: &Tx, created: &[Stored<Category>]) -> Result<
     tx.execute(IMPORT_INSERT_CATEGORIES, &[&ids, &names, &parents, &at])
         .await
         .map(|_| ())
-}
-
-/// Takes the lanes of a batch as `append` will, and says when.
-pub async fn lock_lanes(tx: &Tx, batch: &log::Batch) -> Result<DateTime<Utc>, StoreError> {
-    let rows = tx.query(IMPORT_LOCK_LANES, &[&batch.lanes()]).await?;
-    read_time(&rows, IMPORT_LOCK_LANES.name)
 }
 
 /// The server's clock.

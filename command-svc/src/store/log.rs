@@ -1,6 +1,7 @@
 //! The event log: appending, the last step before commit, and finding where a stream stands.
 
 use chassis::clock;
+use chrono::{DateTime, Utc};
 use schemas::event::{Event, Meta, StreamId, StreamKind};
 use schemas::id::Epoch;
 use schemas::lane::{Lane, Position};
@@ -79,19 +80,22 @@ impl Batch {
         self.lanes.is_empty()
     }
 
-    /// The lane of each element.
-    pub fn lanes(&self) -> &[i16] {
-        &self.lanes
-    }
-
     /// Elements, not events.
     pub fn len(&self) -> usize {
         self.lanes.len()
     }
 }
 
-/// Appends, and fills the answer into the idempotency row. Nothing but COMMIT may follow: the lanes
-/// are locked until then. Answers the position of each element, in their order.
+/// What was appended.
+#[derive(Debug, Default)]
+pub struct Appended {
+    /// Of each element, in their order.
+    pub positions: Vec<Position>,
+    /// When all lanes were taken, by the clock of the server; none where nothing was appended.
+    pub lanes_taken_at: Option<DateTime<Utc>>,
+}
+
+/// `append_timed` for those who do not ask when.
 pub async fn append(
     tx: &Tx,
     epoch: Epoch,
@@ -99,6 +103,19 @@ pub async fn append(
     meta: &Meta,
     keep: Option<&Keep<'_>>,
 ) -> Result<Vec<Position>, StoreError> {
+    let appended = append_timed(tx, epoch, batch, meta, keep).await?;
+    Ok(appended.positions)
+}
+
+/// Appends, and fills the answer into the idempotency row. Nothing but COMMIT may follow: the lanes
+/// are locked until then.
+pub async fn append_timed(
+    tx: &Tx,
+    epoch: Epoch,
+    batch: &Batch,
+    meta: &Meta,
+    keep: Option<&Keep<'_>>,
+) -> Result<Appended, StoreError> {
     let key = keep.map(|keep| keep.key);
     let decided_on = keep.map_or(&[][..], |keep| keep.decided_on);
     let (lanes, seqs): (Vec<i16>, Vec<i64>) = decided_on
@@ -127,7 +144,7 @@ pub async fn append(
             ],
         )
         .await?;
-    read_positions(&rows).map_err(StoreError::row(EVENT_APPEND.name))
+    read_appended(&rows).map_err(StoreError::row(EVENT_APPEND.name))
 }
 
 /// Where these events stand, each stream's in its subject's own lane.
@@ -161,6 +178,14 @@ pub fn product_stream(id: impl Into<Uuid>) -> StreamId {
 
 pub fn stock_stream(id: impl Into<Uuid>) -> StreamId {
     StreamId::new(StreamKind::Stock, id)
+}
+
+fn read_appended(rows: &[Row]) -> Result<Appended, RowError> {
+    let recorded_at = rows.first().map(|row| row.try_get(2)).transpose()?;
+    Ok(Appended {
+        positions: read_positions(rows)?,
+        lanes_taken_at: recorded_at,
+    })
 }
 
 fn read_positions(rows: &[Row]) -> Result<Vec<Position>, RowError> {

@@ -38,7 +38,6 @@ statements! {
     IMPORT_CLOCK = "import/clock",
     IMPORT_HEADS = "import/heads",
     IMPORT_INSERT_CATEGORIES = "import/insert_categories",
-    IMPORT_LOCK_LANES = "import/lock_lanes",
     IMPORT_PRODUCTS = "import/products",
     PRODUCT_IDS_BY_SKU = "product/ids_by_sku",
     PRODUCT_INSERT = "product/insert",

@@ -378,7 +378,9 @@ async fn a_client_that_leaves_stops_the_import_between_batches() -> Result<()> {
     for number in 0..20 {
         let lines: Vec<Value> = (0..50).map(|n| lamp(&format!("L-{number}-{n}"))).collect();
         let lines = body(&lines);
-        client.write_all(format!("{:x}\r\n{lines}\r\n", lines.len()).as_bytes()).await?;
+        client
+            .write_all(format!("{:x}\r\n{lines}\r\n", lines.len()).as_bytes())
+            .await?;
     }
     let mut answer = String::new();
     while !answer.contains("created") {
