@@ -15,8 +15,10 @@ use deadpool_postgres::Pool;
 use schemas::event::Meta;
 use schemas::id::{CategoryId, Epoch, ProductId};
 use schemas::lane::Position;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::domain::{category as category_rules, product as product_rules, stock as stock_rules};
 use crate::metrics;
@@ -101,6 +103,7 @@ pub struct Commands {
 }
 
 struct Shared {
+    runtime: Handle,
     pool: Pool,
     epoch: EpochHandle,
     hint: OnceLock<CommitHint>,
@@ -109,9 +112,11 @@ struct Shared {
 }
 
 impl Commands {
+    /// Commands will run on the current runtime, which has to be that of the pool's connections.
     pub fn new(pool: Pool, epoch: EpochHandle) -> Self {
         Self {
             shared: Arc::new(Shared {
+                runtime: Handle::current(),
                 pool,
                 epoch,
                 hint: OnceLock::new(),
@@ -162,7 +167,27 @@ impl Commands {
         self.shared.history_ended.cancel();
     }
 
+    /// Runs beside the connections, not on the caller's thread: a command wakes its caller once,
+    /// and goes on to its end should the caller go away.
     pub async fn execute(
+        &self,
+        command: Command,
+        context: Context,
+    ) -> Result<Outcome, ExecuteError> {
+        let commands = self.clone();
+        let task = async move { commands.execute_here(&command, &context).await };
+        let task = self.shared.runtime.spawn(task.in_current_span());
+        match task.await {
+            Ok(executed) => executed,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going down.
+                Err(_) => Err(ExecuteError::OutcomeUnknown(StoreError::Deadline)),
+            },
+        }
+    }
+
+    async fn execute_here(
         &self,
         command: &Command,
         context: &Context,

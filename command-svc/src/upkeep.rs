@@ -75,21 +75,25 @@ async fn look(commands: &Commands) -> Result<Epoch, StoreError> {
         .unwrap_or(Err(StoreError::Deadline))
 }
 
-/// Removes idempotency keys after their time, in small batches.
+/// Removes idempotency keys after their time, in small batches; first right after the start.
 async fn expire_keys(commands: Commands, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(EXPIRE_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let mut more = commands.started_with().is_some();
-        while more && !stop.is_cancelled() {
-            more = match expire_some(&commands).await {
-                Ok(expired) => expired == EXPIRE_AT_ONCE.unsigned_abs(),
-                Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "old idempotency keys stay for now");
-                    false
-                }
-            };
+    let mut pause = LOOK_AGAIN_AFTER;
+    while stop
+        .run_until_cancelled(tokio::time::sleep(pause))
+        .await
+        .is_some()
+    {
+        if commands.started_with().is_none() {
+            continue;
         }
+        pause = match expire_some(&commands).await {
+            Ok(expired) if expired == EXPIRE_AT_ONCE.unsigned_abs() => LOOK_AGAIN_AFTER,
+            Ok(_) => EXPIRE_EVERY,
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "old idempotency keys stay for now");
+                EXPIRE_EVERY
+            }
+        };
     }
 }
 

@@ -110,7 +110,7 @@ impl CommandRequest {
             key,
             deadline: self.deadline,
         };
-        let outcome = self.commands.execute(&command, &context).await;
+        let outcome = self.commands.execute(command, context).await;
         reply::reply(outcome?, &self.session)
     }
 

@@ -194,3 +194,60 @@ async fn a_signal_lets_what_is_under_way_end() -> Result<()> {
     assert!(service.ended().await?.success());
     Ok(())
 }
+
+#[tokio::test]
+async fn what_was_answered_survives_a_kill() -> Result<()> {
+    let mut service = Service::start().await?;
+    let create = async |service: &Service, number: usize| {
+        let request = service.request(Method::POST, "/v1/products");
+        let request = request.header("idempotency-key", format!("k{number}"));
+        send(request.json(&product(&format!("L-{number}")))).await
+    };
+    let asked = futures::future::join_all((0..200).map(|number| create(&service, number)));
+    let half = async {
+        let count = "select count(*) from product";
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        while service.db.query_one(count, &[]).await?.get::<_, i64>(0) < 100 {
+            looks.tick().await;
+        }
+        service.kill().await
+    };
+    let (answers, killed) = tokio::join!(asked, half);
+    killed?;
+    service.restart().await?;
+    for (number, before) in answers.into_iter().enumerate() {
+        let after = create(&service, number)
+            .await?
+            .expect(StatusCode::CREATED)?;
+        if let Ok(before) = before {
+            assert_eq!(after.body, before.expect(StatusCode::CREATED)?.body);
+            assert_eq!(after.header("idempotency-replayed"), Some("true"));
+        }
+    }
+    let (told, rows_are_folds) = service.verify().await?;
+    assert!(rows_are_folds, "{told:?}");
+    service.stop().await
+}
+
+#[tokio::test]
+async fn keys_are_removed_after_a_day() -> Result<()> {
+    let mut service = Service::start().await?;
+    let keys = "insert into idempotency (principal, key, fingerprint, answer, created_at)
+        select 'p', n::text, '', '{}', now() - interval '23 hours' * (1 + n % 2)
+        from generate_series(1, 2000) n";
+    service.db.execute(keys, &[]).await?;
+    service.kill().await?;
+    service.restart().await?;
+    let left = async {
+        let count = "select count(*) from idempotency";
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        while service.db.query_one(count, &[]).await?.get::<_, i64>(0) > 1_000 {
+            looks.tick().await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(LONG, left)
+        .await
+        .context("old keys are still there")??;
+    service.stop().await
+}

@@ -53,14 +53,7 @@ impl Service {
         let stack = stack::shared().await?;
         let namespace = Namespace::create(stack.endpoints()).await?;
         let (process, mut stdout) = spawn(&namespace, arguments)?;
-        let line = stdout
-            .next_line()
-            .await?
-            .context("the process says where it listens")?;
-        let url = line
-            .strip_prefix("listening on ")
-            .context(line.clone())?
-            .to_owned();
+        let url = listening(&mut stdout).await?;
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(20))
@@ -78,6 +71,26 @@ impl Service {
             namespace,
             _stack: stack,
         })
+    }
+
+    /// Ends the process as a power cut would.
+    pub async fn kill(&self) -> Result<()> {
+        let pid = self.process.id().context("the process runs")?;
+        Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status()
+            .await?;
+        Ok(())
+    }
+
+    /// Starts another process on the same database, once the killed one has ended.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process.wait().await?;
+        let (process, mut stdout) = spawn(&self.namespace, &[])?;
+        self.url = listening(&mut stdout).await?;
+        self.process = process;
+        self._stdout = stdout;
+        wait_until_ready(&self.http, &self.url).await
     }
 
     /// A request of an admin; `send` sends it.
@@ -328,6 +341,17 @@ fn spawn(
         .spawn()?;
     let stdout = process.stdout.take().context("stdout is piped")?;
     Ok((process, BufReader::new(stdout).lines()))
+}
+
+async fn listening(stdout: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
+    let line = stdout
+        .next_line()
+        .await?
+        .context("the process says where it listens")?;
+    let url = line
+        .strip_prefix("listening on ")
+        .context("the first line is the address")?;
+    Ok(url.to_owned())
 }
 
 async fn wait_until_ready(http: &reqwest::Client, url: &str) -> Result<()> {
