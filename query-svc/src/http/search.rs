@@ -9,8 +9,8 @@ use schemas::rest::query::ProductPage;
 use schemas::view::View;
 
 use crate::freshness::{Asked, Ladder, Reader, Reading};
-use crate::search::page::{self, ReadPage};
-use crate::search::{Cursor, Page, Paging, ProductSearch, Refused};
+use crate::search::page;
+use crate::search::{Cursor, Facet, Paging, ProductSearch, Refused};
 
 /// Listed products: by words, filters, in any order. `attr.<name>` filters by an attribute.
 ///
@@ -53,31 +53,36 @@ pub(super) async fn search(
 ) -> Result<HttpResponse, ApiError> {
     let search = ProductSearch::parse(&parameters(&request)?).map_err(refuse)?;
     let cursor = open_cursor(&paging, &search)?;
-    let reading = Reading::search("search", &[View::Products]);
+    let reading = Reading::search("search", views(&search));
     let read = ladder
         .search(&asked, reading, async |reader: Reader<'_>| {
             paging.read(&reader, &search, cursor.as_ref()).await
         })
         .await?;
-    let found: &Page = &read.answer;
-    let ReadPage {
-        mut page,
-        shown,
-        last,
-    } = page::read(&search, &found.answer).map_err(ApiError::internal)?;
-    for position in shown {
-        read.shows(View::Products, position);
+    let mut read_page = page::read(&search, &read.answer).map_err(ApiError::internal)?;
+    for (view, position) in read_page.shown {
+        read.shows(view, position);
     }
-    page.next_cursor = last.map(|last| {
-        let point = found.point.as_deref().cloned();
-        paging.seal_cursor(&Cursor::new(&search, found.tolerance, &last, point))
+    read_page.page.next_cursor = read_page.last.map(|last| {
+        let point = read.answer.point.as_deref().cloned();
+        let cursor = Cursor::new(&search, read.answer.tolerance, &last, point);
+        paging.seal_cursor(&cursor)
     });
-    let mut response = if found.is_continued {
+    let mut response = if read.answer.is_continued {
         read.reply_continued(HttpResponse::Ok())
     } else {
         read.reply(HttpResponse::Ok())
     };
-    Ok(response.json(page))
+    Ok(response.json(read_page.page))
+}
+
+/// Categories are read only to name those that a facet counts.
+fn views(search: &ProductSearch) -> &'static [View] {
+    if search.facets.contains(&Facet::Category) {
+        &[View::Products, View::Categories]
+    } else {
+        &[View::Products]
+    }
 }
 
 /// The query string as it stands, names repeated where they were.

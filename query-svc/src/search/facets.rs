@@ -15,6 +15,9 @@ const PRICE_STEPS: [i64; 8] = [0, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 1
 /// "So many stars and up".
 const STARS: [u8; 4] = [4, 3, 2, 1];
 
+/// Names of categories by id.
+pub type Names = BTreeMap<String, String>;
+
 /// The filters of a search: those before counting, and for each facet with one, that after.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sieve {
@@ -94,10 +97,7 @@ pub fn aggregations(search: &ProductSearch, sieve: &Sieve) -> Map<String, Value>
 
 fn choices(facet: Facet) -> Value {
     match facet {
-        Facet::Category => json!({
-            "terms": { "field": "category_ids", "size": MAX_BUCKETS },
-            "aggs": { "one": { "top_hits": { "size": 1, "_source": ["categories.path"] } } },
-        }),
+        Facet::Category => json!({ "terms": { "field": "category_ids", "size": MAX_BUCKETS } }),
         Facet::Brand => json!({ "terms": { "field": "brand", "size": MAX_BUCKETS } }),
         Facet::InStock => json!({ "terms": { "field": "in_stock" } }),
         Facet::Price => json!({ "range": { "field": "price.amount", "ranges": price_ranges() } }),
@@ -118,16 +118,22 @@ fn price_ranges() -> Vec<Value> {
         .collect()
 }
 
+/// The categories that were counted, whose names the reader has to know.
+pub fn counted_categories(aggregations: &BTreeMap<String, Value>) -> Vec<String> {
+    let buckets = buckets(aggregations, Facet::Category);
+    let ids = buckets.filter_map(|bucket| bucket["key"].as_str());
+    ids.map(str::to_owned).collect()
+}
+
 /// Reads the counts back. Choices without a hit are left out.
 pub fn read(
     search: &ProductSearch,
     aggregations: &BTreeMap<String, Value>,
+    categories: &Names,
 ) -> BTreeMap<String, Vec<FacetBucket>> {
     let facets = search.facets.iter().map(|&facet| {
-        let counts = aggregations.get(facet.name());
-        let buckets = counts.and_then(|counts| counts["choices"]["buckets"].as_array());
-        let buckets = buckets.into_iter().flatten();
-        let read = buckets.filter_map(|bucket| read_bucket(facet, bucket));
+        let buckets = buckets(aggregations, facet);
+        let read = buckets.filter_map(|bucket| read_bucket(facet, bucket, categories));
         let mut choices: Vec<FacetBucket> = read.collect();
         if facet == Facet::Rating {
             // Ranges come in ascending order; shoppers look for the best first.
@@ -138,7 +144,13 @@ pub fn read(
     facets.collect()
 }
 
-fn read_bucket(facet: Facet, bucket: &Value) -> Option<FacetBucket> {
+fn buckets(aggregations: &BTreeMap<String, Value>, facet: Facet) -> impl Iterator<Item = &Value> {
+    let counts = aggregations.get(facet.name());
+    let buckets = counts.and_then(|counts| counts["choices"]["buckets"].as_array());
+    buckets.into_iter().flatten()
+}
+
+fn read_bucket(facet: Facet, bucket: &Value, categories: &Names) -> Option<FacetBucket> {
     let count = bucket["doc_count"].as_u64().filter(|count| *count > 0)?;
     // Booleans have a number as key and their name beside it.
     let key = bucket["key_as_string"].as_str();
@@ -147,7 +159,7 @@ fn read_bucket(facet: Facet, bucket: &Value) -> Option<FacetBucket> {
         return None;
     }
     let label = match facet {
-        Facet::Category => category_name(bucket, &value)?,
+        Facet::Category => categories.get(&value).unwrap_or(&value).clone(),
         Facet::Rating => format!("{value} and up"),
         Facet::InStock if value == "true" => "in stock".to_owned(),
         Facet::InStock => "out of stock".to_owned(),
@@ -158,18 +170,6 @@ fn read_bucket(facet: Facet, bucket: &Value) -> Option<FacetBucket> {
         label,
         count,
     })
-}
-
-/// A category's name as one of the bucket's own products has it.
-fn category_name(bucket: &Value, id: &str) -> Option<String> {
-    let categories = &bucket["one"]["hits"]["hits"][0]["_source"]["categories"];
-    let mut steps = categories
-        .as_array()?
-        .iter()
-        .filter_map(|category| category["path"].as_array())
-        .flatten();
-    let step = steps.find(|step| step["id"] == id)?;
-    step["name"].as_str().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -220,11 +220,7 @@ mod tests {
     fn choices_read_with_their_labels() {
         let search = search(&[("facets", "category,in_stock,rating")]);
         let answer = json!({
-            "category": { "choices": { "buckets": [{ "key": "c2", "doc_count": 3, "one": { "hits": {
-                "hits": [{ "_source": { "categories": [{ "path": [
-                    { "id": "c1", "name": "Home" }, { "id": "c2", "name": "Lamps" },
-                ] }] } }]
-            } } }] } },
+            "category": { "choices": { "buckets": [{ "key": "c2", "doc_count": 3 }] } },
             "in_stock": { "choices": { "buckets": [
                 { "key": 1, "key_as_string": "true", "doc_count": 2 },
             ] } },
@@ -233,7 +229,9 @@ mod tests {
             ] } },
         });
         let answer = serde_json::from_value(answer).unwrap();
-        let facets = read(&search, &answer);
+        assert_eq!(counted_categories(&answer), ["c2"]);
+        let names = Names::from([("c2".to_owned(), "Lamps".to_owned())]);
+        let facets = read(&search, &answer, &names);
         let labels = |facet: &str| -> Vec<String> {
             let buckets = facets[facet].iter();
             buckets

@@ -1,12 +1,13 @@
 //! A page of products as clients get it, read once from what Elasticsearch answered.
 
-use chassis::elasticsearch::{Hit, SearchAnswer, Total as Counted};
+use chassis::elasticsearch::{Hit, Total as Counted};
 use schemas::lane::Position;
 use schemas::rest::query::{ProductHit, ProductPage, Relation, Total};
-use schemas::view::ProductDocument;
+use schemas::view::{CategoryDocument, ProductDocument, View};
 use serde_json::Value;
 
-use super::facets;
+use super::facets::{self, Names};
+use super::paging::Page;
 use super::parameters::ProductSearch;
 use crate::present;
 
@@ -23,36 +24,45 @@ pub struct HitError(#[from] serde_json::Error);
 #[derive(Debug)]
 pub struct ReadPage {
     pub page: ProductPage,
-    pub shown: Vec<Position>,
+    pub shown: Vec<(View, Position)>,
     /// Sort values of the last hit, where there are more.
     pub last: Option<Vec<Value>>,
 }
 
 /// Reads an answer to `products::body`, which has one hit more than the page where there are more.
-pub fn read(search: &ProductSearch, answer: &SearchAnswer) -> Result<ReadPage, HitError> {
-    let facets = facets::read(search, &answer.aggregations);
-    let total = total(answer.hits.total.as_ref());
+pub fn read(search: &ProductSearch, page: &Page) -> Result<ReadPage, HitError> {
+    let answer = &page.answer;
     let found = &answer.hits.hits;
     let hits = &found[..found.len().min(search.limit)];
     let last = hits.last().filter(|_| found.len() > hits.len());
     let last = last.map(|hit| hit.sort.iter().take(SORT_VALUES).cloned().collect());
     let mut items = Vec::with_capacity(hits.len());
-    let mut shown = Vec::with_capacity(hits.len());
+    let mut shown = Vec::with_capacity(hits.len() + page.categories.len());
     for hit in hits {
         let (item, position) = read_hit(hit)?;
         items.push(item);
-        shown.push(position);
+        shown.push((View::Products, position));
     }
-    Ok(ReadPage {
-        page: ProductPage {
-            items,
-            total,
-            facets,
-            next_cursor: None,
-        },
-        shown,
-        last,
-    })
+    let mut names = Names::new();
+    for CategoryDocument {
+        category_id,
+        lane,
+        seq,
+        name,
+        ..
+    } in &page.categories
+    {
+        names.insert(category_id.to_string(), name.clone());
+        let (lane, seq) = (*lane, *seq);
+        shown.push((View::Categories, Position { lane, seq }));
+    }
+    let page = ProductPage {
+        items,
+        total: total(answer.hits.total.as_ref()),
+        facets: facets::read(search, &answer.aggregations, &names),
+        next_cursor: None,
+    };
+    Ok(ReadPage { page, shown, last })
 }
 
 fn read_hit(hit: &Hit) -> Result<(ProductHit, Position), HitError> {

@@ -12,10 +12,11 @@ use chassis::clock;
 use chassis::elasticsearch::{ElasticsearchError, SearchAnswer, SearchOptions};
 use moka::future::Cache;
 use schemas::tidemark::Keyring;
-use schemas::view::View;
+use schemas::view::{CategoryDocument, View};
 use tokio::time::Instant;
 
 use super::cursor::{Cursor, Point};
+use super::facets;
 use super::parameters::ProductSearch;
 use super::products::{self, Start};
 use super::text::Tolerance;
@@ -59,6 +60,8 @@ pub struct Page {
     pub answer: SearchAnswer,
     pub tolerance: Tolerance,
     pub point: Option<Arc<Point>>,
+    /// Those that the category facet names.
+    pub categories: Vec<CategoryDocument>,
     /// True where the state is that of an earlier page, which knows nothing newer.
     pub is_continued: bool,
 }
@@ -203,6 +206,7 @@ async fn read_from(
             Some(next) => tolerance = next,
             None => {
                 return Ok(Page {
+                    categories: name_categories(reader, &answer).await?,
                     answer,
                     tolerance,
                     point,
@@ -211,6 +215,27 @@ async fn read_from(
             }
         }
     }
+}
+
+/// Asked of their own view, as last written: a hit of each would cost far more.
+async fn name_categories(
+    reader: &Reader<'_>,
+    answer: &SearchAnswer,
+) -> Result<Vec<CategoryDocument>, ElasticsearchError> {
+    let ids = facets::counted_categories(&answer.aggregations);
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let index = reader.index(View::Categories);
+    let found = reader.elasticsearch.mget(index, &ids).await?;
+    let documents = found.into_iter().flatten();
+    documents
+        .map(|found| serde_json::from_str(found.source.get()))
+        .collect::<Result<_, _>>()
+        .map_err(|source| ElasticsearchError::Unreadable {
+            operation: "mget",
+            source,
+        })
 }
 
 async fn ask(
