@@ -1,7 +1,8 @@
 //! Imports: a stream of lines becomes products, batch by batch, and a stream of answers.
 //!
 //! Pure parts read lines (`lines`, `wish`), put them together (`batch`, `tree`, `pace`) and decide
-//! (`plan`) by the rules of the commands; `transact` writes a batch, `run` moves it all along.
+//! (`plan`) by the rules of the commands; `transaction` writes a batch, `transact` sees it through,
+//! `run` moves it all along.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ mod wish;
 
 mod run;
 mod transact;
+mod transaction;
 
 pub(crate) mod metrics;
 

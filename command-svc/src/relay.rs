@@ -27,6 +27,7 @@ mod session;
 mod publisher;
 mod row;
 mod source;
+mod watch;
 
 pub(crate) mod metrics;
 

@@ -24,7 +24,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::batch::{Batch, Footprint, KnownPaths, Queue, ReadLine};
 use super::lines::{Line, Lines};
 use super::pace::Pace;
-use super::transact::{Imported, import};
+use super::transact::import;
+use super::transaction::Imported;
 use super::{Imports, metrics, wish};
 
 /// Lines that wait for a batch, in bytes.

@@ -12,13 +12,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::id::Epoch;
 use schemas::lane::{Lane, Position};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::progress::{GapInLog, Progress};
-use super::publisher::{Publisher, Report, Sent, answer};
+use super::publisher::{Publisher, Report, Sent};
 use super::source::{Source, SourceError};
+use super::watch::KafkaWatch;
 use super::{RelayOptions, Shared, metrics};
 use crate::crash_point;
 use crate::topics::{TopicError, ensure_events};
@@ -29,13 +29,11 @@ const POLL: Duration = Duration::from_millis(10);
 const PACE: Duration = Duration::from_millis(2);
 /// Remembering positions, trying for more partitions.
 const TEND: Duration = Duration::from_secs(1);
-/// Without a sign of Kafka for this long, it is asked for one.
-const ASK_KAFKA: Duration = Duration::from_secs(2);
 /// Events in flight at most; one read may exceed it.
 const WINDOW: usize = 4_096;
 /// Publishing what is committed, once the process has to stop.
 const DRAIN: Duration = Duration::from_secs(2);
-const TOPIC_LIMIT: Duration = Duration::from_secs(10);
+const TOPIC_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -61,7 +59,7 @@ pub enum SessionError {
 pub struct Session<'a> {
     options: &'a RelayOptions,
     shared: &'a Shared,
-    kafka: &'a Probe,
+    kafka: KafkaWatch<'a>,
     source: Source,
     publisher: Publisher,
     reports: UnboundedReceiver<Report>,
@@ -72,9 +70,6 @@ pub struct Session<'a> {
     last_read: Instant,
     next_read: Instant,
     next_tend: Instant,
-    /// The last sign of Kafka.
-    heard: Instant,
-    question: Option<JoinHandle<Result<i32, KafkaError>>>,
 }
 
 impl<'a> Session<'a> {
@@ -107,12 +102,11 @@ impl<'a> Session<'a> {
             return Err(SessionError::TopicChanged);
         }
         metrics::producer_started();
-        kafka.up();
         let now = clock::instant();
         Ok(Self {
             options,
             shared,
-            kafka,
+            kafka: KafkaWatch::new(kafka),
             source,
             publisher,
             reports,
@@ -123,8 +117,6 @@ impl<'a> Session<'a> {
             last_read: now,
             next_read: now,
             next_tend: now,
-            heard: now,
-            question: None,
         })
     }
 
@@ -140,6 +132,7 @@ impl<'a> Session<'a> {
     pub async fn close(self) {
         self.shared.own_lanes(0);
         metrics::owned(0);
+        metrics::lag(0);
         drop(self.source);
         self.publisher.close().await;
     }
@@ -172,12 +165,6 @@ impl<'a> Session<'a> {
 
     async fn wait(&mut self, stop: &CancellationToken, stopping: bool) -> Result<(), SessionError> {
         let has_room = self.has_room();
-        let question = async {
-            match self.question.as_mut() {
-                Some(question) => question.await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             report = self.reports.recv() => {
                 if let Some(report) = report {
@@ -187,9 +174,10 @@ impl<'a> Session<'a> {
             () = self.shared.wake.notified(), if has_room => {
                 self.next_read = self.next_read.min(self.last_read + PACE);
             }
-            asked = question => {
-                self.question = None;
-                self.hear_of_topic(answer(asked))?;
+            answer = self.kafka.answer() => {
+                if answer.is_ok_and(|partitions| partitions != self.partitions) {
+                    return Err(SessionError::TopicChanged);
+                }
             }
             () = sleep_until(self.next_read), if has_room => {}
             () = sleep_until(self.next_tend) => {}
@@ -233,8 +221,7 @@ impl<'a> Session<'a> {
         match report {
             Report::Delivered(position) => {
                 self.progress.settle(position);
-                self.heard = clock::instant();
-                self.kafka.up();
+                self.kafka.hear();
                 metrics::published();
                 crash_point::reach("relay-after-publish");
             }
@@ -246,7 +233,7 @@ impl<'a> Session<'a> {
             }
             Report::Refused { position, code } => self.refuse(position, code),
             Report::Failed(code) => return Err(SessionError::Interrupted(code)),
-            Report::BrokersDown => self.kafka.down("brokers do not answer"),
+            Report::BrokersDown => self.kafka.brokers_are_down(),
         }
         Ok(())
     }
@@ -263,22 +250,6 @@ impl<'a> Session<'a> {
         self.progress.settle(position);
     }
 
-    fn hear_of_topic(&mut self, answer: Result<i32, KafkaError>) -> Result<(), SessionError> {
-        match answer {
-            Ok(partitions) if partitions == self.partitions => {
-                self.heard = clock::instant();
-                self.kafka.up();
-                Ok(())
-            }
-            Ok(_) => Err(SessionError::TopicChanged),
-            Err(error) => {
-                tracing::debug!(error = %error, "asking kafka for the events topic failed");
-                self.kafka.down("brokers do not answer");
-                Ok(())
-            }
-        }
-    }
-
     /// What is due every second.
     async fn tend(&mut self) -> Result<(), SessionError> {
         self.next_tend = clock::instant() + TEND;
@@ -289,9 +260,7 @@ impl<'a> Session<'a> {
             self.progress.see_head(head);
         }
         metrics::lag(self.progress.lag());
-        if self.question.is_none() && self.heard.elapsed() >= ASK_KAFKA {
-            self.question = Some(self.publisher.ask_partitions());
-        }
+        self.kafka.ask_in_silence(&self.publisher);
         Ok(())
     }
 

@@ -1,0 +1,75 @@
+//! Whether Kafka is there: acks say so by themselves, and in silence it is asked.
+
+use std::time::Duration;
+
+use chassis::clock;
+use chassis::health::Probe;
+use rdkafka::error::KafkaResult;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::publisher::{Publisher, answer};
+
+/// Silence after which Kafka is asked for a sign.
+const ASK_AFTER: Duration = Duration::from_secs(2);
+const SILENT: &str = "brokers do not answer";
+
+#[derive(Debug)]
+pub struct KafkaWatch<'a> {
+    probe: &'a Probe,
+    is_up: bool,
+    heard: Instant,
+    question: Option<JoinHandle<KafkaResult<i32>>>,
+}
+
+impl<'a> KafkaWatch<'a> {
+    /// After a first sign of Kafka.
+    pub fn new(probe: &'a Probe) -> Self {
+        probe.up();
+        Self {
+            probe,
+            is_up: true,
+            heard: clock::instant(),
+            question: None,
+        }
+    }
+
+    /// Notes a sign of Kafka.
+    pub fn hear(&mut self) {
+        self.heard = clock::instant();
+        if !self.is_up {
+            self.is_up = true;
+            self.probe.up();
+        }
+    }
+
+    pub fn brokers_are_down(&mut self) {
+        self.is_up = false;
+        self.probe.down(SILENT);
+    }
+
+    /// Asks for the topic's partitions, unless there was a sign lately or a question is open.
+    pub fn ask_in_silence(&mut self, publisher: &Publisher) {
+        if self.question.is_none() && self.heard.elapsed() >= ASK_AFTER {
+            self.question = Some(publisher.ask_partitions());
+        }
+    }
+
+    /// What the open question is answered; never, while there is none. May be dropped and called
+    /// again.
+    pub async fn answer(&mut self) -> KafkaResult<i32> {
+        let Some(question) = self.question.as_mut() else {
+            return std::future::pending().await;
+        };
+        let partitions = answer(question.await);
+        self.question = None;
+        match &partitions {
+            Ok(_) => self.hear(),
+            Err(error) => {
+                tracing::debug!(error = %error, "asking kafka for the events topic failed");
+                self.brokers_are_down();
+            }
+        }
+        partitions
+    }
+}
