@@ -83,7 +83,7 @@ impl Drop for Step {
 }
 
 fn spinner(text: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}")
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}")
         .expect("the template is a constant and valid");
     let bar = ProgressBar::new_spinner()
         .with_style(style)

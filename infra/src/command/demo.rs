@@ -12,6 +12,7 @@ use crate::{
         import::{Destination, send},
         lag::lag as ask_for_lag,
         services::Replicas,
+        session::Session,
     },
     output::{self, Bar, grouped},
     service::Service,
@@ -31,7 +32,9 @@ pub(super) async fn run(args: Demo) -> Result<()> {
     up::start(REPLICAS).await?;
     let deployment = Deployment::current()?;
     fill(&deployment, &args.signing).await?;
-    let mut tour = Tour::new(&deployment, token::staff(&args.signing)?)?;
+    let token = token::staff(&args.signing)?;
+    let mut tour = Tour::new(&deployment, Session::new(token.clone())?)?;
+    tour.warm_up(Session::new(token)?).await?;
     tour.write_and_find().await?;
     tour.change_and_find().await?;
     output::line("\nHow far the views are behind the events now (`lag`):\n");

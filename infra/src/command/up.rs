@@ -36,6 +36,7 @@ pub(super) async fn start(replicas: Replicas) -> Result<()> {
         dir: environment::state_dir()?,
         programs,
         listen: Listen::Usual,
+        attached: false,
     };
     let started = starter.start(&surroundings, replicas).await?;
     if started == 0 {
@@ -50,6 +51,8 @@ async fn build() -> Result<std::path::PathBuf> {
     let show = |line: &str| {
         if let Some(package) = line.trim_start().strip_prefix("Compiling ") {
             step.detail(package.split(" (").next().unwrap_or(package));
+        } else if line.contains("Blocking waiting") {
+            step.detail("another cargo is at work");
         }
     };
     let programs = service::build_showing(profile, &[], show).await?;

@@ -62,6 +62,8 @@ pub struct Starter {
     pub dir: PathBuf,
     pub programs: PathBuf,
     pub listen: Listen,
+    /// Whether the services end with the process, and thread, that starts them.
+    pub attached: bool,
 }
 
 impl Starter {
@@ -75,20 +77,23 @@ impl Starter {
         deployment.services.retain(Running::is_alive);
         let missing = missing(&deployment, replicas);
         let launches = self.launches(&missing)?;
-        let step = Step::begin("starting the services");
+        let step = (!launches.is_empty()).then(|| Step::begin("starting the services"));
+        let tell = |what: &str| step.iter().for_each(|step| step.detail(what));
         for launch in &launches {
-            step.detail(launch.service.name());
-            deployment.services.push(launch.start(surroundings).await?);
-            deployment
-                .services
-                .sort_by_key(|of| (of.service, of.replica));
+            tell(launch.service.name());
+            let running = launch.start(surroundings).await?;
+            deployment.services.push(running);
+            let order = |of: &Running| (of.service, of.replica);
+            deployment.services.sort_by_key(order);
             deployment.save(&self.dir)?;
         }
-        step.detail("waiting until they are ready");
+        tell("waiting until they are ready");
         ready(&deployment)
             .await
             .with_context(|| format!("the logs in {} may tell more", self.logs().display()))?;
-        step.done();
+        if let Some(step) = step {
+            step.done();
+        }
         Ok(launches.len())
     }
 
@@ -122,7 +127,7 @@ impl Starter {
                 logs: self.logs(),
                 replica: *replica,
                 variables: Vec::new(),
-                attached: false,
+                attached: self.attached,
             });
         }
         Ok(launches)

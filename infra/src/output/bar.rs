@@ -78,7 +78,7 @@ fn drawn(text: &str, unit: &str, total: u64) -> ProgressBar {
         let _ = write!(out, "{:.0}/s", state.per_sec());
     };
     let template =
-        format!("{{msg}} {{bar:30}} {{human_pos}}/{{human_len}} {unit} {{rate}} {{eta}}");
+        format!("{{msg}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} {{rate}} {{eta}}");
     let style = ProgressStyle::with_template(&template)
         .expect("the template is a constant but for a word, and valid")
         .with_key("rate", rate);

@@ -4,6 +4,7 @@
 
 mod analysis;
 mod compose;
+mod deployment;
 mod owner;
 mod private;
 mod requirements;

@@ -18,6 +18,7 @@ use crate::{
 };
 
 const ROUNDS: i64 = 20;
+const WARM_UPS: usize = 20;
 const SYLLABLES: [&str; 16] = [
     "ba", "do", "fe", "ga", "ki", "lu", "mo", "na", "pe", "ri", "so", "ta", "vu", "we", "zo", "ly",
 ];
@@ -34,15 +35,24 @@ pub(super) struct Tour {
 }
 
 impl Tour {
-    pub(super) fn new(deployment: &Deployment, token: String) -> Result<Self> {
+    pub(super) fn new(deployment: &Deployment, session: Session) -> Result<Self> {
         let queries = deployment.replicas(Service::QuerySvc);
         Ok(Self {
-            session: Session::new(token)?,
+            session,
             command_svc: deployment.url(Service::CommandSvc)?.to_owned(),
             query_svcs: queries.map(|running| running.url.clone()).collect(),
             word: word(clock::new_id()),
             product: String::new(),
         })
+    }
+
+    /// A few searches by somebody else, so that what was only just started is awake.
+    pub(super) async fn warm_up(&self, mut anybody: Session) -> Result<()> {
+        for query_svc in self.query_svcs.iter().cycle().take(WARM_UPS) {
+            let url = format!("{query_svc}/v1/products?q=copper+kettle&limit=1");
+            anybody.get(&url).await?;
+        }
+        Ok(())
     }
 
     /// A new product, found by every replica.

@@ -89,3 +89,46 @@ impl Opened {
         line.context("the file is shorter than it was")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chassis::clock;
+    use schemas::rest::import::LineStatus;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn refused(line: u64) -> LineAnswer {
+        LineAnswer {
+            line,
+            status: LineStatus::Refused,
+            id: None,
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn refused_lines_are_found_again_by_their_numbers() {
+        let folder = std::env::temp_dir().join(clock::new_id().to_string());
+        fs::create_dir_all(&folder).unwrap();
+        let source = folder.join("shop.ndjson");
+        fs::write(&source, "one\n\nthree\nfour").unwrap();
+
+        let mut lines = RefusedLines::of(&source, &folder).unwrap();
+        for line in [1, 3, 4] {
+            lines.add(&refused(line)).unwrap();
+        }
+        let path = lines.finish().unwrap().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let contents = text.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["content"].as_str().unwrap().to_owned()
+        });
+        assert_eq!(contents.collect::<Vec<_>>(), ["one", "three", "four"]);
+
+        let nothing = RefusedLines::of(&source, &folder).unwrap();
+        assert_eq!(nothing.finish().unwrap(), None);
+        assert!(!path.exists(), "those of an earlier import are gone");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,114 @@
+//! The services' programs, built by cargo.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::Service;
+use crate::environment;
+
+/// Of what cargo says, for when it fails.
+const LINES_KEPT: usize = 200;
+
+/// Builds the programs of all services and answers the folder that they are in. `features` are
+/// cargo's, such as `projector/crash-points`.
+pub async fn build(profile: Profile, features: &[&str]) -> Result<PathBuf> {
+    build_showing(profile, features, |_| {}).await
+}
+
+/// The same, telling what cargo says while it builds, line by line.
+pub async fn build_showing(
+    profile: Profile,
+    features: &[&str],
+    mut show: impl FnMut(&str),
+) -> Result<PathBuf> {
+    let workspace = workspace()?;
+    let target = environment::target_dir().unwrap_or_else(|| workspace.join("target"));
+    let mut cargo = cargo_build(profile, features, &workspace, &target);
+    cargo.stderr(Stdio::piped());
+    let mut cargo = tokio::process::Command::from(cargo)
+        .kill_on_drop(true)
+        .spawn()
+        .context("running cargo")?;
+    let stderr = cargo.stderr.take().context("cargo says nothing")?;
+    let mut lines = BufReader::new(stderr).lines();
+    let mut said = VecDeque::new();
+    while let Some(line) = lines.next_line().await? {
+        show(&line);
+        said.push_back(line);
+        if said.len() > LINES_KEPT {
+            said.pop_front();
+        }
+    }
+    let status = cargo.wait().await?;
+    ensure!(
+        status.success(),
+        "cargo could not build the services:\n{}",
+        said.make_contiguous().join("\n")
+    );
+    Ok(target.join(profile.folder()))
+}
+
+/// How to build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    Dev,
+    Release,
+}
+
+impl Profile {
+    /// The one that this program was built with.
+    pub fn own() -> Self {
+        if cfg!(debug_assertions) {
+            Self::Dev
+        } else {
+            Self::Release
+        }
+    }
+
+    /// As cargo calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+
+    /// Where cargo puts what it builds so.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
+fn cargo_build(profile: Profile, features: &[&str], workspace: &Path, target: &Path) -> Command {
+    let mut command = Command::new(environment::cargo());
+    command.args(["build", "--bins", "--profile", profile.name()]);
+    for service in Service::ALL {
+        command.args(["--package", service.name()]);
+    }
+    if !features.is_empty() {
+        command.args(["--features", &features.join(",")]);
+    }
+    command
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(workspace)
+        .stdin(Stdio::null());
+    command
+}
+
+/// The folder of the sources; programs that were taken elsewhere lie beside each other instead.
+fn workspace() -> Result<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent()
+        .map(Path::to_owned)
+        .context("the workspace's folder is missing")
+}
