@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web;
 use chassis::auth::Verifier;
 use chassis::health::Health;
-use chassis::postgres::{self, PoolOptions, Session};
+use chassis::postgres::{self, PoolOptions, Session, SetupError};
 use chassis::server::{Bolts, Server};
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
@@ -17,6 +17,7 @@ use command_svc::http::{self, RequestRules};
 use command_svc::import::Imports;
 use command_svc::start::Start;
 use command_svc::{metrics, upkeep, verify};
+use deadpool_postgres::Pool;
 use schemas::tidemark::Keyring;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
@@ -35,14 +36,7 @@ async fn main() -> anyhow::Result<()> {
     metrics::describe();
     let keyring: Keyring = args.keys.tidemark_keys.expose_secret().parse()?;
     let (health, epoch) = (Health::default(), EpochHandle::default());
-    let size = args.postgres.pool_size;
-    let options = PoolOptions {
-        size,
-        application_name: "command-svc",
-        session: Session::Writer,
-    };
-    let pool = postgres::pool(&args.postgres.database_url, &options, &Handle::current())?;
-    let commands = Commands::new(pool, epoch.clone());
+    let commands = Commands::new(pool(&args)?, epoch.clone());
     let bolts = Bolts {
         verifier: Some(Verifier::new(&args.keys.jwt_secret)),
         tides: Some(Tides::new(keyring, epoch.clone())),
@@ -75,4 +69,13 @@ async fn main() -> anyhow::Result<()> {
         .await;
     anyhow::ensure!(!shutdown.has_failed(), "a background task failed");
     Ok(())
+}
+
+fn pool(args: &CommandArgs) -> Result<Pool, SetupError> {
+    let options = PoolOptions {
+        size: args.postgres.pool_size,
+        application_name: "command-svc",
+        session: Session::Writer,
+    };
+    postgres::pool(&args.postgres.database_url, &options, &Handle::current())
 }

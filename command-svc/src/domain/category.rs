@@ -162,47 +162,53 @@ fn change(
         return Err(Refusal::CategoryRetired(category.id));
     }
     let (category_id, occurred_at) = (category.id, at);
-    let mut events = Vec::new();
-    let parent_id = wish
-        .parent_id
-        .filter(|parent_id| *parent_id != category.parent_id);
-    if let Some(parent_id) = parent_id {
-        let ancestors = around.places.below(parent_id)?;
-        if ancestors.iter().any(|step| step.id == category_id) {
-            return Err(Refusal::CategoryCycle);
-        }
-        if ancestors.len() + around.height > MAX_DEPTH {
-            return Err(Refusal::CategoryTooDeep);
-        }
-        events.push(
-            CategoryMoved {
+    let is_new = |parent_id: &Option<CategoryId>| *parent_id != category.parent_id;
+    let moved = match wish.parent_id.filter(is_new) {
+        None => None,
+        Some(parent_id) => {
+            let ancestors = ancestors_after(category_id, parent_id, around)?;
+            let moved = CategoryMoved {
                 category_id,
                 parent_id,
                 ancestors,
                 occurred_at,
-            }
-            .into(),
-        );
-    }
-    if let Some(name) = wish
+            };
+            Some(Event::from(moved))
+        }
+    };
+    let name = wish
         .name
         .as_ref()
-        .filter(|name| name.as_str() != category.name)
-    {
+        .filter(|name| name.as_str() != category.name);
+    let renamed = name.map(|name| {
         let name = name.to_string();
-        events.push(
-            CategoryRenamed {
-                category_id,
-                name,
-                occurred_at,
-            }
-            .into(),
-        );
-    }
+        Event::from(CategoryRenamed {
+            category_id,
+            name,
+            occurred_at,
+        })
+    });
+    let events: Vec<Event> = moved.into_iter().chain(renamed).collect();
     if !events.is_empty() && around.name_taken {
         return Err(Refusal::CategoryNameTaken);
     }
     Ok(events)
+}
+
+/// The path down to the wanted parent, where the category with all below it fits there.
+fn ancestors_after(
+    category_id: CategoryId,
+    parent_id: Option<CategoryId>,
+    around: &Surroundings,
+) -> Result<CategoryPath, Refusal> {
+    let ancestors = around.places.below(parent_id)?;
+    if ancestors.iter().any(|step| step.id == category_id) {
+        return Err(Refusal::CategoryCycle);
+    }
+    if ancestors.len() + around.height > MAX_DEPTH {
+        return Err(Refusal::CategoryTooDeep);
+    }
+    Ok(ancestors)
 }
 
 fn retire(

@@ -7,7 +7,7 @@ use schemas::event::{CategoryRef, Event, StreamId};
 use schemas::id::CategoryId;
 
 use super::answer::{Answer, of_category};
-use super::decision::{Decision, Rows};
+use super::decision::{Decision, Rows, follow};
 use super::expected::Expected;
 use crate::domain::Refusal;
 use crate::domain::category::{
@@ -101,8 +101,7 @@ pub(super) async fn decide(
 fn changed(category: Stored<Category>, places: &Places, events: &[Event]) -> Decision {
     let before = category.value.parent_id;
     let own_path = path_of(places, category.value.id);
-    let mut batch = log::Batch::default();
-    let category = append(category, events, &mut batch);
+    let (category, batch) = follow(Some(category), events, evolve);
     let above = if category.value.parent_id == before {
         own_path
             .split_last()
@@ -135,66 +134,38 @@ async fn create(
     command: &Command,
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
-    let Loaded {
-        mut around, found, ..
-    } = loaded;
-    let events = match decide_category(None, command, &around, at) {
-        Ok(events) => events,
-        Err(refusal) => {
-            return Ok(Decision::refused(&refusal, Vec::new()).decided_on(found.positions));
+    let Loaded { around, found, .. } = loaded;
+    let decision = match decide_category(None, command, &around, at) {
+        Err(refusal) => Decision::refused(&refusal, Vec::new()),
+        Ok(events) => {
+            let (category, batch) = follow(None, &events, evolve);
+            if insert(tx, &category).await? {
+                created(&category, &found.places, batch)
+            } else {
+                name_taken(tx, &category.value).await?
+            }
         }
     };
-    let created = events
-        .iter()
-        .fold(None, evolve)
-        .expect("creation makes a category");
-    let mut batch = log::Batch::default();
-    batch.push(1, &events[0]);
-    let category = Stored {
-        value: created,
-        version: 1,
-    };
-    let parent_id = category.value.parent_id;
-    if insert(tx, &category).await? {
-        let above = parent_id
-            .map(|id| path_of(&found.places, id))
-            .unwrap_or_default();
-        let resource = of_category(&category, path_below(above, &category.value));
-        let answer = Answer::Created {
-            resource,
-            version: category.version,
-        };
-        let decision = Decision {
-            batch,
-            ..Decision::unchanged(answer, Vec::new())
-        };
-        return Ok(decision.decided_on(found.positions));
-    }
-    around.name_taken = true;
-    let refusal = decide_category(None, command, &around, at).err();
-    let refusal = refusal.unwrap_or(Refusal::CategoryNameTaken);
-    let holder = holder(tx, parent_id, &category.value.name).await?;
-    let streams = holder.map(|(id, version)| (category_stream(id), version));
-    let decision = Decision::refused(&refusal, streams.into_iter().collect());
     Ok(decision.decided_on(found.positions))
 }
 
-fn append(
-    category: Stored<Category>,
-    events: &[Event],
-    batch: &mut log::Batch,
-) -> Stored<Category> {
-    let Stored { value, mut version } = category;
-    let mut state = Some(value);
-    for event in events {
-        version += 1;
-        batch.push(version, event);
-        state = evolve(state, event);
+fn created(category: &Stored<Category>, places: &Places, batch: log::Batch) -> Decision {
+    let parent_id = category.value.parent_id;
+    let above = parent_id.map(|id| path_of(places, id)).unwrap_or_default();
+    let resource = of_category(category, path_below(above, &category.value));
+    let version = category.version;
+    let answer = Answer::Created { resource, version };
+    Decision {
+        batch,
+        ..Decision::unchanged(answer, Vec::new())
     }
-    Stored {
-        value: state.expect("no event takes a category away"),
-        version,
-    }
+}
+
+async fn name_taken(tx: &Tx, wanted: &Category) -> Result<Decision, StoreError> {
+    let holder = holder(tx, wanted.parent_id, &wanted.name).await?;
+    let streams = holder.map(|(id, version)| (category_stream(id), version));
+    let streams = streams.into_iter().collect();
+    Ok(Decision::refused(&Refusal::CategoryNameTaken, streams))
 }
 
 fn path_of(places: &Places, id: CategoryId) -> CategoryPath {

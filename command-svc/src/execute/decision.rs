@@ -1,6 +1,6 @@
 //! What was decided: the answer, the events, the rows that follow from them, and on what.
 
-use schemas::event::StreamId;
+use schemas::event::{Event, StreamId};
 use schemas::lane::Position;
 
 use super::answer::Answer;
@@ -61,6 +61,24 @@ impl Decision {
         self.positions = positions;
         self
     }
+}
+
+/// The state after these events, each numbered in its stream, and the batch that appends them.
+pub(super) fn follow<T>(
+    before: Option<Stored<T>>,
+    events: &[Event],
+    evolve: impl Fn(Option<T>, &Event) -> Option<T>,
+) -> (Stored<T>, log::Batch) {
+    let mut version = before.as_ref().map_or(0, |stored| stored.version);
+    let mut state = before.map(|stored| stored.value);
+    let mut batch = log::Batch::default();
+    for event in events {
+        version += 1;
+        batch.push(version, event);
+        state = evolve(state, event);
+    }
+    let value = state.expect("the first event of a stream makes its state, and none takes it away");
+    (Stored { value, version }, batch)
 }
 
 impl Rows {

@@ -6,11 +6,11 @@ use schemas::event::{Event, StreamId};
 use schemas::id::ProductId;
 
 use super::answer::{Answer, of_product};
-use super::decision::{Decision, Rows};
+use super::decision::{Decision, Rows, follow};
 use super::expected::Expected;
+use crate::domain::Refusal;
 use crate::domain::product::{Command, CreateProduct, Product, decide as decide_product, evolve};
 use crate::domain::stock::{self, Stock};
-use crate::domain::{Refusal, product};
 use crate::store::category::{Found, TreeLock, lock_tree, places};
 use crate::store::log::product_stream;
 use crate::store::product::{category_ids, ids_by_sku, insert, lock};
@@ -83,8 +83,7 @@ fn changed(
     events: &[Event],
     own: Vec<(StreamId, u64)>,
 ) -> Decision {
-    let mut batch = log::Batch::default();
-    let product = append(product, events, &mut batch);
+    let (product, batch) = follow(Some(product), events, evolve);
     let answer = Answer::Current {
         resource: of_product(&product),
         version: product.version,
@@ -113,45 +112,46 @@ async fn create(
     tx: &Tx,
     found: Found,
     wish: &CreateProduct,
-    command: &product::Command,
+    command: &Command,
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
-    let events = match decide_product(None, command, &found.places, at) {
-        Ok(events) => events,
-        Err(refusal) => {
-            return Ok(Decision::refused(&refusal, Vec::new()).decided_on(found.positions));
+    let decision = match decide_product(None, command, &found.places, at) {
+        Err(refusal) => Decision::refused(&refusal, Vec::new()),
+        Ok(events) => {
+            let (product, batch) = follow(None, &events, evolve);
+            if insert(tx, &[&product]).await?.is_empty() {
+                sku_taken(tx, &product.value.sku).await?
+            } else {
+                created(product, batch, wish, at)
+            }
         }
     };
-    let mut batch = log::Batch::default();
-    let product = events
-        .iter()
-        .fold(None, evolve)
-        .expect("creation makes a product");
-    batch.push(1, &events[0]);
-    let product = Stored {
-        value: product,
-        version: 1,
-    };
-    if insert(tx, &[&product]).await?.is_empty() {
-        let holders = ids_by_sku(tx, &[&product.value.sku]).await?;
-        let holders = holders
-            .into_values()
-            .map(|(id, version)| (product_stream(id), version));
-        let decision = Decision::refused(&Refusal::SkuTaken, holders.collect());
-        return Ok(decision.decided_on(found.positions));
-    }
-    let answer = Answer::Created {
-        resource: of_product(&product),
-        version: product.version,
-    };
+    Ok(decision.decided_on(found.positions))
+}
+
+fn created(
+    product: Stored<Product>,
+    mut batch: log::Batch,
+    wish: &CreateProduct,
+    at: DateTime<Utc>,
+) -> Decision {
+    let (resource, version) = (of_product(&product), product.version);
+    let answer = Answer::Created { resource, version };
     let stock = open_stock(wish, at, &mut batch);
     let rows = Rows::NewProduct { product, stock };
-    let decision = Decision {
+    Decision {
         batch,
         rows,
         ..Decision::unchanged(answer, Vec::new())
-    };
-    Ok(decision.decided_on(found.positions))
+    }
+}
+
+async fn sku_taken(tx: &Tx, sku: &str) -> Result<Decision, StoreError> {
+    let holders = ids_by_sku(tx, &[sku]).await?.into_values();
+    let streams = holders
+        .map(|(id, version)| (product_stream(id), version))
+        .collect();
+    Ok(Decision::refused(&Refusal::SkuTaken, streams))
 }
 
 fn open_stock(wish: &CreateProduct, at: DateTime<Utc>, batch: &mut log::Batch) -> Stored<Stock> {
@@ -164,20 +164,6 @@ fn open_stock(wish: &CreateProduct, at: DateTime<Utc>, batch: &mut log::Batch) -
     }
     Stored {
         value: events.iter().fold(empty, stock::evolve),
-        version,
-    }
-}
-
-fn append(product: Stored<Product>, events: &[Event], batch: &mut log::Batch) -> Stored<Product> {
-    let Stored { value, mut version } = product;
-    let mut state = Some(value);
-    for event in events {
-        version += 1;
-        batch.push(version, event);
-        state = evolve(state, event);
-    }
-    Stored {
-        value: state.expect("no event takes a product away"),
         version,
     }
 }
