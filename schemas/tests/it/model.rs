@@ -9,7 +9,7 @@ use schemas::lane::Seq;
 use schemas::tidemark::Tidemark;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use sea::{Action, Replica, Rule, Sea, State};
+use sea::{Action, Replica, Rule, Scene, Sea, State};
 use topic::{BUILDS, EPOCH, Said, VIEWS};
 
 mod sea;
@@ -22,9 +22,18 @@ const NEVER_BACK: &str = "no read goes back";
 const OWN_WRITES: &str = "every read shows what its client wrote";
 const GETS_THERE: &str = "sometimes everything is seen, and the tidemark idle again";
 
-/// The builds that there are: two of one view (a replay), or of two (a view that is added).
-const REPLAY: [usize; 2] = [0, 1];
-const ADDED_VIEW: [usize; 2] = [0, 2];
+const REPLAY: Scene = Scene {
+    builds: [0, 1],
+    own: 2,
+};
+const REPLAY_WATCHED: Scene = Scene {
+    builds: [0, 1],
+    own: 0,
+};
+const ADDED_VIEW: Scene = Scene {
+    builds: [0, 2],
+    own: 2,
+};
 
 impl Model for Sea {
     type State = State;
@@ -38,7 +47,7 @@ impl Model for Sea {
             to: 1,
             floor: 0,
         };
-        let announced = self.builds.into_iter().map(Said::Announced);
+        let announced = self.scene.builds.into_iter().map(Said::Announced);
         let topic: Vec<_> = announced.chain([first]).collect();
         vec![State {
             head: 0,
@@ -55,7 +64,7 @@ impl Model for Sea {
 
     fn actions(&self, _: &State, actions: &mut Vec<Action>) {
         actions.extend([Action::Write, Action::Follow, Action::Restart]);
-        for build in self.builds {
+        for build in self.scene.builds {
             let (view, number) = BUILDS[build];
             actions.extend([Action::Index(build), Action::Publish(build)]);
             actions.extend([0, 1].map(|unread| Action::Switch(view, number, unread)));
@@ -68,7 +77,7 @@ impl Model for Sea {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Write => Self::write(&mut state),
+            Action::Write => self.write(&mut state),
             Action::Index(build) => state.indexed[build] = state.head,
             Action::Publish(build) => Self::publish(&mut state, build)?,
             Action::Switch(view, to, unread) => self.switch(&mut state, view, to, unread)?,
@@ -93,7 +102,7 @@ impl Model for Sea {
             Property::always(NEVER_BACK, |_, state: &State| !state.went_back),
             Property::always(OWN_WRITES, |_, state: &State| !state.missed_own),
             Property::sometimes(GETS_THERE, |sea: &Self, state: &State| {
-                let mut views = sea.builds.map(|build| BUILDS[build].0).into_iter();
+                let mut views = sea.scene.builds.map(|build| BUILDS[build].0).into_iter();
                 let is_idle = state.tidemark.entries().len() == 0;
                 is_idle && views.all(|view| state.seen[view] == MOST_EVENTS)
             }),
@@ -103,9 +112,10 @@ impl Model for Sea {
 
 #[rstest]
 #[case::a_replay(REPLAY)]
+#[case::a_replay_watched(REPLAY_WATCHED)]
 #[case::an_added_view(ADDED_VIEW)]
-fn with_all_rules_no_read_goes_back_or_misses_a_write(#[case] builds: [usize; 2]) {
-    let sea = Sea::new(builds, None);
+fn with_all_rules_no_read_goes_back_or_misses_a_write(#[case] scene: Scene) {
+    let sea = Sea::new(scene, None);
     sea.checker()
         .threads(2)
         .spawn_bfs()
@@ -118,9 +128,9 @@ fn with_all_rules_no_read_goes_back_or_misses_a_write(#[case] builds: [usize; 2]
 #[case::a_switch_takes_readers_back(REPLAY, Rule::Floors, NEVER_BACK)]
 #[case::a_late_replica_takes_readers_back(REPLAY, Rule::Offset, NEVER_BACK)]
 #[case::a_write_is_missed_in_another_view(ADDED_VIEW, Rule::PruneByAll, OWN_WRITES)]
-fn without_a_rule(#[case] builds: [usize; 2], #[case] rule: Rule, #[case] broken: &'static str) {
+fn without_a_rule(#[case] scene: Scene, #[case] rule: Rule, #[case] broken: &'static str) {
     let found = HasDiscoveries::AnyOf([broken].into());
-    let checker = Sea::new(builds, Some(rule)).checker().finish_when(found);
+    let checker = Sea::new(scene, Some(rule)).checker().finish_when(found);
     let way = checker
         .spawn_bfs()
         .join()

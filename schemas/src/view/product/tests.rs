@@ -5,6 +5,7 @@ use rstest::rstest;
 use super::{ProductDocument, fold};
 use crate::event::{CategoryRetired, Event, ProductDetailsChanged, ProductListed, ProductUnlisted};
 use crate::id::ProductId;
+use crate::lane::Lane;
 use crate::view::given::{
     Log, PRODUCT, at, category, category_created, euros, moved, path, price_changed,
     product_categorized, product_created, renamed, stock_adjusted,
@@ -257,6 +258,19 @@ fn an_event_of_another_product_is_refused() {
         error,
         FoldError::NotTargeted {
             event: "price-changed"
+        }
+    );
+}
+
+#[test]
+fn a_broadcast_of_another_lane_is_refused() {
+    let mut log = Log::of([created(), renamed(2, "Lighting", 1).into()]);
+    log.envelopes[1].lane = Lane::of(uuid::Uuid::nil());
+    let error = log.fold(View::Products, PRODUCT).unwrap_err();
+    assert_eq!(
+        error,
+        FoldError::NotTargeted {
+            event: "category-renamed"
         }
     );
 }

@@ -7,8 +7,16 @@ use schemas::lane::{Position, Seq};
 use schemas::tidemark::Tidemark;
 use schemas::watermark::WatermarkState;
 
-use super::MOST_EVENTS;
 use super::topic::{self, BUILDS, Said, VIEWS, lane};
+
+/// What there is beside the first build.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene {
+    /// By index: two of one view (a replay), or of two (a view that is added).
+    pub builds: [usize; 2],
+    /// The event that is the client's own; 0 where it only reads.
+    pub own: Seq,
+}
 
 /// A rule that may be left out, to see that it is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +34,7 @@ type Folded = HashMap<(Vec<Said>, usize), Arc<WatermarkState>>;
 
 #[derive(Debug)]
 pub struct Sea {
-    pub builds: [usize; 2],
+    pub scene: Scene,
     without: Option<Rule>,
     /// Folding is slow beside all else, and there are few topics.
     folded: Mutex<Folded>,
@@ -56,7 +64,6 @@ pub enum Replica {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// The last event is the client's own.
     Write,
     Index(usize),
     Publish(usize),
@@ -71,9 +78,9 @@ pub enum Action {
 }
 
 impl Sea {
-    pub fn new(builds: [usize; 2], without: Option<Rule>) -> Self {
+    pub fn new(scene: Scene, without: Option<Rule>) -> Self {
         Self {
-            builds,
+            scene,
             without,
             folded: Mutex::default(),
         }
@@ -172,9 +179,9 @@ impl Sea {
         is_news.then(|| state.topic.push(Said::Visible { build, seq, head }))
     }
 
-    pub fn write(state: &mut State) {
+    pub fn write(&self, state: &mut State) {
         state.head += 1;
-        if state.head == MOST_EVENTS {
+        if state.head == self.scene.own {
             state.wrote = state.head;
             state.tidemark.raise(Position {
                 lane: lane(),
