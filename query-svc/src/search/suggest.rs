@@ -9,6 +9,7 @@ use schemas::lane::{Lane, Position, Seq};
 use schemas::rest::query::{SuggestedCategory, SuggestedProduct, Suggestions};
 use schemas::view::CategoryDocument;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::parameters::SuggestSearch;
@@ -105,48 +106,44 @@ pub fn read(
     categories: &SearchAnswer,
     brands: &SearchAnswer,
 ) -> Result<ReadSuggestions, serde_json::Error> {
-    let mut read = ReadSuggestions {
+    let named: Vec<Named> = read_sources(products)?;
+    let documents: Vec<CategoryDocument> = read_sources(categories)?;
+    let at = |lane, seq| Position { lane, seq };
+    Ok(ReadSuggestions {
+        products: named.iter().map(|one| at(one.lane, one.seq)).collect(),
+        categories: documents.iter().map(|one| at(one.lane, one.seq)).collect(),
         suggestions: Suggestions {
-            products: Vec::new(),
-            categories: Vec::new(),
+            products: named.into_iter().map(suggested_product).collect(),
+            categories: documents.into_iter().map(suggested_category).collect(),
             brands: read_brands(brands),
         },
-        products: Vec::new(),
-        categories: Vec::new(),
-    };
-    for source in sources(products) {
-        let Named {
-            product_id,
-            lane,
-            seq,
-            name,
-        } = serde_json::from_str(source)?;
-        read.products.push(Position { lane, seq });
-        let product = SuggestedProduct {
-            id: product_id,
-            name,
-        };
-        read.suggestions.products.push(product);
-    }
-    for source in sources(categories) {
-        let document: CategoryDocument = serde_json::from_str(source)?;
-        read.categories.push(Position {
-            lane: document.lane,
-            seq: document.seq,
-        });
-        let category = SuggestedCategory {
-            id: document.category_id,
-            name: document.name,
-            path: document.path,
-        };
-        read.suggestions.categories.push(category);
-    }
-    Ok(read)
+    })
 }
 
-fn sources(answer: &SearchAnswer) -> impl Iterator<Item = &str> {
-    let hits = answer.hits.hits.iter();
-    hits.filter_map(|hit| hit.source.as_deref().map(|source| source.get()))
+fn read_sources<T: DeserializeOwned>(answer: &SearchAnswer) -> Result<Vec<T>, serde_json::Error> {
+    let sources = answer
+        .hits
+        .hits
+        .iter()
+        .filter_map(|hit| hit.source.as_deref());
+    sources
+        .map(|source| serde_json::from_str(source.get()))
+        .collect()
+}
+
+fn suggested_product(named: Named) -> SuggestedProduct {
+    SuggestedProduct {
+        id: named.product_id,
+        name: named.name,
+    }
+}
+
+fn suggested_category(document: CategoryDocument) -> SuggestedCategory {
+    SuggestedCategory {
+        id: document.category_id,
+        name: document.name,
+        path: document.path,
+    }
 }
 
 fn read_brands(answer: &SearchAnswer) -> Vec<String> {

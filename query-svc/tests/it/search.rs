@@ -114,51 +114,52 @@ async fn words_are_found_in_whatever_form_they_are_typed() {
     );
 }
 
+const WEIRD: [&str; 27] = [
+    "",
+    "   ",
+    "\"",
+    "\"lamp",
+    "((lamp",
+    "lamp))",
+    "[lamp}",
+    "lamp AND OR NOT",
+    "*",
+    "?",
+    "~",
+    "la*",
+    "name:lamp",
+    "-lamp",
+    "+",
+    "\\",
+    "/lamp/",
+    "lamp^1000",
+    "🔦",
+    "🔦 lamp",
+    "!!! ???",
+    "\u{202e}pmal",
+    "\t\n",
+    "ﬃ ½ ①",
+    "ラ ンプ",
+    "<script>",
+    "{\"q\":1}",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_typed_is_no_error() {
     let (_shop, replica) = stocked(vec![product("Desk lamp").into()]).await;
     let client = replica.client();
     let (long, many) = ("x".repeat(200), "a ".repeat(100));
-    for typed in [
-        "",
-        "   ",
-        "\"",
-        "\"lamp",
-        "((lamp",
-        "lamp))",
-        "[lamp}",
-        "lamp AND OR NOT",
-        "*",
-        "?",
-        "~",
-        "la*",
-        "name:lamp",
-        "-lamp",
-        "+",
-        "\\",
-        "/lamp/",
-        "lamp^1000",
-        "🔦",
-        "🔦 lamp",
-        "!!! ???",
-        "\u{202e}pmal",
-        "\t\n",
-        "l\u{0}amp",
-        "ﬃ ½ ①",
-        "ラ ンプ",
-        &long,
-        &many,
-        "<script>",
-        "{\"q\":1}",
-    ] {
-        let answer = client.get(&list(&[("q", typed)])).await;
-        let expected = if typed.contains('\0') { 422 } else { 200 };
-        assert_eq!(answer.status, expected, "{typed:?}: {answer:?}");
-        let suggest = list(&[("q", typed)]).replace("products?", "products/suggest?");
-        assert_eq!(client.get(&suggest).await.status, expected, "{typed:?}");
+    for typed in WEIRD.into_iter().chain([long.as_str(), many.as_str()]) {
+        let list = list(&[("q", typed)]);
+        let answer = client.get(&list).await;
+        assert_eq!(answer.status, 200, "{typed:?}: {answer:?}");
+        let suggest = list.replace("products?", "products/suggest?");
+        assert_eq!(client.get(&suggest).await.status, 200, "{typed:?}");
     }
     assert_eq!(found(&client, &[("q", "\"(lamp")]).await, ["Desk lamp"]);
-    assert_eq!(found(&client, &[("q", "🔦")]).await, Vec::<String>::new());
+    assert!(found(&client, &[("q", "🔦")]).await.is_empty());
+    let nul = client.get(&list(&[("q", "l\u{0}amp")])).await;
+    assert_eq!((nul.status, nul.problem()), (422, "validation"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
