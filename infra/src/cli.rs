@@ -82,7 +82,7 @@ pub enum Command {
 pub struct Up {
     /// How many of each service to run, up to 16; 0 starts the servers alone
     ///
-    /// The first ones listen on the ports named above, further ones on the next that are free.
+    /// First ones listen on ports 8081 to 8083, further ones on the next that are free.
     #[arg(
         long,
         visible_alias = "services",
