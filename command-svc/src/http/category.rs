@@ -2,13 +2,12 @@
 
 use actix_web::{HttpResponse, web};
 use chassis::clock;
-use chassis::extract::Body;
 use chassis::problem::ApiError;
 use schemas::id::CategoryId;
 use schemas::rest::command as rest;
 
 use super::openapi::{CommandHeaders, Problems};
-use super::request::CommandRequest;
+use super::request::{CommandBody, CommandRequest};
 use crate::domain::category::{ChangeCategory, Command as Wish};
 use crate::execute::Command;
 
@@ -20,10 +19,12 @@ use crate::execute::Command;
         ("ETag" = String), ("Location" = String), ("Tidemark" = String)
     )), Problems)
 )]
-pub async fn create(request: CommandRequest, body: Body) -> Result<HttpResponse, ApiError> {
+pub async fn create(request: CommandRequest, body: CommandBody) -> Result<HttpResponse, ApiError> {
     let id = CategoryId(clock::new_id());
     let wish = Wish::try_from((id, body.parse::<rest::CreateCategory>()?))?;
-    request.execute(Command::Category(id, wish), &body.0).await
+    request
+        .execute(Command::Category(id, wish), body.bytes())
+        .await
 }
 
 /// Renames a category, moves it with all below it, or both (JSON merge patch).
@@ -38,11 +39,11 @@ pub async fn create(request: CommandRequest, body: Body) -> Result<HttpResponse,
 pub async fn change(
     request: CommandRequest,
     id: web::Path<CategoryId>,
-    body: Body,
+    body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChangeCategory::try_from(body.parse::<rest::ChangeCategory>()?)?;
     request
-        .execute(Command::Category(*id, Wish::Change(wish)), &body.0)
+        .execute(Command::Category(*id, Wish::Change(wish)), body.bytes())
         .await
 }
 

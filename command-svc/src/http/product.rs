@@ -2,14 +2,13 @@
 
 use actix_web::{HttpResponse, web};
 use chassis::clock;
-use chassis::extract::Body;
 use chassis::problem::ApiError;
 use schemas::id::ProductId;
 use schemas::rest::command as rest;
 
 use super::body::price;
 use super::openapi::{CommandHeaders, Problems};
-use super::request::CommandRequest;
+use super::request::{CommandBody, CommandRequest};
 use crate::domain::product::{ChangeProduct, Command as Wish, CreateProduct};
 use crate::domain::stock;
 use crate::execute::Command;
@@ -22,11 +21,14 @@ use crate::execute::Command;
         ("ETag" = String), ("Location" = String), ("Tidemark" = String)
     )), Problems)
 )]
-pub async fn create(request: CommandRequest, body: Body) -> Result<HttpResponse, ApiError> {
+pub async fn create(request: CommandRequest, body: CommandBody) -> Result<HttpResponse, ApiError> {
     let id = ProductId(clock::new_id());
     let wish = CreateProduct::try_from((id, body.parse::<rest::CreateProduct>()?))?;
     request
-        .execute(Command::Product(id, Wish::Create(Box::new(wish))), &body.0)
+        .execute(
+            Command::Product(id, Wish::Create(Box::new(wish))),
+            body.bytes(),
+        )
         .await
 }
 
@@ -42,11 +44,14 @@ pub async fn create(request: CommandRequest, body: Body) -> Result<HttpResponse,
 pub async fn change(
     request: CommandRequest,
     id: web::Path<ProductId>,
-    body: Body,
+    body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChangeProduct::try_from(body.parse::<rest::ChangeProduct>()?)?;
     request
-        .execute(Command::Product(*id, Wish::Change(Box::new(wish))), &body.0)
+        .execute(
+            Command::Product(*id, Wish::Change(Box::new(wish))),
+            body.bytes(),
+        )
         .await
 }
 
@@ -62,10 +67,12 @@ pub async fn change(
 pub async fn change_price(
     request: CommandRequest,
     id: web::Path<ProductId>,
-    body: Body,
+    body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
     let wish = Wish::ChangePrice(price(&body.parse()?)?);
-    request.execute(Command::Product(*id, wish), &body.0).await
+    request
+        .execute(Command::Product(*id, wish), body.bytes())
+        .await
 }
 
 /// Takes a product out of search, or brings it back. Its page stays either way.
@@ -80,10 +87,12 @@ pub async fn change_price(
 pub async fn change_listing(
     request: CommandRequest,
     id: web::Path<ProductId>,
-    body: Body,
+    body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
     let wish = Wish::ChangeListing(body.parse::<rest::ChangeListing>()?.listed);
-    request.execute(Command::Product(*id, wish), &body.0).await
+    request
+        .execute(Command::Product(*id, wish), body.bytes())
+        .await
 }
 
 /// Moves units in or out of stock; never below what is reserved. ETag and If-Match are the
@@ -99,8 +108,10 @@ pub async fn change_listing(
 pub async fn move_stock(
     request: CommandRequest,
     id: web::Path<ProductId>,
-    body: Body,
+    body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
     let wish = stock::Command::try_from(body.parse::<rest::MoveStock>()?)?;
-    request.execute(Command::Stock(*id, wish), &body.0).await
+    request
+        .execute(Command::Stock(*id, wish), body.bytes())
+        .await
 }

@@ -9,11 +9,15 @@ use actix_web::http::header::{HeaderMap, IF_MATCH};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use chassis::auth::Principal;
 use chassis::clock::Deadline;
+use chassis::extract::Body;
 use chassis::problem::ApiError;
 use chassis::server::Correlation;
 use chassis::tidemark::Session;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use schemas::event::Meta;
 use schemas::problem::ProblemType;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -45,6 +49,30 @@ pub struct CommandRequest {
     key: Option<String>,
     request: HttpRequest,
     deadline: Deadline,
+}
+
+/// A JSON body that arrived within the request's budget.
+pub struct CommandBody(Body);
+
+impl FromRequest for CommandBody {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Deadline::within(REQUEST_BUDGET).run(Body::from_request(request, payload));
+        let late = || malformed("the body did not arrive in time");
+        async move { body.await.unwrap_or_else(|_| Err(late())).map(Self) }.boxed_local()
+    }
+}
+
+impl CommandBody {
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        self.0.parse()
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.0
+    }
 }
 
 impl FromRequest for CommandRequest {

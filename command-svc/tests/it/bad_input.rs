@@ -1,11 +1,16 @@
 //! Input of every bad kind gets its problem and changes nothing.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
+use chassis::auth::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::service::{Answer, Service, product, send};
+use crate::service::{Answer, Service, product, send, token};
 
 /// A product's body with these members.
 fn with(members: Value) -> Value {
@@ -168,5 +173,27 @@ async fn what_cannot_be_read_is_malformed() -> Result<()> {
     raw(json, padded(1024 * 1024))
         .await?
         .expect(StatusCode::CREATED)?;
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for_long() -> Result<()> {
+    let service = Service::start().await?;
+    let address = service
+        .url
+        .strip_prefix("http://")
+        .context("the address is http")?;
+    let mut socket = TcpStream::connect(address).await?;
+    let token = token(Role::Admin, Duration::from_secs(60));
+    let head = format!(
+        "POST /v1/products HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+    );
+    socket.write_all(head.as_bytes()).await?;
+    let mut line = String::new();
+    let mut answer = BufReader::new(socket);
+    let read = answer.read_line(&mut line);
+    tokio::time::timeout(Duration::from_secs(10), read).await??;
+    assert!(line.starts_with("HTTP/1.1 400"), "{line}");
     service.stop().await
 }
