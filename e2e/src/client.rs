@@ -68,9 +68,18 @@ impl Client {
         self.tidemark.lock().expect("no holder panics").clone()
     }
 
-    /// Takes over what another session has written and seen.
-    pub fn adopt(&self, tidemark: Option<HeaderValue>) {
-        *self.tidemark.lock().expect("no holder panics") = tidemark;
+    /// From now on this session is as fresh as the other one, too: the next request carries both
+    /// tokens, and its answer merges them.
+    pub fn adopt(&self, other: Option<HeaderValue>) {
+        let mut tidemark = self.tidemark.lock().expect("no holder panics");
+        let both = match (tidemark.take(), other) {
+            (Some(own), Some(other)) => {
+                let both = [own.as_bytes(), other.as_bytes()].join(&b", "[..]);
+                Some(HeaderValue::from_bytes(&both).expect("tokens are base64url"))
+            }
+            (own, other) => own.or(other),
+        };
+        *tidemark = both;
     }
 
     pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Answer> {
@@ -171,7 +180,7 @@ impl Client {
             serde_json::from_slice(&bytes)?
         };
         if let Some(tidemark) = headers.get(TIDEMARK) {
-            self.adopt(Some(tidemark.clone()));
+            *self.tidemark.lock().expect("no holder panics") = Some(tidemark.clone());
         }
         Ok(Answer {
             status,

@@ -10,8 +10,10 @@ use infra::service::{Running, Service};
 
 const TAKE_OVER: Duration = Duration::from_secs(12);
 
+/// A killed predecessor keeps its partitions for the 6 s of its session, so the doomed one may have
+/// to wait before it can do anything.
 async fn ended(service: &Running) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while service.is_alive() {
         ensure!(
             Instant::now() < deadline,
