@@ -19,6 +19,7 @@ mod broadcasts;
 mod fresh;
 mod lane;
 mod page;
+mod release;
 mod subject;
 
 pub use fresh::{FillReport, Filled, FreshFill, Hands, Life};

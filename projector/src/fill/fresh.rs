@@ -4,7 +4,6 @@
 //! there on the live cycle follows.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
 use chassis::retry::Backoff;
@@ -18,6 +17,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::lane::{LaneError, LaneFill, LaneFilled};
+use super::release::Release;
 use super::{FillError, STATEMENT, borrow};
 use crate::cache::BuildId;
 use crate::checkpoint::{Checkpoint, Checkpoints};
@@ -27,8 +27,6 @@ use crate::project::Stopped;
 use crate::sink::{Sink, SinkError, Target};
 
 const LANES_AT_ONCE: usize = 3;
-/// Refreshing more often would make many small segments.
-const RELEASE_EVERY: Duration = Duration::from_secs(1);
 
 /// A lane, and the number of the assignment under which it is ours.
 pub type Life = (Lane, u64);
@@ -78,35 +76,27 @@ impl FreshFill {
     /// Runs until all lanes are handed over; `reports` ends it when nobody listens any more.
     pub async fn run(self, reports: mpsc::Sender<FillReport>) {
         let build = self.target.build;
+        let started = clock::instant();
         let heads = self.heads().await;
         let filled = futures::stream::iter(self.lanes.clone())
             .map(|life| self.fill(life, heads.get(life.0)))
             .buffer_unordered(LANES_AT_ONCE);
         let mut filled = std::pin::pin!(filled);
-        let mut ready = Vec::new();
-        let mut released = clock::instant();
+        let (sink, target) = (self.hands.sink.clone(), self.target.clone());
+        let mut release = Release::new(sink, target, reports.clone());
         while let Some(lane) = filled.next().await {
             match lane {
-                Ok(lane) => ready.extend(lane),
+                Ok(Some(lane)) => release.add(lane),
+                Ok(None) => {}
                 Err(Gone) => {
                     reports.send(FillReport::Lost(build)).await.ok();
                     return;
                 }
             }
-            if released.elapsed() >= RELEASE_EVERY && !ready.is_empty() {
-                released = clock::instant();
-                if self
-                    .release(std::mem::take(&mut ready), &reports)
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-            }
         }
-        if !ready.is_empty() {
-            self.release(ready, &reports).await.ok();
-        }
+        release.finish().await;
+        let took = started.elapsed().as_secs_f64();
+        tracing::info!(build = %build, fill.seconds = took, "lanes were filled");
     }
 
     async fn heads(&self) -> LaneSeqs {
@@ -210,25 +200,6 @@ impl FreshFill {
         if let Err(error) = self.hands.checkpoints.write(&[checkpoint]).await {
             tracing::warn!(error = %Chain(&error), "a checkpoint is not written");
         }
-    }
-
-    /// Makes filled lanes visible and hands them over. An error ends the fill.
-    async fn release(
-        &self,
-        mut ready: Vec<Filled>,
-        reports: &mpsc::Sender<FillReport>,
-    ) -> Result<(), ()> {
-        let refreshed = self.hands.sink.refresh(&[&self.target.index]).await;
-        if let Err(error) = &refreshed {
-            tracing::warn!(error = %Chain(error), "a filled build is not refreshed yet");
-        }
-        for lane in &mut ready {
-            lane.refreshed = refreshed.is_ok();
-        }
-        reports
-            .send(FillReport::Filled(ready))
-            .await
-            .map_err(|_| ())
     }
 }
 

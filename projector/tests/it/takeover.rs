@@ -6,7 +6,7 @@ use chassis::clock;
 use schemas::lane::Lane;
 use schemas::view::{Document, View};
 
-use crate::world::{World, moved_price, product};
+use crate::world::{Process, World, moved_price, product};
 
 async fn amount(world: &World, id: schemas::id::ProductId) -> i64 {
     match world.found(View::Products, id).await {
@@ -67,17 +67,8 @@ async fn another_projector_takes_over_from_one_that_is_killed() {
     drop(second);
 }
 
-/// Lanes that are ours have a position that is applied.
-async fn owns(projector: &crate::world::Process) -> bool {
-    let lag = projector.get("/v1/lag").await;
-    let lanes = lag["views"][0]["builds"][0]["lanes"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let owned = lanes
-        .iter()
-        .filter(|lane| !lane["applied"].is_null())
-        .count();
+async fn owns(projector: &Process) -> bool {
+    let owned = projector.owned_lanes().await;
     owned > 0 && owned < usize::from(schemas::lane::LANES)
 }
 

@@ -11,7 +11,7 @@ use chassis::health::Health;
 use chassis::watermark_tail::WatermarkTail;
 use chassis::{event_log, kafka};
 use infra::namespace::Namespace;
-use infra::stack::SharedStack;
+use infra::stack::{Endpoints, SharedStack};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use schemas::event::{Envelope, Event, StreamId, record};
@@ -22,7 +22,7 @@ use schemas::view::{Document, View};
 use serde_json::json;
 use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 mod events;
@@ -43,20 +43,24 @@ pub struct World {
     pub tail: WatermarkTail,
     producer: FutureProducer,
     versions: Mutex<HashMap<StreamId, u64>>,
-    ended: CancellationToken,
-    _stack: SharedStack,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.ended.cancel();
-    }
+    _ended: DropGuard,
+    _stack: Option<SharedStack>,
 }
 
 impl World {
+    /// On the servers that all tests share.
     pub async fn open() -> Self {
         let stack = infra::stack::shared().await.unwrap();
-        let namespace = Namespace::create(stack.endpoints()).await.unwrap();
+        let world = Self::open_on(stack.endpoints()).await;
+        Self {
+            _stack: Some(stack),
+            ..world
+        }
+    }
+
+    /// On servers of one's own.
+    pub async fn open_on(endpoints: &Endpoints) -> Self {
+        let namespace = Namespace::create(endpoints).await.unwrap();
         let postgres = migrated(&namespace.database_url).await;
         let epoch = postgres
             .query_one("select epoch from epoch", &[])
@@ -64,7 +68,7 @@ impl World {
             .unwrap();
         let epoch = Epoch(u32::try_from(epoch.get::<_, i64>(0)).unwrap());
         let names = Names::new(namespace.prefix.as_str(), epoch);
-        let bootstrap = &stack.endpoints().kafka;
+        let bootstrap = &endpoints.kafka;
         let deadline = Deadline::within(LIMIT);
         let compact = [("cleanup.policy", "compact")];
         kafka::ensure_topic(bootstrap, &names.events(), PARTITIONS, &[], deadline)
@@ -78,15 +82,15 @@ impl World {
         let tail = WatermarkTail::spawn(bootstrap, &names, ended.clone(), probe).unwrap();
         tail.complete(deadline).await.unwrap();
         Self {
-            elasticsearch: Elasticsearch::new(&stack.endpoints().elasticsearch, LIMIT).unwrap(),
+            elasticsearch: Elasticsearch::new(&endpoints.elasticsearch, LIMIT).unwrap(),
             producer: kafka::producer_config(bootstrap).create().unwrap(),
             versions: Mutex::default(),
             namespace,
             names,
             postgres,
             tail,
-            ended,
-            _stack: stack,
+            _ended: ended.drop_guard(),
+            _stack: None,
         }
     }
 

@@ -56,6 +56,17 @@ impl Process {
         answer.json().await.unwrap()
     }
 
+    /// How many lanes are its own: of those it knows a position that is applied.
+    pub async fn owned_lanes(&self) -> usize {
+        let lag = self.get("/v1/lag").await;
+        let lanes = &lag["views"][0]["builds"][0]["lanes"];
+        let lanes = lanes.as_array().cloned().unwrap_or_default();
+        lanes
+            .iter()
+            .filter(|lane| !lane["applied"].is_null())
+            .count()
+    }
+
     /// One sample of a metric, by its name and labels as they are printed.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let answer = reqwest::get(format!("{}/metrics", self.url)).await.unwrap();

@@ -1,0 +1,88 @@
+//! Servers that go away and come back: nothing is skipped, and everything is caught up with.
+
+use std::time::Duration;
+
+use chassis::clock;
+use infra::stack::{Server, Stack, StackOptions};
+use schemas::event::Envelope;
+use schemas::id::ProductId;
+use schemas::lane::Lane;
+use schemas::view::{Document, View};
+
+use crate::world::{Process, World, moved_price, product};
+
+/// How long Elasticsearch stays away.
+const AWAY: Duration = Duration::from_secs(8);
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_may_go_away_one_after_the_other() {
+    let stack = Stack::start(StackOptions::default()).await.unwrap();
+    let world = World::open_on(stack.endpoints()).await;
+    let projector = world.projector().await;
+    let (id, created) = product("Lamp", None);
+    let committed = world.commit(&[created]).await;
+    world.visible(View::Products, &committed).await;
+    without_elasticsearch(&stack, &world, id).await;
+    without_kafka(&stack, &world, &projector, id).await;
+    without_postgres(&stack, &world, id).await;
+    stack.stop().await.unwrap();
+}
+
+async fn without_elasticsearch(stack: &Stack, world: &World, id: ProductId) {
+    stack.stop_server(Server::Elasticsearch).await.unwrap();
+    let committed = world.commit(&[moved_price(id, 1)]).await;
+    let stopped = clock::now();
+    // Heartbeats go on, with true heads.
+    world
+        .until("heads are told", || {
+            said(world, committed[0].lane).is_some_and(|(head, at)| {
+                head == committed[0].seq && (at - stopped).to_std().is_ok_and(|age| age > AWAY)
+            })
+        })
+        .await;
+    stack.start_server(Server::Elasticsearch).await.unwrap();
+    caught_up(world, &committed, 1, id).await;
+}
+
+async fn without_kafka(stack: &Stack, world: &World, projector: &Process, id: ProductId) {
+    stack.stop_server(Server::Kafka).await.unwrap();
+    let committed = world.append(&[moved_price(id, 2)]).await;
+    world
+        .eventually("its lanes are given up", async || {
+            projector.owned_lanes().await == 0
+        })
+        .await;
+    stack.start_server(Server::Kafka).await.unwrap();
+    world.publish(&committed).await;
+    caught_up(world, &committed, 2, id).await;
+}
+
+/// The live path goes on without the table.
+async fn without_postgres(stack: &Stack, world: &World, id: ProductId) {
+    let committed = world.append(&[moved_price(id, 3)]).await;
+    stack.stop_server(Server::Postgres).await.unwrap();
+    world.publish(&committed).await;
+    caught_up(world, &committed, 3, id).await;
+    stack.start_server(Server::Postgres).await.unwrap();
+}
+
+async fn caught_up(world: &World, committed: &[Envelope], amount: i64, id: ProductId) {
+    let returned = clock::instant();
+    world.visible(View::Products, committed).await;
+    let took = returned.elapsed();
+    assert!(took < CAUGHT_UP_WITHIN, "caught up after {took:?}");
+    let Some(Document::Product(product)) = world.found(View::Products, id).await else {
+        panic!("no product");
+    };
+    assert_eq!(product.price.amount, amount);
+}
+
+/// What the topic says of a lane of products: its head, and when that was said.
+fn said(world: &World, lane: Lane) -> Option<(u64, chrono::DateTime<chrono::Utc>)> {
+    world.tail.read(|state| {
+        let build = state.view(View::Products.name())?.active_build()?;
+        let lane = build.lanes.get(&lane)?;
+        Some((lane.head, lane.at))
+    })
+}
