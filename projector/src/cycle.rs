@@ -34,7 +34,7 @@ mod run;
 mod segment;
 mod show;
 
-use feed::Feed;
+use feed::{Applied, Feed};
 use intake::Intake;
 use load::Loaded;
 use run::LaneRun;
@@ -69,6 +69,11 @@ enum Report {
     Page {
         page: Page,
         seen: Box<LaneSeqs>,
+    },
+    /// A build was refreshed on the side, or was not.
+    Refreshed {
+        build: BuildId,
+        lanes: Option<Applied>,
     },
 }
 
@@ -188,6 +193,7 @@ impl Cycle {
         match report {
             Report::Loaded(loaded) => self.take_loaded(loaded)?,
             Report::Lost(build) => self.lose(build),
+            Report::Refreshed { build, lanes } => self.take_refreshed(build, lanes),
             Report::Page { page, seen } => {
                 self.page = None;
                 self.intake.take_page(page, &seen)?;

@@ -26,10 +26,15 @@ pub(super) struct Feed {
     /// Something may have been acknowledged that no refresh of ours has followed.
     pub(super) unrefreshed: bool,
     pub(super) refreshed_at: Option<Instant>,
+    /// A refresh on the side is under way.
+    pub(super) refreshing: bool,
     /// Its index is gone; whoever owns lane 0 announces another.
     pub(super) lost: bool,
     pub(super) tasks: JoinSet<()>,
 }
+
+/// Up to where lanes are acknowledged, and when that was recorded.
+pub(super) type Applied = BTreeMap<Lane, (Seq, Option<DateTime<Utc>>)>;
 
 /// A lane of a build.
 #[derive(Debug)]
@@ -75,6 +80,7 @@ impl Feed {
             lanes: BTreeMap::new(),
             unrefreshed: true,
             refreshed_at: None,
+            refreshing: false,
             lost: false,
             tasks: JoinSet::new(),
         }
@@ -123,6 +129,16 @@ impl Feed {
             Some(LaneFeed::Following(progress)) => Some(progress),
             _ => None,
         }
+    }
+
+    pub(super) fn applied(&self) -> Applied {
+        let lanes = self.lanes.iter().filter_map(|(lane, feed)| match feed {
+            LaneFeed::Following(progress) => {
+                Some((*lane, (progress.applied, progress.recorded_at)))
+            }
+            LaneFeed::Loading | LaneFeed::Filling => None,
+        });
+        lanes.collect()
     }
 
     /// Everything acknowledged is visible.

@@ -87,6 +87,8 @@ impl Cycle {
             match checkpoints.get(&lane) {
                 Some((seq, event_id)) => {
                     self.intake.remember(lane, *seq, *event_id)?;
+                    // Who was here before may have written after our last refresh.
+                    feed.unrefreshed = true;
                     *slot = LaneFeed::Following(Progress::from_checkpoint(*seq, *event_id));
                 }
                 None => {

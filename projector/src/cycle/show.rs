@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use chassis::clock;
+use chassis::telemetry::Chain;
 use schemas::lane::Lane;
 
-use super::Cycle;
+use super::feed::Applied;
+use super::{Cycle, Report};
 use crate::cache::BuildId;
 use crate::project::Stopped;
 use crate::sink::SinkError;
@@ -18,16 +20,53 @@ const PACE: Duration = Duration::from_secs(1);
 impl Cycle {
     /// Makes visible what is due. True when anything was refreshed.
     pub(super) async fn show(&mut self) -> Result<bool, SinkError> {
+        for build in self.due(true) {
+            self.begin_refresh(build);
+        }
         let due = self.due(false);
-        let filling = self.due(true);
-        let any = !due.is_empty() || !filling.is_empty();
         self.refresh(&due).await?;
         self.report();
-        self.refresh(&filling).await?;
-        if !filling.is_empty() {
-            self.report();
+        Ok(!due.is_empty())
+    }
+
+    /// Refreshes a build that is being filled on the side: it takes long, and nobody reads it yet.
+    fn begin_refresh(&mut self, build: BuildId) {
+        let Some(feed) = self.feeds.get_mut(&build) else {
+            return;
+        };
+        feed.unrefreshed = false;
+        feed.refreshing = true;
+        feed.refreshed_at = Some(clock::instant());
+        let lanes = feed.applied();
+        let index = feed.target.index.clone();
+        let (sink, reports) = (self.parts.sink.clone(), self.reports.0.clone());
+        feed.tasks.spawn(async move {
+            let refreshed = sink.refresh(&[&index]).await;
+            if let Err(error) = &refreshed {
+                tracing::warn!(error = %Chain(error), "a build is not refreshed yet");
+            }
+            let lanes = refreshed.is_ok().then_some(lanes);
+            reports.send(Report::Refreshed { build, lanes }).await.ok();
+        });
+    }
+
+    /// All that was acknowledged before is visible, of these lanes, or of none.
+    pub(super) fn take_refreshed(&mut self, build: BuildId, lanes: Option<Applied>) {
+        let Some(feed) = self.feeds.get_mut(&build) else {
+            return;
+        };
+        feed.refreshing = false;
+        feed.unrefreshed |= lanes.is_none();
+        for (lane, (seq, recorded_at)) in lanes.into_iter().flatten() {
+            let Some(progress) = feed.progress(lane) else {
+                continue;
+            };
+            // A lane that began anew since may not have come so far again.
+            if progress.applied >= seq && progress.visible < Some(seq) {
+                progress.visible = Some(seq);
+                progress.covered_recorded_at = recorded_at;
+            }
         }
-        Ok(any)
     }
 
     /// Refreshes these builds: all that was acknowledged in them before is visible after it.
@@ -59,7 +98,8 @@ impl Cycle {
         let due = self.feeds.values().filter(|feed| {
             let follows = !feed.lost && !feed.lanes.is_empty();
             let rested = feed.refreshed_at.is_none_or(|at| at.elapsed() >= PACE);
-            follows && feed.unrefreshed && feed.is_filling() == filling && (rested || !paced)
+            let is_due = feed.unrefreshed && (rested || !paced);
+            follows && is_due && feed.is_filling() == filling && !(filling && feed.refreshing)
         });
         due.map(super::feed::Feed::id).collect()
     }
@@ -68,7 +108,7 @@ impl Cycle {
     /// was passed over is visible as well.
     pub(super) fn report(&mut self) {
         for (id, feed) in &mut self.feeds {
-            if !feed.unrefreshed {
+            if !feed.unrefreshed && !feed.refreshing {
                 feed.shows_all();
             }
             let mut lanes = feed.standing();

@@ -17,7 +17,8 @@ use crate::project::{LogEntry, Stopped};
 use crate::sink::{Bulk, Op, Outcome, Sink, SinkError, Target};
 
 const PAGE: i64 = 1_000;
-const BULK_BYTES: usize = 4 * 1024 * 1024;
+/// Larger ones would be no faster, and would keep the live cycle's waiting.
+const BULK_BYTES: usize = 2 * 1024 * 1024;
 
 type Write = AbortOnDropHandle<Result<Vec<(Op, Outcome)>, SinkError>>;
 
