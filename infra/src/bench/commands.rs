@@ -39,7 +39,7 @@ struct Turns {
 pub(super) async fn run(options: &Options) -> Result<Report> {
     let workload = Commands::read(options)?;
     let lines = catalogue::read(options, workload.products, workload.seed)?;
-    let programs = programs().await?;
+    let programs = programs(options).await?;
     let servers = Servers::open(options.shared).await?;
     let measured = measure(&servers, &programs, &workload, &lines).await?;
     servers.close().await?;

@@ -11,6 +11,7 @@ use chassis::config::DEVELOPMENT_JWT_SECRET;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio_postgres::NoTls;
 
+use super::options::Options;
 use crate::environment;
 use crate::namespace::Namespace;
 use crate::output;
@@ -61,8 +62,11 @@ impl Servers {
     }
 }
 
-/// Builds the services as this program was built.
-pub(super) async fn programs() -> Result<PathBuf> {
+/// The programs that the options name, else newly built ones, built as this program was.
+pub(super) async fn programs(options: &Options) -> Result<PathBuf> {
+    if let Some(folder) = &options.programs {
+        return Ok(folder.clone());
+    }
     if Profile::own() == Profile::Dev {
         output::note("a dev build: its figures mean little; use cargo run --release");
     }

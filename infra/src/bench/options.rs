@@ -41,6 +41,9 @@ pub struct Options {
     /// Seconds of warm-up, where time ends it
     #[arg(long)]
     pub warm_up: Option<u64>,
+    /// Where the programs of the services are; else they are built first
+    #[arg(long, value_name = "FOLDER")]
+    pub programs: Option<PathBuf>,
     /// Use the servers of the tests instead of new ones
     #[arg(long)]
     pub shared: bool,

@@ -44,7 +44,7 @@ struct Floor {
 pub(super) async fn run(options: &Options) -> Result<Report> {
     let workload = Replay::read(options)?;
     let lines = catalogue::read(options, workload.products, workload.seed)?;
-    let programs = programs().await?;
+    let programs = programs(options).await?;
     let servers = Servers::open(options.shared).await?;
     let (rates, documents) = measure(&servers, &programs, &workload, &lines).await?;
     servers.close().await?;

@@ -22,6 +22,8 @@ pub struct Report {
 pub(super) struct Machine {
     cores: usize,
     profile: &'static str,
+    /// Of the last minute, when the report was made: how crowded the machine is, the bench included.
+    load_average: Option<f64>,
 }
 
 /// One of those that took turns.
@@ -79,6 +81,7 @@ impl Machine {
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             profile: Profile::own().name(),
+            load_average: load_average(),
         }
     }
 }
@@ -174,8 +177,11 @@ impl Report {
     pub fn to_table(&self) -> String {
         let mut lines = vec![
             format!(
-                "{} ({} cores, {} build)",
-                self.bench, self.machine.cores, self.machine.profile
+                "{} ({} cores, load {}, {} build)",
+                self.bench,
+                self.machine.cores,
+                number(self.machine.load_average, 1),
+                self.machine.profile
             ),
             self.sides_table(),
         ];
@@ -238,6 +244,11 @@ impl Report {
         });
         table(header, rows)
     }
+}
+
+fn load_average() -> Option<f64> {
+    let averages = std::fs::read_to_string("/proc/loadavg").ok()?;
+    averages.split(' ').next()?.parse().ok()
 }
 
 fn number(value: Option<f64>, decimals: usize) -> String {

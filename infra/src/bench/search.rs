@@ -49,7 +49,7 @@ struct Measured {
 pub(super) async fn run(options: &Options) -> Result<Report> {
     let workload = Search::read(options)?;
     let lines = catalogue::read(options, workload.products, workload.seed)?;
-    let programs = programs().await?;
+    let programs = programs(options).await?;
     let servers = Servers::open(options.shared).await?;
     let measured = measure(&servers, &programs, &workload, &lines).await?;
     servers.close().await?;

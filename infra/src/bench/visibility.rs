@@ -50,7 +50,7 @@ pub(super) async fn run(options: &Options) -> Result<Report> {
     let workload = Visibility::read(options)?;
     ensure!(workload.probed_products > 0, "nothing is probed");
     let lines = catalogue::read(options, workload.products, workload.seed)?;
-    let programs = programs().await?;
+    let programs = programs(options).await?;
     let servers = Servers::open(options.shared).await?;
     let stages = measure(&servers, &programs, &workload, &lines).await?;
     servers.close().await?;

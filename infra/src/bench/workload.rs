@@ -146,6 +146,7 @@ mod tests {
             rounds: None,
             seconds: None,
             warm_up: None,
+            programs: None,
             shared: false,
         }
     }
