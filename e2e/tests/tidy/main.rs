@@ -18,10 +18,8 @@ const MOST_LINES: usize = 500;
 const VAGUE_NAMES: [&str; 6] = ["Manager", "Helper", "Util", "Common", "Impl", "Handler"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().expect("the workspace's folder").to_owned()
 }
 
 fn read(path: impl AsRef<Path>) -> String {
