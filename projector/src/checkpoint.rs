@@ -3,7 +3,7 @@
 //! They trail: one is written after the bulk that it speaks of has succeeded, never before. Version
 //! = seq, so an older one never replaces a newer. Offsets are committed after them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -172,6 +172,7 @@ impl Trail {
 
     async fn write(&mut self) {
         let (checkpoints, offsets) = self.board.checkpoints();
+        self.forget_others(&checkpoints);
         let moved: Vec<Checkpoint> = checkpoints
             .into_iter()
             .filter(|checkpoint| self.is_new(checkpoint))
@@ -185,8 +186,7 @@ impl Trail {
             crash::point("after-checkpoint");
         }
         for checkpoint in moved {
-            self.written
-                .insert((checkpoint.index_uuid, checkpoint.lane), checkpoint.seq);
+            self.written.insert(key(&checkpoint), checkpoint.seq);
         }
         self.commits.send_if_modified(|committed| {
             let moved = *committed != offsets;
@@ -195,8 +195,17 @@ impl Trail {
         });
     }
 
-    fn is_new(&self, checkpoint: &Checkpoint) -> bool {
-        let key = (checkpoint.index_uuid.clone(), checkpoint.lane);
-        self.written.get(&key) != Some(&checkpoint.seq)
+    /// Lanes that were given away are written again should they come back.
+    fn forget_others(&mut self, current: &[Checkpoint]) {
+        let keys: BTreeSet<_> = current.iter().map(key).collect();
+        self.written.retain(|key, _| keys.contains(key));
     }
+
+    fn is_new(&self, checkpoint: &Checkpoint) -> bool {
+        self.written.get(&key(checkpoint)) != Some(&checkpoint.seq)
+    }
+}
+
+fn key(checkpoint: &Checkpoint) -> (String, Lane) {
+    (checkpoint.index_uuid.clone(), checkpoint.lane)
 }

@@ -35,7 +35,7 @@ mod indexes;
 
 use indexes::{IndexError, ensure_indexes};
 
-const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(15);
 const TAIL_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
