@@ -22,11 +22,12 @@ use crate::consume::{Gather, Ownership};
 use crate::dead_letter::DeadLetters;
 use crate::ending::Ending;
 use crate::fill::{FillReport, Hands, Page, read_page};
+use crate::metrics;
 use crate::sink::{Sink, SinkError};
-use crate::{crash, metrics};
 
 mod barrier;
 mod feed;
+mod hand;
 mod intake;
 mod load;
 mod members;
@@ -35,6 +36,7 @@ mod segment;
 mod show;
 
 use feed::{Applied, Feed};
+use hand::Large;
 use intake::Intake;
 use load::Loaded;
 use run::LaneRun;
@@ -228,15 +230,15 @@ impl Cycle {
     }
 
     async fn project(&mut self, mut runs: Vec<LaneRun>) -> Result<(), CycleError> {
+        let mut large = Large::new();
         while !runs.is_empty() {
-            self.fold_segment(&mut runs).await?;
+            self.fold_segment(&mut runs, &mut large).await?;
             self.drop_ended(&mut runs);
             if !runs.is_empty() {
                 self.pass_barriers(&mut runs).await?;
                 self.drop_ended(&mut runs);
             }
         }
-        crash::point("after-bulk");
         Ok(())
     }
 

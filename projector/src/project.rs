@@ -14,7 +14,9 @@ mod run;
 #[cfg(test)]
 pub(crate) mod samples;
 
-pub use fold::{Fold, Slot, Stand, Working, fold_broadcast, fold_events, targets_of};
+pub use fold::{
+    Audience, Fold, Slot, Stand, Working, audiences_of, fold_broadcast, fold_events, targets_of,
+};
 pub use run::{Recent, Run, next_run};
 
 /// An event of a lane's log, or what is known of one that cannot be read.

@@ -14,7 +14,7 @@ use chassis::retry::Backoff;
 use chassis::telemetry::Chain;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics;
+use crate::{crash, metrics};
 
 mod bulk;
 mod conflict;
@@ -120,6 +120,7 @@ impl Sink {
             .zip(outcomes.into_iter().flatten())
             .collect();
         metrics::documents_written(&written);
+        crash::point("after-bulk");
         Ok(written)
     }
 

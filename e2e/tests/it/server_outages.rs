@@ -7,6 +7,7 @@ use e2e::client::Client;
 use e2e::shop::{create_product, page, rare_word};
 use e2e::world::{Plan, World};
 use infra::stack::Server;
+use serde_json::json;
 use uuid::Uuid;
 
 const OUTAGE: Duration = Duration::from_secs(10);
@@ -72,5 +73,84 @@ async fn with_elasticsearch_away_writes_go_on_and_reads_say_when_to_come_back() 
         .start_server(Server::Elasticsearch)
         .await?;
     all_found(&staff, &written, BACK_WITHIN).await?;
+    world.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_kafka_away_writes_go_on_and_everything_is_visible_soon_after_it_is_back() -> Result<()>
+{
+    let world = World::open(Plan {
+        own_servers: true,
+        ..Plan::default()
+    })
+    .await?;
+    let staff = world.staff()?.preferring("wait=5");
+    let known = create_product(&staff, "Kettle", &[]).await?;
+    page(&staff, known).await?;
+    let shopper = world.anonymous()?;
+    shopper.adopt(staff.tidemark());
+
+    world.own_servers()?.stop_server(Server::Kafka).await?;
+    let written = write_through(&staff, OUTAGE).await?;
+    ensure!(written.len() > 20, "writes stood still: {}", written.len());
+    page(&shopper, known).await?;
+    let unseen = world.anonymous()?;
+    unseen.adopt(staff.tidemark());
+    let search = unseen
+        .get(&format!("/v1/products?q={}", written[0].1))
+        .await?
+        .expect(503)?;
+    ensure!(search.retry_after().is_some(), "no Retry-After: {search:?}");
+    world.own_servers()?.start_server(Server::Kafka).await?;
+    all_found(&staff, &written, BACK_WITHIN).await?;
+    world.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_postgres_away_commands_say_when_to_come_back_and_queries_go_on() -> Result<()> {
+    let world = World::open(Plan {
+        own_servers: true,
+        ..Plan::default()
+    })
+    .await?;
+    let staff = world.staff()?.preferring("wait=5");
+    let word = rare_word();
+    let id = create_product(&staff, &format!("Kettle {word}"), &[]).await?;
+    page(&staff, id).await?;
+
+    world.own_servers()?.stop_server(Server::Postgres).await?;
+    for _ in 0..20 {
+        let price = json!({"amount": 1, "currency": "EUR"});
+        let refused = staff
+            .put(&format!("/v1/products/{id}/price"), &price)
+            .await?
+            .expect(503)?;
+        ensure!(
+            refused.retry_after().is_some(),
+            "no Retry-After: {refused:?}"
+        );
+        let found = staff
+            .get(&format!("/v1/products?q={word}"))
+            .await?
+            .expect(200)?;
+        ensure!(found.ids() == [id], "{found:?}");
+    }
+    world.own_servers()?.start_server(Server::Postgres).await?;
+    let deadline = Instant::now() + BACK_WITHIN;
+    let price = json!({"amount": 4711, "currency": "EUR"});
+    while staff
+        .put(&format!("/v1/products/{id}/price"), &price)
+        .await?
+        .status
+        != 200
+    {
+        ensure!(Instant::now() < deadline, "commands did not come back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let shown = staff
+        .get_within(&format!("/v1/products/{id}"), BACK_WITHIN)
+        .await?
+        .expect(200)?;
+    ensure!(shown.body["price"]["amount"] == 4711, "{shown:?}");
     world.close().await
 }

@@ -1,4 +1,4 @@
-//! Barriers: an event that concerns every document of its lane with some field.
+//! Barriers: broadcasts that concern more documents of their lanes than are taken in hand.
 //!
 //! What came before is written and refreshed, so that a search finds all of them; then one pass
 //! over those documents folds the event in. Lanes that stand at one together share the pass.
@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use schemas::event::Envelope;
 use schemas::lane::Lane;
-use schemas::view::Targets;
+use schemas::view::{Document, Targets};
 use schemas::watermark::subject_hash;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::Cycle;
+use super::hand::{audience_query, slot_of};
 use super::run::LaneRun;
 use super::segment::{Refusals, in_hand};
 use crate::cache::BuildId;
 use crate::metrics;
-use crate::project::{Content, Fold, Slot, Stand, Working, fold_broadcast};
+use crate::project::{Content, Fold, Stand, Working, fold_broadcast};
 use crate::sink::{Found, SinkError};
 
 /// Lanes of a build that stand before an event with the same question.
@@ -35,11 +35,7 @@ impl Cycle {
     pub(super) async fn pass_barriers(&mut self, runs: &mut [LaneRun]) -> Result<(), SinkError> {
         let barriers = barriers_of(runs);
         let builds: BTreeSet<BuildId> = barriers.iter().map(|barrier| barrier.build).collect();
-        let unrefreshed: Vec<BuildId> = builds
-            .into_iter()
-            .filter(|id| self.feeds.get(id).is_some_and(|feed| feed.unrefreshed))
-            .collect();
-        self.refresh(&unrefreshed).await?;
+        self.refresh_written(builds).await?;
         let mut refusals = Refusals::default();
         let mut changed = BTreeMap::new();
         for barrier in &barriers {
@@ -70,11 +66,8 @@ impl Cycle {
             return Ok(());
         };
         let index = feed.target.index.clone();
-        let lanes: Vec<u8> = barrier.lanes.keys().map(|lane| lane.number()).collect();
-        let query = json!({"bool": {"filter": [
-            {"term": {barrier.field: barrier.id}},
-            {"terms": {"lane": lanes}},
-        ]}});
+        let audience = (barrier.field, barrier.id);
+        let query = audience_query(audience, barrier.lanes.keys().copied());
         let mut pages = self.parts.sink.pages(&index, query).await?;
         let mut passed = 0;
         while let Some(found) = pages.next().await? {
@@ -96,24 +89,14 @@ impl Cycle {
     ) -> Result<(Working, BTreeSet<Uuid>), SinkError> {
         let (mut working, mut cached) = (Working::new(), BTreeSet::new());
         for found in found {
-            let document = barrier
-                .build
-                .view
-                .parse(&found.source)
-                .map_err(SinkError::Stored)?;
-            let id = document.id();
-            let bytes = found.source.get().len();
-            let slot = match self.cache.take(barrier.build, id) {
-                Some(kept) => {
-                    cached.insert(id);
-                    in_hand(kept)
-                }
-                None => Slot {
-                    document: Some(document),
-                    bytes,
-                    ..Slot::default()
-                },
+            let mut slot = slot_of(barrier.build, &found)?;
+            let Some(id) = slot.document.as_ref().map(Document::id) else {
+                continue;
             };
+            if let Some(kept) = self.cache.take(barrier.build, id) {
+                cached.insert(id);
+                slot = in_hand(kept);
+            }
             working.insert(id, slot);
         }
         Ok((working, cached))
@@ -148,7 +131,7 @@ impl Cycle {
         changed: &mut BTreeMap<(BuildId, Lane), Vec<u32>>,
     ) -> Result<(), SinkError> {
         for (id, slot) in &mut working {
-            let lane = slot.document.as_ref().map(schemas::view::Document::lane);
+            let lane = slot.document.as_ref().map(Document::lane);
             let event = lane.and_then(|lane| Some((lane, barrier.lanes.get(&lane)?)));
             let Some((lane, envelope)) = event else {
                 continue;

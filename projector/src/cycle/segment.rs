@@ -1,4 +1,4 @@
-//! One segment of a cycle: documents in hand, folded up to a barrier or the end, written, settled.
+//! One segment of a cycle: folded up to a barrier or the end, written, settled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,13 @@ use schemas::view::Document;
 use uuid::Uuid;
 
 use super::Cycle;
+use super::hand::{Hands, Large};
 use super::run::LaneRun;
 use crate::cache::{BuildId, Cached};
-use crate::metrics;
-use crate::project::{Content, Fold, Slot, Stand, Stopped, Working, fold_events, targets_of};
+use crate::project::{Content, Fold, Slot, Stand, Stopped, Working, fold_events};
 use crate::sink::{Bulk, Op, Outcome, SinkError, Versioning};
 
 const BULK_BYTES: usize = 8 * 1024 * 1024;
-const READ_AT_ONCE: usize = 500;
 
 /// What did not go well in a write, by lane.
 #[derive(Debug, Default)]
@@ -45,15 +44,29 @@ impl Refusals {
 
 impl Cycle {
     /// Folds every run up to its end or next barrier, and writes what changed.
-    pub(super) async fn fold_segment(&mut self, runs: &mut [LaneRun]) -> Result<(), SinkError> {
-        let mut working = self.take_in_hand(runs).await?;
-        let folds: Vec<Fold> = runs
-            .iter()
-            .map(|run| {
-                let of_build = working.entry(run.build).or_default();
-                fold_events(run.build.view, run.rest().iter(), of_build)
-            })
-            .collect();
+    pub(super) async fn fold_segment(
+        &mut self,
+        runs: &mut [LaneRun],
+        large: &mut Large,
+    ) -> Result<(), SinkError> {
+        let Hands {
+            documents,
+            audiences,
+        } = self.take_in_hand(runs, large).await?;
+        let none = BTreeSet::new();
+        let mut working: BTreeMap<BuildId, Working> = BTreeMap::new();
+        let mut folds = Vec::with_capacity(runs.len());
+        for (run, mut documents) in runs.iter().zip(documents) {
+            let in_hand = audiences.get(&run.build).unwrap_or(&none);
+            let entries = run.rest().iter();
+            folds.push(fold_events(
+                run.build.view,
+                entries,
+                &mut documents,
+                in_hand,
+            ));
+            working.entry(run.build).or_default().extend(documents);
+        }
         let mut refusals = Refusals::default();
         for (build, of_build) in working {
             self.write(build, of_build, |_| true, &mut refusals).await?;
@@ -63,59 +76,6 @@ impl Cycle {
         }
         for (run, fold) in runs.iter_mut().zip(folds) {
             self.settle(run, fold, &refusals);
-        }
-        Ok(())
-    }
-
-    /// The documents that the runs need, from the cache or as they were last written.
-    async fn take_in_hand(
-        &mut self,
-        runs: &[LaneRun],
-    ) -> Result<BTreeMap<BuildId, Working>, SinkError> {
-        let mut working: BTreeMap<BuildId, Working> = BTreeMap::new();
-        for run in runs {
-            let of_build = working.entry(run.build).or_default();
-            for id in targets_of(run.build.view, run.rest().iter()) {
-                of_build.entry(id).or_default();
-            }
-        }
-        for (build, of_build) in &mut working {
-            let mut missing = Vec::new();
-            for (id, slot) in of_build.iter_mut() {
-                match self.cache.take(*build, *id) {
-                    Some(cached) => *slot = in_hand(cached),
-                    None => missing.push(*id),
-                }
-            }
-            metrics::documents_in_hand(of_build.len() - missing.len(), missing.len());
-            self.read_missing(*build, of_build, &missing).await?;
-        }
-        Ok(working)
-    }
-
-    async fn read_missing(
-        &mut self,
-        build: BuildId,
-        working: &mut Working,
-        missing: &[Uuid],
-    ) -> Result<(), SinkError> {
-        let Some(feed) = self.feeds.get(&build) else {
-            return Ok(());
-        };
-        let index = feed.target.index.clone();
-        for ids in missing.chunks(READ_AT_ONCE) {
-            let found = self.parts.sink.read(&index, ids).await?;
-            for (id, found) in ids.iter().zip(found) {
-                let Some(found) = found else { continue };
-                let document = build.view.parse(&found.source).map_err(SinkError::Stored)?;
-                let bytes = found.source.get().len();
-                let slot = Slot {
-                    document: Some(document),
-                    bytes,
-                    ..Slot::default()
-                };
-                working.insert(*id, slot);
-            }
         }
         Ok(())
     }
@@ -213,7 +173,7 @@ impl Cycle {
         };
         let stand = match fold.stand {
             Stand::Stopped(stopped) => Some(stopped),
-            Stand::End | Stand::Barrier { .. } => None,
+            Stand::End | Stand::Barrier(_) => None,
         };
         let refused = refusals.of(run.build, run.lane).cloned();
         let stopped = stand.into_iter().chain(refused).min_by_key(Stopped::seq);

@@ -2,6 +2,7 @@
 //!
 //! Rarely while far behind or while a build is being filled; at once when somebody could be waiting.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chassis::clock;
@@ -91,6 +92,18 @@ impl Cycle {
             }
         }
         Ok(())
+    }
+
+    /// Refreshes those of these builds that were written since their last refresh.
+    pub(super) async fn refresh_written(
+        &mut self,
+        builds: BTreeSet<BuildId>,
+    ) -> Result<(), SinkError> {
+        let written: Vec<BuildId> = builds
+            .into_iter()
+            .filter(|id| self.feeds.get(id).is_some_and(|feed| feed.unrefreshed))
+            .collect();
+        self.refresh(&written).await
     }
 
     fn due(&self, filling: bool) -> Vec<BuildId> {

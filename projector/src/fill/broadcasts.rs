@@ -1,5 +1,6 @@
 //! The broadcast events of one lane, held in memory while its subjects are read one by one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deadpool_postgres::Pool;
@@ -109,9 +110,14 @@ fn concerns(targets: &Targets, document: &Document) -> bool {
 }
 
 fn stop_of(view: View, entry: &crate::project::LogEntry) -> Option<Stopped> {
-    let fold: Fold = fold_events(view, std::iter::once(entry), &mut Working::new());
+    let fold: Fold = fold_events(
+        view,
+        std::iter::once(entry),
+        &mut Working::new(),
+        &BTreeSet::new(),
+    );
     match fold.stand {
         Stand::Stopped(stopped) => Some(stopped),
-        Stand::End | Stand::Barrier { .. } => None,
+        Stand::End | Stand::Barrier(_) => None,
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Only one subject's documents are in memory. Each is written once, when its subject ends.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::broadcasts::Broadcasts;
@@ -73,7 +75,9 @@ impl<'a> Subjects<'a> {
             return;
         }
         let view = self.target.build.view;
-        let fold = fold_events(view, std::iter::once(entry), &mut self.documents);
+        let none_whole = BTreeSet::new();
+        let entry = std::iter::once(entry);
+        let fold = fold_events(view, entry, &mut self.documents, &none_whole);
         if let Stand::Stopped(stopped) = fold.stand {
             self.hold(stopped);
         }

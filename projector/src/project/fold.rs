@@ -1,6 +1,6 @@
 //! Folding a dense run of a lane's events into the documents that they change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use schemas::event::Envelope;
@@ -30,13 +30,16 @@ pub struct Slot {
 /// The documents in hand, by id.
 pub type Working = HashMap<Uuid, Slot>;
 
+/// What a broadcast concerns: all documents of its lane whose field holds the id.
+pub type Audience = (&'static str, Uuid);
+
 /// Where a run came to stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stand {
     /// All of it is folded.
     End,
-    /// Before an event that concerns every document of the lane with `field` = `id`.
-    Barrier { field: &'static str, id: Uuid },
+    /// Before a broadcast whose audience is not in hand.
+    Barrier(Audience),
     /// Before an event that cannot be folded.
     Stopped(Stopped),
 }
@@ -51,28 +54,44 @@ pub struct Fold {
     pub changed: Vec<u32>,
 }
 
-/// The ids of the documents that a run needs in hand, up to its first barrier.
+/// The ids of the documents that a run names, up to its first barrier.
 pub fn targets_of<'a>(
     view: View,
     run: impl Iterator<Item = &'a LogEntry>,
+    in_hand: &BTreeSet<Audience>,
 ) -> impl Iterator<Item = Uuid> {
     run.map_while(move |entry| match &entry.content {
         Content::Event(envelope) => match view.targets(&envelope.event) {
-            Targets::None => Some(Vec::new()),
             Targets::These(ids) => Some(ids),
-            Targets::Where { .. } => None,
+            Targets::Where { field, id } if !in_hand.contains(&(field, id)) => None,
+            Targets::None | Targets::Where { .. } => Some(Vec::new()),
         },
         _ => None,
     })
     .flatten()
 }
 
-/// Folds a run into documents that are all in hand, up to a barrier or an event that cannot be
-/// folded.
+/// What the broadcasts of a run concern.
+pub fn audiences_of<'a>(
+    view: View,
+    run: impl Iterator<Item = &'a LogEntry>,
+) -> impl Iterator<Item = Audience> {
+    run.filter_map(move |entry| match &entry.content {
+        Content::Event(envelope) => match view.targets(&envelope.event) {
+            Targets::Where { field, id } => Some((field, id)),
+            Targets::None | Targets::These(_) => None,
+        },
+        _ => None,
+    })
+}
+
+/// Folds a run of one lane into the documents that it names, which are all in hand, up to a
+/// barrier or an event that cannot be folded. The audiences in `in_hand` are there whole.
 pub fn fold_events<'a>(
     view: View,
     run: impl Iterator<Item = &'a LogEntry>,
     working: &mut Working,
+    in_hand: &BTreeSet<Audience>,
 ) -> Fold {
     let mut fold = Fold {
         entries: 0,
@@ -81,7 +100,9 @@ pub fn fold_events<'a>(
     };
     for entry in run {
         let stand = match &entry.content {
-            Content::Event(envelope) => fold_one(view, envelope, working, &mut fold.changed),
+            Content::Event(envelope) => {
+                fold_one(view, envelope, working, in_hand, &mut fold.changed)
+            }
             other => Stand::Stopped(stopped_at(entry, other)),
         };
         if stand != Stand::End {
@@ -102,12 +123,16 @@ fn fold_one(
     view: View,
     envelope: &Arc<Envelope>,
     working: &mut Working,
+    in_hand: &BTreeSet<Audience>,
     changed: &mut Vec<u32>,
 ) -> Stand {
     let ids = match view.targets(&envelope.event) {
         Targets::None => return Stand::End,
-        Targets::Where { field, id } => return Stand::Barrier { field, id },
         Targets::These(ids) => ids,
+        Targets::Where { field, id } if in_hand.contains(&(field, id)) => {
+            audience(working, field, id)
+        }
+        Targets::Where { field, id } => return Stand::Barrier((field, id)),
     };
     for id in ids {
         match fold_into(view, envelope, working.entry(id).or_default()) {
@@ -117,6 +142,12 @@ fn fold_one(
         }
     }
     Stand::End
+}
+
+fn audience(working: &Working, field: &str, id: Uuid) -> Vec<Uuid> {
+    let has = |slot: &Slot| slot.document.as_ref().is_some_and(|d| d.has(field, id));
+    let members = working.iter().filter(|(_, slot)| has(slot));
+    members.map(|(id, _)| *id).collect()
 }
 
 fn fold_into(view: View, envelope: &Envelope, slot: &mut Slot) -> Result<bool, Stopped> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::clock::Deadline;
-use chassis::elasticsearch::{ElasticsearchError, SearchOptions};
+use chassis::elasticsearch::{ElasticsearchError, Hit, SearchOptions};
 use chassis::retry::Backoff;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -31,6 +31,29 @@ impl Sink {
     pub async fn read(&self, index: &str, ids: &[Uuid]) -> Result<Vec<Option<Found>>, SinkError> {
         let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
         self.persist(|| self.elasticsearch.mget(index, &ids)).await
+    }
+
+    /// The documents that match, as of the last refresh. None where there are more than `limit`.
+    pub async fn few(
+        &self,
+        index: &str,
+        query: &Value,
+        limit: usize,
+    ) -> Result<Option<Vec<Found>>, SinkError> {
+        let body = json!({
+            "size": limit + 1,
+            "query": query,
+            "track_total_hits": false,
+            "version": true,
+        });
+        let body = Bytes::from(body.to_string());
+        let options = SearchOptions::default();
+        let search = || {
+            self.elasticsearch
+                .search(Some(index), body.clone(), &options)
+        };
+        let hits = self.persist(search).await?.hits.hits;
+        Ok((hits.len() <= limit).then(|| hits.into_iter().filter_map(found).collect()))
     }
 
     /// All documents of an index that match, as of now.
@@ -83,14 +106,7 @@ impl Pages {
         let hits = answer.hits.hits;
         self.ended = hits.len() < PAGE;
         self.after = hits.last().map(|hit| hit.sort.clone());
-        let found = hits.into_iter().filter_map(|hit| {
-            Some(Found {
-                id: hit.id,
-                version: hit.version?,
-                source: hit.source?,
-            })
-        });
-        Ok(Some(found.collect()))
+        Ok(Some(hits.into_iter().filter_map(found).collect()))
     }
 
     /// Frees the point in time; it would end by itself.
@@ -115,4 +131,12 @@ impl Pages {
         }
         body.to_string().into()
     }
+}
+
+fn found(hit: Hit) -> Option<Found> {
+    Some(Found {
+        id: hit.id,
+        version: hit.version?,
+        source: hit.source?,
+    })
 }

@@ -1,5 +1,6 @@
 //! Events become documents; what Kafka doubles, loses or keeps back changes nothing of that.
 
+use rstest::rstest;
 use schemas::view::{Document, View};
 
 use crate::world::{World, category, moved_price, product, renamed};
@@ -98,13 +99,16 @@ async fn a_gap_at_the_end_of_an_idle_lane_is_filled() {
     );
 }
 
+#[rstest]
+#[case::which_are_taken_in_hand(150)]
+#[case::which_are_more_than_are_taken_in_hand(2_100)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rename_rewrites_all_documents_of_the_category() {
+async fn a_rename_rewrites_all_documents_of_the_category(#[case] count: usize) {
     let world = World::open().await;
     let projector = world.projector().await;
     let shelf = category("Lights");
     let mut events = vec![shelf.created.clone()];
-    let products: Vec<_> = (0..150)
+    let products: Vec<_> = (0..count)
         .map(|n| product(&format!("Lamp {n}"), Some((shelf.id, "Lights"))))
         .collect();
     events.extend(products.iter().map(|(_, created)| created.clone()));

@@ -1,12 +1,13 @@
 //! Rules of folding, told as sentences.
 
+use schemas::id::ProductId;
 use schemas::lane::{Lane, Position};
 
 use super::*;
 use crate::project::samples::{LAMP, LIGHTS, created, price, renamed};
 
 fn fold(entries: &[LogEntry], working: &mut Working) -> Fold {
-    fold_events(View::Products, entries.iter(), working)
+    fold_events(View::Products, entries.iter(), working, &BTreeSet::new())
 }
 
 fn amount(working: &Working) -> (i64, Seq) {
@@ -54,7 +55,7 @@ fn a_document_found_ahead_is_written_once_more_unless_it_is_known_to_be_there() 
 }
 
 #[test]
-fn a_broadcast_is_a_barrier() {
+fn a_broadcast_is_a_barrier_where_its_audience_is_not_in_hand() {
     let mut working = Working::new();
     let fold = fold(
         &[created(1), renamed(2, "Lamps"), price(3, 300)],
@@ -62,7 +63,7 @@ fn a_broadcast_is_a_barrier() {
     );
     assert_eq!(fold.entries, 1);
     assert!(
-        matches!(fold.stand, Stand::Barrier { id: LIGHTS, .. }),
+        matches!(fold.stand, Stand::Barrier((_, LIGHTS))),
         "{fold:?}"
     );
 }
@@ -101,6 +102,39 @@ fn a_newer_version_stops_but_is_no_poison() {
 #[test]
 fn the_documents_of_a_run_are_known_up_to_its_barrier() {
     let entries = [created(1), price(2, 1), renamed(3, "Lamps"), price(4, 1)];
-    let targets: Vec<Uuid> = targets_of(View::Products, entries.iter()).collect();
-    assert_eq!(targets, [LAMP, LAMP]);
+    let targets =
+        |in_hand: &BTreeSet<_>| targets_of(View::Products, entries.iter(), in_hand).count();
+    assert_eq!(targets(&BTreeSet::new()), 2);
+    let in_hand = audiences_of(View::Products, entries.iter()).collect();
+    assert_eq!(targets(&in_hand), 3);
+}
+
+#[test]
+fn a_broadcast_reaches_its_audience_and_nobody_else() {
+    let mut working = Working::new();
+    fold(&[created(1)], &mut working);
+    let other = Uuid::from_u128(8);
+    let apart = working[&LAMP].document.clone().map(|document| {
+        let Document::Product(mut product) = document else {
+            panic!("no product: {document:?}");
+        };
+        product.product_id = ProductId(other);
+        product.category_ids.clear();
+        Document::Product(product)
+    });
+    let slot = Slot {
+        document: apart,
+        ..Slot::default()
+    };
+    working.insert(other, slot);
+    let entries = [renamed(2, "Lamps"), price(3, 300), renamed(4, "Bulbs")];
+    let in_hand = audiences_of(View::Products, entries.iter()).collect();
+    let fold = fold_events(View::Products, entries.iter(), &mut working, &in_hand);
+    assert_eq!((fold.entries, fold.stand), (3, Stand::End));
+    assert_eq!(fold.changed, [subject_hash(LAMP); 3]);
+    assert_eq!(amount(&working), (300, 4));
+    assert_eq!(
+        working[&other].document.as_ref().map(Document::seq),
+        Some(1)
+    );
 }
