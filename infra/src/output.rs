@@ -5,6 +5,7 @@ mod bar;
 mod table;
 
 use std::{
+    cell::Cell,
     io::{IsTerminal, Write},
     time::{Duration, Instant},
 };
@@ -15,6 +16,8 @@ pub(crate) use self::{
     bar::Bar,
     table::{grouped, table},
 };
+
+const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// A line of the answer. A closed pipe is the reader's business, not an error.
 pub fn line(text: impl AsRef<str>) {
@@ -42,6 +45,8 @@ pub(crate) struct Step {
     text: String,
     bar: Option<ProgressBar>,
     started: Instant,
+    /// Where there is no terminal: when to say again what it is waiting for.
+    next_line: Cell<Instant>,
 }
 
 impl Step {
@@ -55,6 +60,7 @@ impl Step {
             text,
             bar,
             started: Instant::now(),
+            next_line: Cell::new(Instant::now() + LINE_EVERY),
         }
     }
 
@@ -62,6 +68,9 @@ impl Step {
     pub(crate) fn detail(&self, detail: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{} ({detail})", self.text));
+        } else if Instant::now() >= self.next_line.get() {
+            self.next_line.set(Instant::now() + LINE_EVERY);
+            note(format!("{} ({detail})", self.text));
         }
     }
 

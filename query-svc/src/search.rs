@@ -9,6 +9,7 @@ pub mod page;
 pub mod paging;
 pub mod parameters;
 pub mod products;
+pub mod query;
 pub mod suggest;
 pub mod text;
 pub mod words;

@@ -86,7 +86,7 @@ fn invitation(deployment: &Deployment) -> Result<String> {
 Everything stays up. Try:
 
   curl -s '{queries}/v1/products?q=waterprof+hiking+boot&facets=brand,price&limit=3'
-  curl -s '{queries}/v1/products?q=lamp&in_stock=true&max_price=5000&sort=price&limit=3'
+  curl -s '{queries}/v1/products?q=bear&in_stock=true&max_price=5000&limit=3'
   curl -s '{queries}/v1/products/suggest?q=wat'
   curl -s '{queries}/v1/categories'
   curl -s '{projector}/v1/lag'

@@ -59,11 +59,11 @@ pub(super) async fn search(
             paging.read(&reader, &search, cursor.as_ref()).await
         })
         .await?;
-    let mut read_page = page::read(&search, &read.answer).map_err(ApiError::internal)?;
-    for (view, position) in read_page.shown {
+    let mut page = page::read(&search, &read.answer).map_err(ApiError::internal)?;
+    for (view, position) in page.shown {
         read.shows(view, position);
     }
-    read_page.page.next_cursor = read_page.last.map(|last| {
+    page.body.next_cursor = page.last.map(|last| {
         let point = read.answer.point.as_deref().cloned();
         let cursor = Cursor::new(&search, read.answer.tolerance, &last, point);
         paging.seal_cursor(&cursor)
@@ -73,7 +73,7 @@ pub(super) async fn search(
     } else {
         read.reply(HttpResponse::Ok())
     };
-    Ok(response.json(read_page.page))
+    Ok(response.json(page.body))
 }
 
 /// Categories are read only to name those that a facet counts.

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use schemas::id::CategoryId;
 use schemas::rest::query::FacetBucket;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::parameters::{Facet, Filters, ProductSearch};
+use super::query::{On, Query, Range};
 
 /// The most choices that a facet names.
 const MAX_BUCKETS: usize = 50;
@@ -21,25 +24,34 @@ pub type Names = BTreeMap<String, String>;
 /// The filters of a search: those before counting, and for each facet with one, that after.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sieve {
-    pub before: Vec<Value>,
+    pub before: Vec<Query>,
     /// Filters of the facets that are counted.
-    pub after: BTreeMap<Facet, Value>,
+    pub after: BTreeMap<Facet, Query>,
+}
+
+/// The count of one facet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Counts {
+    filter: Query,
+    aggs: Choices,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Choices {
+    choices: Value,
 }
 
 impl Sieve {
     pub fn of(search: &ProductSearch) -> Self {
         let filters = &search.filters;
         let mut sieve = Self {
-            before: vec![
-                json!({ "term": { "listed": true } }),
-                json!({ "term": { "removed": false } }),
-            ],
+            before: vec![Query::is("listed", true), Query::is("removed", false)],
             after: BTreeMap::new(),
         };
         for (name, values) in &filters.attributes {
-            sieve
-                .before
-                .push(any_of(&format!("attributes.{name}"), values));
+            let field = format!("attributes.{name}");
+            let values = values.iter().cloned();
+            sieve.before.push(Query::any_of(&field, values));
         }
         for (facet, filter) in facet_filters(filters) {
             if search.facets.contains(&facet) {
@@ -51,46 +63,52 @@ impl Sieve {
         sieve
     }
 
-    fn without(&self, facet: Facet) -> Vec<&Value> {
+    fn without(&self, facet: Facet) -> Query {
         let others = self.after.iter().filter(|(other, _)| **other != facet);
-        others.map(|(_, filter)| filter).collect()
+        Query::filter(others.map(|(_, filter)| filter.clone()).collect())
     }
 }
 
-fn facet_filters(filters: &Filters) -> Vec<(Facet, Value)> {
+fn facet_filters(filters: &Filters) -> Vec<(Facet, Query)> {
     let mut found = Vec::new();
     if !filters.categories.is_empty() {
-        found.push((Facet::Category, any_of("category_ids", &filters.categories)));
+        let ids = filters.categories.iter().map(CategoryId::to_string);
+        found.push((Facet::Category, Query::any_of("category_ids", ids)));
     }
     if !filters.brands.is_empty() {
-        found.push((Facet::Brand, any_of("brand", &filters.brands)));
+        let brands = filters.brands.iter().cloned();
+        found.push((Facet::Brand, Query::any_of("brand", brands)));
     }
-    let mut price = Map::new();
-    price.extend(filters.min_price.map(|min| ("gte".to_owned(), min.into())));
-    price.extend(filters.max_price.map(|max| ("lte".to_owned(), max.into())));
-    if !price.is_empty() {
-        found.push((Facet::Price, json!({ "range": { "price.amount": price } })));
+    let price = Range {
+        gte: filters.min_price.map(|amount| amount.into()),
+        lte: filters.max_price.map(|amount| amount.into()),
+    };
+    if price != Range::default() {
+        let filter = Query::Range(On::new("price.amount", price));
+        found.push((Facet::Price, filter));
     }
     if let Some(stars) = filters.min_rating.filter(|stars| *stars > 0.0) {
-        let filter = json!({ "range": { "avg_rating": { "gte": stars } } });
+        let rating = Range {
+            gte: Some(stars.into()),
+            lte: None,
+        };
+        let filter = Query::Range(On::new("avg_rating", rating));
         found.push((Facet::Rating, filter));
     }
     if let Some(in_stock) = filters.in_stock {
-        found.push((Facet::InStock, json!({ "term": { "in_stock": in_stock } })));
+        found.push((Facet::InStock, Query::is("in_stock", in_stock)));
     }
     found
 }
 
-fn any_of(field: &str, values: &impl serde::Serialize) -> Value {
-    json!({ "terms": { field: values } })
-}
-
 /// The aggregations that count the facets asked for, by facet name.
-pub fn aggregations(search: &ProductSearch, sieve: &Sieve) -> Map<String, Value> {
+pub fn aggregations(search: &ProductSearch, sieve: &Sieve) -> BTreeMap<&'static str, Counts> {
     let counted = search.facets.iter().map(|&facet| {
-        let filter = json!({ "bool": { "filter": sieve.without(facet) } });
-        let counts = json!({ "filter": filter, "aggs": { "choices": choices(facet) } });
-        (facet.name().to_owned(), counts)
+        let aggs = Choices {
+            choices: choices(facet),
+        };
+        let filter = sieve.without(facet);
+        (facet.name(), Counts { filter, aggs })
     });
     counted.collect()
 }
@@ -196,7 +214,7 @@ mod tests {
         assert_eq!(sieve.after.len(), 2);
         assert_eq!(sieve.before.len(), 3, "listed, removed and the price");
         let counts = aggregations(&search, &sieve);
-        let filter = |facet: &str| counts[facet]["filter"].to_string();
+        let filter = |facet: &str| serde_json::to_string(&counts[facet].filter).unwrap();
         assert!(!filter("brand").contains("Apple") && filter("brand").contains("in_stock"));
         assert!(filter("in_stock").contains("Apple"));
     }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::cursor::{Cursor, Point};
 use super::facets;
 use super::parameters::ProductSearch;
-use super::products::{self, Start};
+use super::products::{self, Body, Start};
 use super::text::Tolerance;
 use super::words::Words;
 use crate::freshness::Reader;
@@ -200,7 +200,7 @@ async fn read_from(
     let words = Words::of(search.text.as_deref().unwrap_or_default());
     let mut tolerance = cursor.map_or(Tolerance::Exact, |cursor| cursor.tolerance);
     loop {
-        let answer = ask(reader, products::body(search, tolerance, start)).await?;
+        let answer = ask(reader, &products::body(search, tolerance, start)).await?;
         let hits = answer.hits.total.as_ref().map_or(0, |total| total.value);
         match tolerance.after(hits, &words).filter(|_| cursor.is_none()) {
             Some(next) => tolerance = next,
@@ -238,18 +238,14 @@ async fn name_categories(
         })
 }
 
-async fn ask(
-    reader: &Reader<'_>,
-    body: serde_json::Value,
-) -> Result<SearchAnswer, ElasticsearchError> {
-    let in_point = body.get("pit").is_some();
-    let body = Bytes::from(serde_json::to_vec(&body).expect("a body is plain data"));
+async fn ask(reader: &Reader<'_>, body: &Body<'_>) -> Result<SearchAnswer, ElasticsearchError> {
+    let bytes = Bytes::from(serde_json::to_vec(body).expect("a body is plain data"));
     let client = &reader.elasticsearch;
-    if in_point {
+    if body.names_a_point() {
         let options = SearchOptions::default();
-        client.search(None, body, &options).await
+        client.search(None, bytes, &options).await
     } else {
         let index = reader.index(View::Products);
-        client.search(Some(index), body, &reader.options).await
+        client.search(Some(index), bytes, &reader.options).await
     }
 }

@@ -1,9 +1,13 @@
 //! The request body that searches the view `products`.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-use super::facets::{Sieve, aggregations};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::facets::{Counts, Sieve, aggregations};
 use super::parameters::{ProductSearch, Sort};
+use super::query::{Bool, Query};
 use super::text::{Tolerance, marking, matching};
 use super::words::Words;
 
@@ -21,48 +25,109 @@ pub struct Start<'a> {
     pub point: Option<&'a str>,
 }
 
-/// One hit more than a page takes, which says whether there is another page.
-pub fn body(search: &ProductSearch, tolerance: Tolerance, start: Start<'_>) -> Value {
-    let sieve = Sieve::of(search);
-    let mut body = Map::new();
-    let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
-    put("size", (search.limit + 1).into());
-    put("query", query(search, &sieve, tolerance));
-    put("sort", sort(search));
-    if let Some(text) = &search.text {
-        put("track_total_hits", COUNTED_HITS.into());
-        put("highlight", highlight(text, tolerance));
-    } else {
-        put("track_total_hits", true.into());
-    }
-    if !sieve.after.is_empty() {
-        let filters: Vec<&Value> = sieve.after.values().collect();
-        put("post_filter", json!({ "bool": { "filter": filters } }));
-    }
-    if !search.facets.is_empty() {
-        put("aggs", aggregations(search, &sieve).into());
-    }
-    if let Some(after) = start.after {
-        put("search_after", after.into());
-    }
-    if let Some(id) = start.point {
-        put("pit", json!({ "id": id, "keep_alive": KEEP_ALIVE }));
-    }
-    body.into()
+/// A request body.
+#[derive(Debug, Clone, Serialize)]
+pub struct Body<'a> {
+    /// One hit more than a page takes, which says whether there is another page.
+    size: usize,
+    query: Query,
+    sort: [Value; 2],
+    track_total_hits: Counted,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    highlight: Option<Highlight>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    post_filter: Option<Query>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    aggs: BTreeMap<&'static str, Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_after: Option<&'a [Value]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pit: Option<PointInTime<'a>>,
 }
 
-fn query(search: &ProductSearch, sieve: &Sieve, tolerance: Tolerance) -> Value {
-    let mut query = json!({ "filter": sieve.before });
-    if let Some(text) = &search.text {
-        let matching = matching(text, &Words::of(text), tolerance);
-        query["must"] = matching.must;
-        query["should"] = matching.should.into();
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Counted {
+    UpTo(u64),
+    All(bool),
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct PointInTime<'a> {
+    id: &'a str,
+    keep_alive: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Highlight {
+    encoder: &'static str,
+    pre_tags: [&'static str; 1],
+    post_tags: [&'static str; 1],
+    fields: BTreeMap<&'static str, HighlightField>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct HighlightField {
+    number_of_fragments: u32,
+    fragment_size: u32,
+    highlight_query: Query,
+}
+
+impl Body<'_> {
+    /// True where it is to be sent to no index: the point in time has its own.
+    pub fn names_a_point(&self) -> bool {
+        self.pit.is_some()
     }
-    json!({ "bool": query })
+}
+
+pub fn body<'a>(search: &ProductSearch, tolerance: Tolerance, start: Start<'a>) -> Body<'a> {
+    let mut sieve = Sieve::of(search);
+    let words = search.text.as_deref().map(Words::of);
+    let filters = sieve.after.values().cloned().collect();
+    Body {
+        size: search.limit + 1,
+        sort: sort(search),
+        track_total_hits: match words {
+            Some(_) => Counted::UpTo(COUNTED_HITS),
+            None => Counted::All(true),
+        },
+        highlight: words.as_ref().map(|words| highlight(words, tolerance)),
+        post_filter: (!sieve.after.is_empty()).then(|| Query::filter(filters)),
+        aggs: aggregations(search, &sieve),
+        query: query(
+            search,
+            words.as_ref(),
+            std::mem::take(&mut sieve.before),
+            tolerance,
+        ),
+        search_after: start.after,
+        pit: start.point.map(|id| PointInTime {
+            id,
+            keep_alive: KEEP_ALIVE,
+        }),
+    }
+}
+
+fn query(
+    search: &ProductSearch,
+    words: Option<&Words>,
+    filter: Vec<Query>,
+    tolerance: Tolerance,
+) -> Query {
+    let mut query = Bool {
+        filter,
+        ..Bool::default()
+    };
+    if let (Some(text), Some(words)) = (&search.text, words) {
+        let matching = matching(text, words, tolerance);
+        query.must = vec![matching.must];
+        query.should = matching.should;
+    }
+    Query::Bool(query)
 }
 
 /// Ends in the id, so that the order is total and a cursor can go on from any hit.
-fn sort(search: &ProductSearch) -> Value {
+fn sort(search: &ProductSearch) -> [Value; 2] {
     let first = match search.sort {
         Sort::Relevance if search.text.is_some() => json!({ "_score": "desc" }),
         Sort::Relevance | Sort::Newest => json!({ "created_at": "desc" }),
@@ -71,30 +136,25 @@ fn sort(search: &ProductSearch) -> Value {
         Sort::Rating => json!({ "avg_rating": { "order": "desc", "missing": -1 } }),
         Sort::Name => json!({ "name.sort": "asc" }),
     };
-    json!([first, { "product_id": "asc" }])
+    [first, json!({ "product_id": "asc" })]
 }
 
-/// Marks the words as they were found, by a query much plainer than the one that found them.
-fn highlight(text: &str, tolerance: Tolerance) -> Value {
-    let words = Words::of(text);
-    let mut fields = Map::new();
-    for (field, options) in [
-        ("name", json!({ "number_of_fragments": 0 })),
-        (
-            "description",
-            json!({ "number_of_fragments": 2, "fragment_size": 150 }),
-        ),
-    ] {
-        let mut options = options;
-        options["highlight_query"] = marking(field, &words, tolerance);
-        fields.insert(field.to_owned(), options);
+/// Marks the words as they were found, by queries much plainer than the one that found them.
+fn highlight(words: &Words, tolerance: Tolerance) -> Highlight {
+    let field = |name, number_of_fragments| HighlightField {
+        number_of_fragments,
+        fragment_size: 150,
+        highlight_query: marking(name, words, tolerance),
+    };
+    Highlight {
+        encoder: "html",
+        pre_tags: ["<em>"],
+        post_tags: ["</em>"],
+        fields: BTreeMap::from([
+            ("name", field("name", 0)),
+            ("description", field("description", 2)),
+        ]),
     }
-    json!({
-        "encoder": "html",
-        "pre_tags": ["<em>"],
-        "post_tags": ["</em>"],
-        "fields": fields,
-    })
 }
 
 #[cfg(test)]
@@ -110,15 +170,19 @@ mod tests {
     }
 
     fn first_page(query: &[(&str, &str)]) -> Value {
-        body(&search(query), Tolerance::Exact, Start::default())
+        let search = search(query);
+        serde_json::to_value(body(&search, Tolerance::Exact, Start::default())).unwrap()
     }
 
     #[test]
     fn what_is_unlisted_or_removed_never_appears() {
         for query in [&[][..], &[("q", "lamp")]] {
             let filter = first_page(query)["query"]["bool"]["filter"].to_string();
-            assert!(filter.contains(r#"{"listed":true}"#), "{filter}");
-            assert!(filter.contains(r#"{"removed":false}"#), "{filter}");
+            assert!(filter.contains(r#"{"listed":{"value":true}}"#), "{filter}");
+            assert!(
+                filter.contains(r#"{"removed":{"value":false}}"#),
+                "{filter}"
+            );
         }
     }
 
@@ -144,7 +208,7 @@ mod tests {
             after: Some(&after),
             point: Some("pit"),
         };
-        let body = body(&search(&[]), Tolerance::Exact, start);
+        let body = serde_json::to_value(body(&search(&[]), Tolerance::Exact, start)).unwrap();
         assert_eq!(body["search_after"], json!([1.5, "id"]));
         assert_eq!(body["pit"]["id"], "pit");
     }

@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::parameters::SuggestSearch;
-use super::text::{Tolerance, all_of, fuzzy, prefix};
+use super::query::Query;
+use super::text::Tolerance;
 use super::words::{Words, can_be_mistyped};
 
 const MAX_CATEGORIES: usize = 5;
@@ -45,9 +46,7 @@ struct Named {
 
 pub fn bodies(search: &SuggestSearch, tolerance: Tolerance) -> Bodies {
     let words = Words::of(&search.text);
-    let listed = json!({ "bool": { "filter": [
-        { "term": { "listed": true } }, { "term": { "removed": false } },
-    ] } });
+    let listed = Query::filter(vec![Query::is("listed", true), Query::is("removed", false)]);
     let (name, brand) = (["name.plain", "name"], ["brand.plain", "brand.text"]);
     let any_name = ["name.plain", "name", "brand.plain"];
     Bodies {
@@ -77,27 +76,24 @@ pub fn bodies(search: &SuggestSearch, tolerance: Tolerance) -> Bodies {
 }
 
 /// Every word in one of the fields, the first of which is unstemmed.
-fn typed(words: &Words, fields: &[&str], tolerance: Tolerance) -> Value {
+fn typed(words: &Words, fields: &[&str], tolerance: Tolerance) -> Query {
     if words.is_empty() {
-        return json!({ "match_none": {} });
+        return Query::MatchNone {};
     }
     let clauses = words.iter().enumerate().map(|(index, word)| {
-        let mut ways: Vec<Value> = fields
-            .iter()
-            .map(|field| all_of(field, word, 2.0))
-            .collect();
-        let plain = fields.iter().filter(|field| field.ends_with(".plain"));
-        for field in plain {
+        let all_of = |field: &&str| Query::all_of(field, word, 2.0);
+        let mut ways: Vec<Query> = fields.iter().map(all_of).collect();
+        for field in fields.iter().filter(|field| field.ends_with(".plain")) {
             if words.is_last(index) {
-                ways.push(prefix(field, word, 1.0));
+                ways.push(Query::prefix(field, word, 1.0));
             }
             if tolerance > Tolerance::Exact && can_be_mistyped(word) {
-                ways.push(fuzzy(field, word, 0.5));
+                ways.push(Query::fuzzy(field, word, 0.5));
             }
         }
-        json!({ "dis_max": { "queries": ways, "tie_breaker": 0.1 } })
+        Query::best_of(ways)
     });
-    json!({ "bool": { "must": clauses.collect::<Vec<_>>() } })
+    Query::must(clauses.collect())
 }
 
 /// Reads the answers to the three bodies.
@@ -174,9 +170,9 @@ mod tests {
     #[test]
     fn only_the_last_word_is_taken_for_a_beginning() {
         let query = products("otter bo", Tolerance::Exact);
-        assert!(
-            query.contains(r#"{"match_phrase_prefix":{"name.plain":{"boost":1.0,"query":"bo"}}}"#)
-        );
+        assert!(query.contains(
+            r#"{"match_phrase_prefix":{"name.plain":{"boost":1.0,"query":"bo","slop":0}}}"#
+        ));
         assert_eq!(query.matches("match_phrase_prefix").count(), 2);
     }
 

@@ -4,8 +4,8 @@
 //! nowhere as written is looked for again with typing errors, and then with words missing.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use super::query::Query;
 use super::words::{Words, can_be_mistyped, has_digit};
 
 /// Fewer hits than these make a search more tolerant.
@@ -70,98 +70,78 @@ impl Tolerance {
 /// Clauses of a bool query: what must match, and what makes a match better.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matching {
-    pub must: Value,
-    pub should: Vec<Value>,
+    pub must: Query,
+    pub should: Vec<Query>,
 }
 
 /// What finds the products that `text` asks for.
 pub fn matching(text: &str, words: &Words, tolerance: Tolerance) -> Matching {
     if words.is_empty() {
         return Matching {
-            must: json!({ "match_none": {} }),
+            must: Query::MatchNone {},
             should: Vec::new(),
         };
     }
-    let clauses: Vec<Value> = (0..words.len())
-        .map(|index| word_clause(words, index, tolerance))
-        .collect();
-    let least = match tolerance {
+    let clauses = (0..words.len()).map(|index| word_clause(words, index, tolerance));
+    let at_least = match tolerance {
         Tolerance::Exact | Tolerance::Fuzzy => "100%",
         Tolerance::Loose => "1<-1 3<60%",
     };
-    let by_words = json!({ "bool": { "should": clauses, "minimum_should_match": least } });
-    let by_sku = term("sku", text.trim(), SKU_BOOST);
-    let mut should = vec![term("in_stock", true, IN_STOCK_BOOST)];
+    let by_words = Query::should(clauses.collect(), Some(at_least));
+    let by_sku = Query::is_weighted("sku", text.trim(), SKU_BOOST);
+    let mut should = vec![Query::is_weighted("in_stock", true, IN_STOCK_BOOST)];
     if words.len() > 1 {
         let together = words.together();
-        should.push(json!({ "match_phrase": {
-            "name": { "query": together, "slop": 1, "boost": PHRASE_BOOST }
-        } }));
-        should.push(all_of("name", &together, ALL_IN_NAME_BOOST));
+        should.push(Query::phrase("name", &together, 1, PHRASE_BOOST));
+        should.push(Query::all_of("name", &together, ALL_IN_NAME_BOOST));
     }
     Matching {
-        must: json!({ "bool": { "should": [by_words, by_sku], "minimum_should_match": 1 } }),
+        must: Query::should(vec![by_words, by_sku], Some("1")),
         should,
     }
 }
 
 /// What marks the words where a hit shows them.
-pub fn marking(field: &str, words: &Words, tolerance: Tolerance) -> Value {
+pub fn marking(field: &str, words: &Words, tolerance: Tolerance) -> Query {
     if words.is_empty() {
-        return json!({ "match_none": {} });
+        return Query::MatchNone {};
     }
-    let marks = words.iter().enumerate().flat_map(|(index, word)| {
-        let is_mistyped = tolerance > Tolerance::Exact && can_be_mistyped(word);
-        let own = if is_mistyped {
-            fuzzy(field, word, 1.0)
+    let mut marks = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        marks.push(if tolerance > Tolerance::Exact && can_be_mistyped(word) {
+            Query::fuzzy(field, word, 1.0)
         } else {
-            all_of(field, word, 1.0)
-        };
-        let goes_on = words.is_last(index) && may_go_on(word);
-        let begun = goes_on.then(|| prefix(field, word, 1.0));
-        let joined = words
-            .joined_at(index)
-            .pop()
-            .filter(|_| !words.is_last(index));
-        let joined = joined.map(|joined| all_of(field, &joined, 1.0));
-        std::iter::once(own).chain(begun).chain(joined)
-    });
-    json!({ "bool": { "should": marks.collect::<Vec<_>>() } })
+            Query::all_of(field, word, 1.0)
+        });
+        if !words.is_last(index) {
+            let joined = words.joined_at(index).pop();
+            marks.extend(joined.map(|joined| Query::all_of(field, &joined, 1.0)));
+        } else if may_go_on(word) {
+            marks.push(Query::prefix(field, word, 1.0));
+        }
+    }
+    Query::should(marks, None)
 }
 
-fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Value {
+fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Query {
     let word = words.iter().nth(index).unwrap_or_default();
-    let mut ways: Vec<Value> = FIELDS
-        .iter()
-        .map(|(field, boost)| all_of(field, word, *boost))
-        .collect();
-    ways.push(all_of("joined", word, 2.0));
+    let mut ways = Vec::with_capacity(20);
+    ways.extend(FIELDS.map(|(field, boost)| Query::all_of(field, word, boost)));
+    ways.push(Query::all_of("joined", word, 2.0));
     for joined in words.joined_at(index) {
-        ways.extend(
-            JOINED_FIELDS
-                .iter()
-                .map(|(field, boost)| all_of(field, &joined, *boost)),
-        );
+        ways.extend(JOINED_FIELDS.map(|(field, boost)| Query::all_of(field, &joined, boost)));
     }
     if has_digit(word) {
-        ways.push(term("sku", word, SKU_WORD_BOOST));
-        ways.push(all_of("anywhere", word, 0.2));
+        ways.push(Query::is_weighted("sku", word, SKU_WORD_BOOST));
+        ways.push(Query::all_of("anywhere", word, 0.2));
     }
     if words.is_last(index) && may_go_on(word) {
-        ways.extend(
-            PREFIX_FIELDS
-                .iter()
-                .map(|(field, boost)| prefix(field, word, *boost)),
-        );
+        ways.extend(PREFIX_FIELDS.map(|(field, boost)| Query::prefix(field, word, boost)));
     }
     if tolerance > Tolerance::Exact && can_be_mistyped(word) {
-        ways.extend(
-            FUZZY_FIELDS
-                .iter()
-                .map(|(field, boost)| fuzzy(field, word, *boost)),
-        );
+        ways.extend(FUZZY_FIELDS.map(|(field, boost)| Query::fuzzy(field, word, boost)));
     }
-    json!({ "dis_max": { "tie_breaker": 0.1, "queries": ways } })
+    Query::best_of(ways)
 }
 
 /// A single digit is a number of its own far more often than the beginning of one.
@@ -169,43 +149,13 @@ fn may_go_on(word: &str) -> bool {
     word.chars().count() > 1 || !has_digit(word)
 }
 
-/// All tokens of `text`, which is one for most words; `usb-c` has two.
-pub(super) fn all_of(field: &str, text: &str, boost: f64) -> Value {
-    json!({ "match": { field: {
-        "query": text,
-        "operator": "and",
-        "auto_generate_synonyms_phrase_query": false,
-        "boost": boost,
-    } } })
-}
-
-/// The same with typing errors, though never in the first letter.
-pub(super) fn fuzzy(field: &str, text: &str, boost: f64) -> Value {
-    json!({ "match": { field: {
-        "query": text,
-        "operator": "and",
-        "fuzziness": "AUTO:4,8",
-        "prefix_length": 1,
-        "max_expansions": 30,
-        "boost": boost,
-    } } })
-}
-
-/// The tokens of `text`, the last as the beginning of a word.
-pub(super) fn prefix(field: &str, text: &str, boost: f64) -> Value {
-    json!({ "match_phrase_prefix": { field: { "query": text, "boost": boost } } })
-}
-
-fn term(field: &str, value: impl Serialize, boost: f64) -> Value {
-    json!({ "term": { field: { "value": value, "boost": boost } } })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn must(text: &str, tolerance: Tolerance) -> String {
-        matching(text, &Words::of(text), tolerance).must.to_string()
+        let must = matching(text, &Words::of(text), tolerance).must;
+        serde_json::to_string(&must).unwrap()
     }
 
     #[test]
