@@ -28,6 +28,7 @@ lint:
     cargo fmt --all
     cargo clippy --workspace --all-targets -- -D warnings
 
-# Write the generated JSON Schemas anew
-schemas:
-    UPDATE_SCHEMAS=1 cargo test -p schemas
+# Write the generated JSON Schemas and OpenAPI documents anew
+generate:
+    UPDATE_SCHEMAS=1 cargo test -p schemas --test it the_json_schemas
+    UPDATE_OPENAPI=1 cargo test -p e2e --test tidy openapi

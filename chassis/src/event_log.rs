@@ -30,6 +30,8 @@ pub enum EventRowError {
 pub fn from_row(row: &Row) -> Result<Envelope, EventRowError> {
     let type_name: &str = row.try_get("type")?;
     let version: i16 = row.try_get("version")?;
+    // First: a newer Tidemark may have streams that are unknown here as well.
+    let event = Event::parse(type_name, u16::try_from(version)?, row.try_get("data")?)?;
     let meta: serde_json::Value = row.try_get("meta")?;
     Ok(Envelope {
         lane: row.try_get::<_, i16>("lane")?.try_into()?,
@@ -41,6 +43,6 @@ pub fn from_row(row: &Row) -> Result<Envelope, EventRowError> {
         epoch: Epoch(u32::try_from(row.try_get::<_, i64>("epoch")?)?),
         recorded_at: row.try_get("recorded_at")?,
         meta: serde_json::from_value(meta)?,
-        event: Event::parse(type_name, u16::try_from(version)?, row.try_get("data")?)?,
+        event,
     })
 }

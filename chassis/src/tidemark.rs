@@ -60,9 +60,9 @@ pub struct Presented {
     pub tidemark: Tidemark,
     /// How many tokens there were; 0 needs no cover.
     pub tokens: usize,
-    /// True where one was of another epoch, an unknown key or a future version: the read then
-    /// needs the heads at its arrival.
-    pub foreign: bool,
+    /// One that was of another epoch, an unknown key or a future version: the read then needs the
+    /// heads at its arrival.
+    pub foreign: Option<String>,
 }
 
 impl Tides {
@@ -86,7 +86,7 @@ impl Tides {
         let mut presented = Presented {
             tidemark: Tidemark::new(epoch),
             tokens: 0,
-            foreign: false,
+            foreign: None,
         };
         for line in headers.get_all(&TIDEMARK) {
             let line = line
@@ -104,7 +104,7 @@ impl Tides {
                 }
                 match self.keyring.open(token, epoch) {
                     Ok(Opened::Ours(tidemark)) => presented.tidemark.merge(&tidemark),
-                    Ok(Opened::Foreign(_)) => presented.foreign = true,
+                    Ok(Opened::Foreign(_)) => presented.foreign = Some(token.to_owned()),
                     Err(error) => return Err(not_ours(&error.to_string())),
                 }
             }
@@ -122,7 +122,15 @@ fn not_ours(why: &str) -> ApiError {
 /// Cheap to clone and safe to hand to another thread; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Session {
-    cell: Arc<Mutex<Option<Tidemark>>>,
+    cell: Arc<Mutex<Said>>,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    tidemark: Option<Tidemark>,
+    /// A foreign token that nobody has read the heads for: the client gets it back beside its new
+    /// one, so that a later read does.
+    owed: Option<String>,
 }
 
 impl Session {
@@ -141,21 +149,40 @@ impl Session {
 
     /// For what else there is to do, such as pruning what every view covers.
     pub fn update(&self, change: impl FnOnce(&mut Tidemark)) {
-        if let Some(tidemark) = self.lock().as_mut() {
+        if let Some(tidemark) = self.lock().tidemark.as_mut() {
             change(tidemark);
         }
     }
 
     /// As it stands now; none only while the epoch is not known.
     pub fn tidemark(&self) -> Option<Tidemark> {
-        self.lock().clone()
+        self.lock().tidemark.clone()
+    }
+
+    /// The tidemark has the heads that a foreign token stands for.
+    pub fn settle(&self) {
+        self.lock().owed = None;
     }
 
     pub(crate) fn start(&self, tidemark: Tidemark) {
-        *self.lock() = Some(tidemark);
+        self.lock().tidemark = Some(tidemark);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Tidemark>> {
+    pub(crate) fn owe(&self, foreign: String) {
+        self.lock().owed = Some(foreign);
+    }
+
+    /// The header of the response; none while the epoch is not known.
+    pub(crate) fn header(&self, tides: &Tides) -> Option<String> {
+        let said = self.lock();
+        let token = tides.sign(said.tidemark.as_ref()?);
+        Some(match &said.owed {
+            Some(owed) => format!("{token}, {owed}"),
+            None => token,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Said> {
         self.cell
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -225,7 +252,7 @@ mod tests {
         assert_eq!(presented.tokens, 3);
         assert_eq!(presented.tidemark.seq(Lane::try_from(1_u8).unwrap()), 9);
         assert_eq!(presented.tidemark.seq(Lane::try_from(2_u8).unwrap()), 6);
-        assert!(!presented.foreign);
+        assert_eq!(presented.foreign, None);
     }
 
     #[test]
@@ -238,8 +265,9 @@ mod tests {
 
     #[test]
     fn a_token_of_another_history_is_foreign_and_says_nothing() {
-        let presented = open(&[token(Epoch(8), 1, 5)]).unwrap();
-        assert!(presented.foreign);
+        let foreign = token(Epoch(8), 1, 5);
+        let presented = open(std::slice::from_ref(&foreign)).unwrap();
+        assert_eq!(presented.foreign, Some(foreign));
         assert_eq!(presented.tidemark, Tidemark::new(EPOCH));
     }
 

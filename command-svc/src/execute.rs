@@ -22,8 +22,8 @@ use tracing::Instrument;
 
 use crate::domain::{category as category_rules, product as product_rules, stock as stock_rules};
 use crate::metrics;
-use crate::store::StoreError;
 use crate::store::idempotency::IdempotencyKey;
+use crate::store::{self, StoreError};
 
 mod answer;
 mod attempt;
@@ -154,6 +154,13 @@ impl Commands {
         if let Some(hint) = self.shared.hint.get().filter(|_| !positions.is_empty()) {
             hint(positions);
         }
+    }
+
+    /// Where every lane stands: at or above all that was decided before.
+    pub async fn heads(&self, deadline: Deadline) -> Result<Vec<Position>, StoreError> {
+        let tx = store::borrow(&self.shared.pool, deadline).await?;
+        let heads = deadline.run(store::log::heads(&tx)).await;
+        heads.unwrap_or(Err(StoreError::Deadline))
     }
 
     /// Cancelled once the database holds another history than the one this process started with:

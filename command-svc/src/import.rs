@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::execute::Commands;
-use crate::store::{self, StoreError};
+use crate::store::StoreError;
 
 mod batch;
 pub(crate) mod http;
@@ -73,11 +73,7 @@ impl Imports {
         let deadline = Deadline::within(HEADS_BUDGET);
         let attempt = || async {
             let attempt = deadline.at_most(HEADS_ATTEMPT);
-            let tx = store::borrow(self.commands.pool(), attempt).await?;
-            attempt
-                .run(store::import::heads(&tx))
-                .await
-                .unwrap_or(Err(StoreError::Deadline))
+            self.commands.heads(attempt).await
         };
         attempt.retry(retry::within(deadline)).await
     }

@@ -56,13 +56,11 @@ pub enum StartError {
 impl StartError {
     /// No waiting mends these.
     fn is_final(&self) -> bool {
-        let diverged = matches!(self, Self::Migration(MigrationError::Migrate(error))
-            if !matches!(error.kind(), refinery::error::Kind::Connection(..)));
-        diverged
-            || matches!(
-                self,
-                Self::Setup(_) | Self::EpochChanged(_) | Self::Epoch(_)
-            )
+        match self {
+            Self::Setup(_) | Self::EpochChanged(_) | Self::Epoch(_) => true,
+            Self::Migration(error) => error.is_final(),
+            Self::Database(_) | Self::Topics(_) | Self::TooSlow => false,
+        }
     }
 }
 

@@ -104,7 +104,7 @@ struct Start {
 }
 
 /// What the parts share.
-struct Common {
+struct Wiring {
     elasticsearch: Elasticsearch,
     pool: Pool,
     names: Names,
@@ -116,7 +116,7 @@ struct Common {
     checkpoints: Checkpoints,
 }
 
-impl Common {
+impl Wiring {
     fn sources(&self) -> Sources {
         Sources {
             board: self.board.clone(),
@@ -141,7 +141,7 @@ impl Start {
             .map_err(StartError::Consumer)?;
         let partitions = follower.partitions().await;
         self.probes.events.up();
-        let common = Common {
+        let wiring = Wiring {
             ownership: Ownership::new(follower.assignment(), partitions),
             publisher: WatermarkPublisher::new(bootstrap, &names)?,
             dead_letters: DeadLetters::new(elasticsearch.clone(), &names),
@@ -152,71 +152,71 @@ impl Start {
             names,
             tail,
         };
-        sources.send_replace(Some(common.sources()));
-        self.spawn_speakers(&common);
+        sources.send_replace(Some(wiring.sources()));
+        self.spawn_speakers(&wiring);
         let (commits, committed) = watch::channel(Offsets::new());
-        let trail = Trail::new(common.checkpoints.clone(), common.board.clone(), commits);
+        let trail = Trail::new(wiring.checkpoints.clone(), wiring.board.clone(), commits);
         let token = self.shutdown.token();
         self.shutdown.spawn("checkpoints", trail.run(token.clone()));
         self.shutdown
             .spawn("events", follower.run(committed, token.clone()));
-        let cycle = Cycle::new(self.parts(common, gather));
+        let cycle = Cycle::new(self.parts(wiring, gather));
         self.spawn("cycle", cycle.run(token));
         Ok(())
     }
 
     /// Those who speak of what the board shows, and keep its heads.
-    fn spawn_speakers(&self, common: &Common) {
+    fn spawn_speakers(&self, wiring: &Wiring) {
         let token = self.shutdown.token();
         let lookout = Lookout {
-            pool: common.pool.clone(),
-            board: common.board.clone(),
-            tail: common.tail.clone(),
-            epoch: common.names.epoch(),
+            pool: wiring.pool.clone(),
+            board: wiring.board.clone(),
+            tail: wiring.tail.clone(),
+            epoch: wiring.names.epoch(),
             probe: self.probes.postgres.clone(),
         };
         self.spawn("heads", lookout.run(token.clone()));
-        let ownership = common.ownership.clone();
+        let ownership = wiring.ownership.clone();
         let partitions = ownership.partitions();
         let keeper = Keeper::new(
-            common.elasticsearch.clone(),
-            common.names.clone(),
-            common.tail.clone(),
-            common.publisher.clone(),
+            wiring.elasticsearch.clone(),
+            wiring.names.clone(),
+            wiring.tail.clone(),
+            wiring.publisher.clone(),
             (ownership.clone(), partitions),
         );
         self.shutdown.spawn("builds", keeper.run(token.clone()));
         let heart = Heart::new(
-            common.board.clone(),
-            common.tail.clone(),
+            wiring.board.clone(),
+            wiring.tail.clone(),
             ownership,
-            common.publisher.clone(),
-            common.names.clone(),
+            wiring.publisher.clone(),
+            wiring.names.clone(),
         );
         self.shutdown.spawn("watermarks", heart.run(token));
     }
 
-    fn parts(&self, common: Common, gather: Gather) -> Parts {
+    fn parts(&self, wiring: Wiring, gather: Gather) -> Parts {
         let probe = self.probes.elasticsearch.clone();
-        let sink = Sink::new(common.elasticsearch, self.args.retry_budget(), probe);
+        let sink = Sink::new(wiring.elasticsearch, self.args.retry_budget(), probe);
         let watch = sink.clone().watch(self.shutdown.token());
         self.shutdown.spawn("elasticsearch", watch);
         let hands = Hands {
-            pool: common.pool.clone(),
+            pool: wiring.pool.clone(),
             sink: sink.clone(),
             bulks: Arc::new(Semaphore::new(self.args.fill_bulks)),
-            checkpoints: common.checkpoints,
-            ownership: common.ownership.clone(),
+            checkpoints: wiring.checkpoints,
+            ownership: wiring.ownership.clone(),
         };
         Parts {
-            pool: common.pool,
+            pool: wiring.pool,
             sink,
             hands,
-            dead_letters: common.dead_letters,
-            tail: common.tail,
-            board: common.board,
+            dead_letters: wiring.dead_letters,
+            tail: wiring.tail,
+            board: wiring.board,
             gather,
-            ownership: common.ownership,
+            ownership: wiring.ownership,
             cache_bytes: self.args.cache_bytes(),
         }
     }

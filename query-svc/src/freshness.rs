@@ -131,7 +131,7 @@ impl Ladder {
     /// which the client's new tidemark then carries.
     pub async fn need(&self, asked: &Asked, deadline: Deadline) -> Result<Need, ApiError> {
         let need = Need::of(&asked.presented);
-        if !asked.presented.foreign {
+        if asked.presented.foreign.is_none() {
             return Ok(need);
         }
         match self.heads.read("foreign", deadline).await {
@@ -140,6 +140,7 @@ impl Ladder {
                 asked.session.update(|tidemark| {
                     need.entries().for_each(|entry| tidemark.raise(entry));
                 });
+                asked.session.settle();
                 Ok(need)
             }
             Err(_) if asked.prefer.is_lenient() => Ok(need.unmeetable()),

@@ -72,9 +72,14 @@ fn present(request: &ServiceRequest) -> Result<(), ApiError> {
     if let Some(session) = request.extensions().get::<Session>() {
         session.merge(&presented.tidemark);
     }
-    if presented.foreign && Prefer::parse(request.headers()).is_strict() {
-        let detail = "a presented tidemark is of another history; send none to start over";
-        return Err(ApiError::new(ProblemType::HistoryChanged, detail));
+    if let Some(foreign) = &presented.foreign {
+        if Prefer::parse(request.headers()).is_strict() {
+            let detail = "a presented tidemark is of another history; go on with the new one";
+            return Err(ApiError::new(ProblemType::HistoryChanged, detail));
+        }
+        if let Some(session) = request.extensions().get::<Session>() {
+            session.owe(foreign.clone());
+        }
     }
     request.extensions_mut().insert(presented);
     Ok(())
@@ -156,8 +161,8 @@ impl Asked {
         if self.presented && !holds(headers, "no-store") {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         }
-        let token = self.tides.as_ref().zip(self.session.tidemark());
-        let token = token.map(|(tides, tidemark)| tides.sign(&tidemark));
+        let tides = self.tides.as_ref();
+        let token = tides.and_then(|tides| self.session.header(tides));
         if let Some(token) = token.and_then(|token| HeaderValue::from_str(&token).ok()) {
             headers.insert(TIDEMARK.clone(), token);
         }

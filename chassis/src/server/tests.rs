@@ -59,7 +59,13 @@ fn routes(config: &mut ServiceConfig) {
         HttpResponse::Created().json(body.0)
     }
     async fn presented(presented: Presented) -> HttpResponse {
-        HttpResponse::Ok().json(json!({"tokens": presented.tokens, "foreign": presented.foreign}))
+        let foreign = presented.foreign.is_some();
+        HttpResponse::Ok().json(json!({"tokens": presented.tokens, "foreign": foreign}))
+    }
+    async fn heads(session: Session) -> HttpResponse {
+        session.raise(position(3, 9));
+        session.settle();
+        HttpResponse::Ok().finish()
     }
     async fn refuse(session: Session) -> Result<HttpResponse, ApiError> {
         session.raise(position(3, 9));
@@ -78,6 +84,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/things/{id}").to(async |_: web::Path<Uuid>| HttpResponse::Ok()))
         .service(web::resource("/pages").to(async |_: Query<Page>| HttpResponse::Ok()))
         .service(web::resource("/me").to(async |_: Principal| HttpResponse::Ok()))
+        .service(web::resource("/heads").to(heads))
         .service(web::resource("/refusal").to(refuse))
         .service(web::resource("/panic").to(panic));
 }
@@ -270,12 +277,26 @@ async fn a_foreign_tidemark_is_an_error_only_where_the_request_is_strict() {
     let foreign = token(Epoch(8), position(1, 5));
     let answer = ask(get("/things").insert_header(("Tidemark", foreign.clone()))).await;
     assert_eq!(answer.body, json!({"tokens": 1, "foreign": true}));
-    assert_eq!(answer.tidemark(), Tidemark::new(EPOCH));
 
     let strict = get("/things")
         .insert_header(("Tidemark", foreign))
         .insert_header(("Prefer", "handling=strict"));
-    assert_eq!(ask(strict).await.problem(), "/problems/history-changed");
+    let answer = ask(strict).await;
+    assert_eq!(answer.problem(), "/problems/history-changed");
+    assert_eq!(answer.tidemark(), Tidemark::new(EPOCH));
+}
+
+#[actix_web::test]
+async fn a_foreign_tidemark_comes_back_until_its_heads_are_read() {
+    let foreign = token(Epoch(8), position(1, 5));
+    let answer = ask(get("/things").insert_header(("Tidemark", foreign.clone()))).await;
+    let returned = answer.header("tidemark").to_owned();
+    assert!(returned.ends_with(&format!(", {foreign}")), "{returned}");
+
+    let answer = ask(get("/heads").insert_header(("Tidemark", returned))).await;
+    let mut settled = Tidemark::new(EPOCH);
+    settled.raise(position(3, 9));
+    assert_eq!(answer.tidemark(), settled);
 }
 
 #[actix_web::test]

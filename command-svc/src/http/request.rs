@@ -12,7 +12,8 @@ use chassis::clock::Deadline;
 use chassis::extract::Body;
 use chassis::problem::ApiError;
 use chassis::server::Correlation;
-use chassis::tidemark::Session;
+use chassis::telemetry::Chain;
+use chassis::tidemark::{Presented, Session};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use schemas::event::Meta;
@@ -43,6 +44,7 @@ pub struct RequestRules {
 pub struct CommandRequest {
     commands: web::Data<Commands>,
     session: Session,
+    foreign: bool,
     admin: Uuid,
     correlation: Correlation,
     expected: Expected,
@@ -107,6 +109,10 @@ impl CommandRequest {
         Ok(Self {
             commands: commands.ok_or_else(|| ApiError::internal("no commands were configured"))?,
             session: session.unwrap_or_default(),
+            foreign: Presented::from_request(request, payload)
+                .into_inner()?
+                .foreign
+                .is_some(),
             admin,
             correlation: correlation.unwrap_or_default(),
             expected,
@@ -139,6 +145,9 @@ impl CommandRequest {
             deadline: self.deadline,
         };
         let outcome = self.commands.execute(command, context).await;
+        if self.foreign {
+            settle(&self.commands, &self.session, self.deadline).await;
+        }
         reply::reply(outcome?, &self.session)
     }
 
@@ -163,6 +172,17 @@ impl CommandRequest {
             digest.update(part);
         }
         digest.finalize().to_vec()
+    }
+}
+
+/// A foreign tidemark stands for the heads at its arrival. Unread, it stays with the client.
+async fn settle(commands: &Commands, session: &Session, deadline: Deadline) {
+    match commands.heads(deadline).await {
+        Ok(heads) => {
+            heads.into_iter().for_each(|head| session.raise(head));
+            session.settle();
+        }
+        Err(error) => tracing::debug!(error = %Chain(&error), "a foreign tidemark is returned"),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use schemas::id::CategoryId;
-use schemas::lane::{Lane, Position};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::statement::{
-    IMPORT_CATEGORIES, IMPORT_CLOCK, IMPORT_HEADS, IMPORT_INSERT_CATEGORIES, IMPORT_PRODUCTS,
+    IMPORT_CATEGORIES, IMPORT_CLOCK, IMPORT_INSERT_CATEGORIES, IMPORT_PRODUCTS,
 };
 use super::{RowError, StoreError, Stored, Tx, product};
 use crate::domain::category::Category;
@@ -79,20 +78,6 @@ pub async fn insert_categories(tx: &Tx, created: &[Stored<Category>]) -> Result<
 pub async fn clock(tx: &Tx) -> Result<DateTime<Utc>, StoreError> {
     let rows = tx.query(IMPORT_CLOCK, &[]).await?;
     read_time(&rows, IMPORT_CLOCK.name)
-}
-
-/// The head of each lane that holds something.
-pub async fn heads(tx: &Tx) -> Result<Vec<Position>, StoreError> {
-    let rows = tx.query(IMPORT_HEADS, &[]).await?;
-    let read = |row: &Row| -> Result<Position, RowError> {
-        let lane = Lane::try_from(row.try_get::<_, i16>("lane")?)?;
-        Ok(Position {
-            lane,
-            seq: u64::try_from(row.try_get::<_, i64>("seq")?)?,
-        })
-    };
-    let heads = rows.iter().map(read).collect::<Result<_, _>>();
-    heads.map_err(StoreError::row(IMPORT_HEADS.name))
 }
 
 fn read_time(rows: &[Row], statement: &'static str) -> Result<DateTime<Utc>, StoreError> {

@@ -11,7 +11,7 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::idempotency::IdempotencyKey;
-use super::statement::{EVENT_APPEND, EVENT_POSITIONS};
+use super::statement::{EVENT_APPEND, EVENT_HEADS, EVENT_POSITIONS};
 use super::{RowError, StoreError, Tx, to_bigint};
 
 /// Events to append, an element each; a broadcast is one element a lane.
@@ -166,6 +166,12 @@ pub async fn positions(tx: &Tx, streams: &[(StreamId, u64)]) -> Result<Vec<Posit
         .query(EVENT_POSITIONS, &[&lanes, &ids, &versions])
         .await?;
     read_positions(&rows).map_err(StoreError::row(EVENT_POSITIONS.name))
+}
+
+/// The head of each lane that holds something.
+pub async fn heads(tx: &Tx) -> Result<Vec<Position>, StoreError> {
+    let rows = tx.query(EVENT_HEADS, &[]).await?;
+    read_positions(&rows).map_err(StoreError::row(EVENT_HEADS.name))
 }
 
 pub fn category_stream(id: impl Into<Uuid>) -> StreamId {

@@ -1,5 +1,7 @@
 //! Bringing the schema up to date: by one process at a time, before any command is let in.
 
+use chassis::postgres::{Fault, classify};
+use refinery::error::Kind;
 use tokio_postgres::Client;
 
 mod embedded {
@@ -15,6 +17,21 @@ pub enum MigrationError {
     Lock(#[source] tokio_postgres::Error),
     #[error("migrate the schema")]
     Migrate(#[source] Box<refinery::Error>),
+}
+
+impl MigrationError {
+    /// True where no waiting mends it. A statement that fails counts as a failed connection there.
+    pub fn is_final(&self) -> bool {
+        let Self::Migrate(error) = self else {
+            return false;
+        };
+        match error.kind() {
+            Kind::Connection(_, cause) => cause
+                .downcast_ref::<tokio_postgres::Error>()
+                .is_some_and(|cause| classify(cause) == Fault::Other),
+            _ => true,
+        }
+    }
 }
 
 /// Waits for other processes that migrate. Held until the connection ends.

@@ -251,3 +251,10 @@ async fn keys_are_removed_after_a_day() -> Result<()> {
         .context("old keys are still there")??;
     service.stop().await
 }
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_migrated_ends_the_process() -> Result<()> {
+    let ended = Service::ends_with("create table lane ()").await?;
+    assert!(!ended.success(), "{ended}");
+    Ok(())
+}

@@ -73,6 +73,19 @@ impl Service {
         })
     }
 
+    /// How a process ends that finds this in its database.
+    pub async fn ends_with(found: &str) -> Result<ExitStatus> {
+        let stack = stack::shared().await?;
+        let namespace = Namespace::create(stack.endpoints()).await?;
+        connect(&namespace.database_url)
+            .await?
+            .batch_execute(found)
+            .await?;
+        let (mut process, _stdout) = spawn(&namespace, &[])?;
+        let ended = tokio::time::timeout(READY_WITHIN, process.wait()).await;
+        Ok(ended.context("it goes on")??)
+    }
+
     /// Ends the process as a power cut would.
     pub async fn kill(&self) -> Result<()> {
         let pid = self.process.id().context("the process runs")?;

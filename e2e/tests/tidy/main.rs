@@ -226,3 +226,20 @@ fn every_metric_that_an_alert_asks_for_exists() {
         .collect();
     assert_none(&missing, "no such metric");
 }
+
+/// `UPDATE_OPENAPI=1 cargo test -p e2e --test tidy` writes them anew.
+#[test]
+fn the_committed_openapi_documents_are_what_the_services_serve() {
+    let served = [
+        ("command-svc", command_svc::http::openapi().to_pretty_json()),
+        ("query-svc", query_svc::http::openapi().to_pretty_json()),
+    ];
+    for (service, document) in served {
+        let document = document.expect("a document is JSON") + "\n";
+        let path = root().join(format!("docs/openapi/{service}.json"));
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            fs::write(&path, &document).expect("the folder can be written to");
+        }
+        assert!(read(&path) == document, "{} has drifted", path.display());
+    }
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use chassis::auth::Principal;
 use chassis::prefer::Prefer;
 use chassis::problem::ApiError;
 use chassis::tidemark::{Presented, Session};
@@ -57,9 +58,11 @@ impl FromRequest for Asked {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let principal = Principal::from_request(request, payload).into_inner();
         let presented = Presented::from_request(request, payload).into_inner();
         let Ok(session) = Session::from_request(request, payload).into_inner();
-        ready(presented.map(|presented| Self {
+        // Everybody may read the catalogue, but a token that has expired is told so.
+        ready(principal.and(presented).map(|presented| Self {
             presented,
             prefer: Prefer::parse(request.headers()),
             session,
@@ -112,7 +115,7 @@ mod tests {
             presented: Presented {
                 tidemark: Tidemark::new(Epoch(1)),
                 tokens: 1,
-                foreign: false,
+                foreign: None,
             },
             prefer: Prefer {
                 wait,

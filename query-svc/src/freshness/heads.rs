@@ -5,13 +5,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use chassis::clock::Deadline;
+use chassis::clock::{self, Deadline};
 use chassis::postgres::get_within;
 use chassis::tidemark::{EpochChanged, EpochHandle};
 use deadpool_postgres::{Pool, PoolError};
 use schemas::id::Epoch;
 use schemas::lane::{Lane, LaneOutOfRange, LaneSeqs, Position, Seq};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::metrics;
 
@@ -25,6 +26,9 @@ pub struct Heads {
     epoch: EpochHandle,
     /// As last read: heads never fall.
     known: Mutex<LaneSeqs>,
+    /// When the last read began, and what it gave. One at a time: whoever waits takes the answer
+    /// to a question that was asked after its own arrival.
+    last: tokio::sync::Mutex<Option<(Instant, LaneSeqs)>>,
     /// Woken when another epoch than the first was read.
     changed: Notify,
 }
@@ -53,6 +57,7 @@ impl Heads {
             pool,
             epoch,
             known: Mutex::default(),
+            last: tokio::sync::Mutex::default(),
             changed: Notify::new(),
         }
     }
@@ -73,10 +78,19 @@ impl Heads {
         reason: &'static str,
         deadline: Deadline,
     ) -> Result<LaneSeqs, HeadsError> {
+        let arrived = clock::instant();
+        let mut last = deadline.run(self.last.lock()).await?;
+        if let Some((began, heads)) = &*last
+            && *began >= arrived
+        {
+            return Ok(heads.clone());
+        }
+        let began = clock::instant();
         let heads = self.query(deadline).await;
         metrics::count_heads(reason, if heads.is_ok() { "ok" } else { "failed" });
         let heads = heads?;
         self.lock().merge(&heads);
+        *last = Some((began, heads.clone()));
         Ok(heads)
     }
 
