@@ -42,6 +42,12 @@ pub async fn ensure_dense(database: &Client) -> Result<()> {
     Ok(())
 }
 
+/// The head of every lane.
+pub async fn heads(database: &Client) -> Result<Vec<i64>> {
+    let heads = database.query("select head from lane order by id", &[]);
+    Ok(heads.await?.iter().map(|row| row.get(0)).collect())
+}
+
 /// Every record that is in Kafka now, partition by partition.
 pub async fn records(world: &World) -> Result<Vec<OwnedMessage>> {
     let topic = names(world).await?.events();

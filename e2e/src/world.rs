@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use chassis::auth::{Role, mint};
 use chassis::config::DEVELOPMENT_JWT_SECRET;
 use infra::namespace::Namespace;
+use infra::operation::verify::verify;
 use infra::service::{Launch, Running, Service, Surroundings};
 use infra::stack::{SharedStack, Stack, StackOptions, shared};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -237,6 +238,16 @@ impl World {
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// Fails unless rows, events and documents say the same.
+    pub async fn ensure_agreement(&self) -> Result<()> {
+        let mut differences = Vec::new();
+        let tell = |difference| differences.push(difference);
+        let checked = verify(&self.surroundings, tell, |_| {}).await?;
+        ensure!(differences.is_empty(), "{differences:?}");
+        ensure!(checked.documents > 0, "there is nothing to compare");
+        Ok(())
     }
 
     /// Ends everything in order and removes what it left; the logs go as well, since the story has

@@ -120,24 +120,21 @@ impl Plan {
             .iter()
             .fold(None, evolve)
             .expect("creation makes a product");
-        self.open_stock(entry, at)?;
+        let empty = Stock::empty(entry.id, at);
+        let open = stock::Command::Open(wish.inventory);
+        let opening = stock::decide(Some(&empty), &open, at)?;
+        self.stocks.push(Stored {
+            value: opening.iter().fold(empty, stock::evolve),
+            version: opening.len() as u64,
+        });
         self.created.push(Stored {
             value: product,
             version: 1,
         });
+        // The views know of no stock before its product.
         self.events.extend((1..).zip(events));
+        self.events.extend((1..).zip(opening));
         Ok(answered(entry.number, LineStatus::Created, entry.id))
-    }
-
-    fn open_stock(&mut self, entry: &Entry, at: DateTime<Utc>) -> Result<(), Refusal> {
-        let empty = Stock::empty(entry.id, at);
-        let open = stock::Command::Open(entry.wish.inventory);
-        let events = stock::decide(Some(&empty), &open, at)?;
-        let version = events.len() as u64;
-        let value = events.iter().fold(empty, stock::evolve);
-        self.stocks.push(Stored { value, version });
-        self.events.extend((1..).zip(events));
-        Ok(())
     }
 
     fn upsert(

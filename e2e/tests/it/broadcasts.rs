@@ -57,6 +57,7 @@ async fn a_category_renamed_and_moved_50_times_ends_the_same_in_all_its_products
         "{products} products, {found:?}"
     );
     log::ensure_dense(&world.database().await?).await?;
+    world.ensure_agreement().await?;
     world.close().await
 }
 
@@ -167,5 +168,6 @@ async fn a_hundred_commands_at_once_on_few_products_with_two_broadcasts_never_de
         answer??.expect(200)?;
     }
     log::ensure_dense(&world.database().await?).await?;
+    world.ensure_agreement().await?;
     world.close().await
 }

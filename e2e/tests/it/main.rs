@@ -3,6 +3,7 @@
 
 mod broadcasts;
 mod crashes;
+mod imports;
 mod lost_records;
 mod own_writes;
 mod replays;

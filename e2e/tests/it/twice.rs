@@ -54,5 +54,6 @@ async fn events_delivered_again_after_documents_were_cached_do_not_count_twice()
         .await?
         .expect(200)?;
     ensure!(tree.body["products"] == 20, "{tree:?}");
+    world.ensure_agreement().await?;
     world.close().await
 }

@@ -90,7 +90,16 @@ impl Profile {
 
 fn cargo_build(profile: Profile, features: &[&str], workspace: &Path, target: &Path) -> Command {
     let mut command = Command::new(environment::cargo());
-    command.args(["build", "--bins", "--profile", profile.name()]);
+    // Together with this package, so that what both depend on is built once, with the same features.
+    let own = env!("CARGO_PKG_NAME");
+    command.args([
+        "build",
+        "--bins",
+        "--profile",
+        profile.name(),
+        "--package",
+        own,
+    ]);
     for service in Service::ALL {
         command.args(["--package", service.name()]);
     }

@@ -63,7 +63,7 @@ fn statuses(plan: &Plan) -> Vec<LineStatus> {
 }
 
 #[test]
-fn a_new_sku_makes_a_product_with_its_stock() {
+fn a_new_sku_makes_a_product_and_then_its_stock() {
     let plan = import(BySku::new(), &[lamp()]);
     assert_eq!(statuses(&plan), [LineStatus::Created]);
     assert_eq!(plan.stocks[0].value.on_hand, 3);
@@ -72,8 +72,7 @@ fn a_new_sku_makes_a_product_with_its_stock() {
         .iter()
         .map(|(_, event)| event.type_name())
         .collect();
-    assert_eq!(types.len(), 2);
-    assert!(types.contains(&"product-created") && types.contains(&"stock-adjusted"));
+    assert_eq!(types, ["product-created", "stock-adjusted"]);
 }
 
 #[test]
