@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use infra::environment;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
@@ -26,7 +27,7 @@ async fn build() -> Result<PathBuf> {
     let target = profile
         .parent()
         .context("the profile's folder lies in cargo's")?;
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::from(environment::cargo());
     command
         .args(["test", "--workspace", "--no-run", "--quiet", "--target-dir"])
         .arg(target);

@@ -5,9 +5,18 @@ use std::{
     env,
     ffi::OsString,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
+
+/// How the variables begin that cargo sets for the programs that it runs.
+const OF_THIS_PACKAGE: [&str; 4] = [
+    "CARGO_PKG_",
+    "CARGO_MANIFEST_",
+    "CARGO_BIN_",
+    "CARGO_CRATE_",
+];
 
 /// Unpacked servers and throw-away stacks: `TIDEMARK_CACHE`, else by user.
 pub fn cache_dir() -> Result<PathBuf> {
@@ -34,9 +43,17 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// The cargo that runs this process, else the one on the path.
-pub(crate) fn cargo() -> OsString {
-    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+/// The cargo that runs this process, else the one on the path. Without what cargo told this
+/// process of its package: build scripts would take that for a change, and all would be built anew.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if OF_THIS_PACKAGE.iter().any(|start| text.starts_with(start)) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// Where cargo builds, if it was told.

@@ -89,7 +89,7 @@ impl Profile {
 }
 
 fn cargo_build(profile: Profile, features: &[&str], workspace: &Path, target: &Path) -> Command {
-    let mut command = Command::new(environment::cargo());
+    let mut command = environment::cargo();
     // Together with this package, so that what both depend on is built once, with the same features.
     let own = env!("CARGO_PKG_NAME");
     command.args([

@@ -149,7 +149,7 @@ fn build(profile: &Path) -> Result<()> {
         .to_string_lossy();
     let name = if name == "debug" { "dev" } else { &name };
     let step = Step::begin("building the supervisor (cargo build -p infra)");
-    let status = Command::new(environment::cargo())
+    let status = environment::cargo()
         .args([
             "build",
             "--quiet",
