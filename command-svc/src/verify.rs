@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use schemas::event::{Envelope, StreamId};
 use tokio_postgres::Client;
+use uuid::Uuid;
 
 use crate::domain::stock::Stock;
 use crate::domain::{category, product, stock};
@@ -69,13 +70,13 @@ async fn categories(
     snapshot: &Snapshot<'_>,
     found: &mut impl FnMut(String, String),
 ) -> Result<u64, SnapshotError> {
-    let (mut after, mut count) = (None, 0);
+    let (mut after, mut count) = (Uuid::nil(), 0);
     loop {
         let page = snapshot.categories(after).await?;
         let Some(last) = page.last() else {
             return Ok(count);
         };
-        after = Some(last.value.id.0);
+        after = last.value.id.0;
         count += page.len() as u64;
         let streams = page.iter().map(|row| category_stream(row.value.id));
         let mut events = events_of(snapshot, streams.collect()).await?;
@@ -94,13 +95,13 @@ async fn products(
     snapshot: &Snapshot<'_>,
     found: &mut impl FnMut(String, String),
 ) -> Result<u64, SnapshotError> {
-    let (mut after, mut count) = (None, 0);
+    let (mut after, mut count) = (Uuid::nil(), 0);
     loop {
         let page = snapshot.products(after).await?;
         let Some(last) = page.last() else {
             return Ok(count);
         };
-        after = Some(last.value.id.0);
+        after = last.value.id.0;
         count += page.len() as u64;
         let streams = page.iter().map(|row| product_stream(row.value.id));
         let mut events = events_of(snapshot, streams.collect()).await?;
@@ -119,13 +120,13 @@ async fn stocks(
     snapshot: &Snapshot<'_>,
     found: &mut impl FnMut(String, String),
 ) -> Result<u64, SnapshotError> {
-    let (mut after, mut count) = (None, 0);
+    let (mut after, mut count) = (Uuid::nil(), 0);
     loop {
         let page = snapshot.stocks(after).await?;
         let Some((last, _)) = page.last() else {
             return Ok(count);
         };
-        after = Some(last.value.product_id.0);
+        after = last.value.product_id.0;
         count += page.len() as u64;
         let streams = page
             .iter()

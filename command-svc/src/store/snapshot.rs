@@ -55,10 +55,8 @@ impl<'a> Snapshot<'a> {
         Ok(Self(builder.read_only(true).start().await?))
     }
 
-    pub async fn categories(
-        &self,
-        after: Option<Uuid>,
-    ) -> Result<Vec<Stored<Category>>, SnapshotError> {
+    /// The page whose ids come after this one; the nil id is before all.
+    pub async fn categories(&self, after: Uuid) -> Result<Vec<Stored<Category>>, SnapshotError> {
         let rows = self.page(CATEGORY_PAGE, after).await?;
         Ok(rows
             .iter()
@@ -67,10 +65,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// With their categories.
-    pub async fn products(
-        &self,
-        after: Option<Uuid>,
-    ) -> Result<Vec<Stored<Product>>, SnapshotError> {
+    pub async fn products(&self, after: Uuid) -> Result<Vec<Stored<Product>>, SnapshotError> {
         let rows = self.page(PRODUCT_PAGE, after).await?;
         let mut products: Vec<Stored<Product>> = rows
             .iter()
@@ -88,7 +83,7 @@ impl<'a> Snapshot<'a> {
     /// Each with the creation of its product.
     pub async fn stocks(
         &self,
-        after: Option<Uuid>,
+        after: Uuid,
     ) -> Result<Vec<(Stored<Stock>, DateTime<Utc>)>, SnapshotError> {
         let rows = self.page(STOCK_PAGE, after).await?;
         let read = |row: &Row| -> Result<_, RowError> {
@@ -135,7 +130,7 @@ impl<'a> Snapshot<'a> {
     async fn page(
         &self,
         statement: Statement,
-        after: Option<Uuid>,
+        after: Uuid,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let limit = i64::try_from(PAGE).expect("a page is small");
         self.0.query(statement.text, &[&after, &limit]).await

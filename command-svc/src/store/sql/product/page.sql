@@ -1,6 +1,6 @@
 select id, sku, name, description, brand, price_amount, price_currency, attributes, listed,
     version, created_at, updated_at
 from product
-where $1::uuid is null or id > $1
+where id > $1
 order by id
 limit $2

@@ -2,6 +2,6 @@ select stock.product_id, stock.on_hand, stock.reserved, stock.version, stock.upd
     product.created_at
 from stock
 join product on product.id = stock.product_id
-where $1::uuid is null or stock.product_id > $1
+where stock.product_id > $1
 order by stock.product_id
 limit $2
