@@ -3,6 +3,7 @@
 //! The server's middleware opens the tokens of a request before any handler runs and signs the
 //! `Session` into every response: also a 404, a panic, a refusal. Handlers only ever raise it.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -60,9 +61,9 @@ pub struct Presented {
     pub tidemark: Tidemark,
     /// How many tokens there were; 0 needs no cover.
     pub tokens: usize,
-    /// One that was of another epoch, an unknown key or a future version: the read then needs the
-    /// heads at its arrival.
-    pub foreign: Option<String>,
+    /// Those of another epoch, an unknown key or a future version: the read then needs the heads
+    /// at its arrival.
+    pub foreign: Vec<String>,
 }
 
 impl Tides {
@@ -86,25 +87,26 @@ impl Tides {
         let mut presented = Presented {
             tidemark: Tidemark::new(epoch),
             tokens: 0,
-            foreign: None,
+            foreign: Vec::new(),
         };
+        let mut seen = BTreeSet::new();
         for line in headers.get_all(&TIDEMARK) {
             let line = line
                 .to_str()
                 .map_err(|error| not_ours("no text").caused_by(error))?;
-            let tokens = line
-                .split(',')
-                .map(str::trim)
-                .filter(|token| !token.is_empty());
-            for token in tokens {
+            let tokens = line.split(',').map(str::trim);
+            for token in tokens.filter(|token| !token.is_empty()) {
                 presented.tokens += 1;
                 if presented.tokens > MAX_TOKENS {
                     let detail = format!("a request carries at most {MAX_TOKENS} tidemarks");
                     return Err(ApiError::new(ProblemType::Malformed, detail));
                 }
+                if !seen.insert(token) {
+                    continue;
+                }
                 match self.keyring.open(token, epoch) {
                     Ok(Opened::Ours(tidemark)) => presented.tidemark.merge(&tidemark),
-                    Ok(Opened::Foreign(_)) => presented.foreign = Some(token.to_owned()),
+                    Ok(Opened::Foreign(_)) => presented.foreign.push(token.to_owned()),
                     Err(error) => return Err(not_ours(&error.to_string())),
                 }
             }
@@ -128,9 +130,9 @@ pub struct Session {
 #[derive(Debug, Default)]
 struct Said {
     tidemark: Option<Tidemark>,
-    /// A foreign token that nobody has read the heads for: the client gets it back beside its new
+    /// Foreign tokens that nobody has read the heads for: the client gets them back beside its new
     /// one, so that a later read does.
-    owed: Option<String>,
+    owed: Vec<String>,
 }
 
 impl Session {
@@ -161,25 +163,25 @@ impl Session {
 
     /// The tidemark has the heads that a foreign token stands for.
     pub fn settle(&self) {
-        self.lock().owed = None;
+        self.lock().owed.clear();
     }
 
     pub(crate) fn start(&self, tidemark: Tidemark) {
         self.lock().tidemark = Some(tidemark);
     }
 
-    pub(crate) fn owe(&self, foreign: String) {
-        self.lock().owed = Some(foreign);
+    /// As many as fit into a request beside the new token.
+    pub(crate) fn owe(&self, foreign: &[String]) {
+        let fit = foreign.iter().take(MAX_TOKENS - 1);
+        self.lock().owed = fit.cloned().collect();
     }
 
     /// The header of the response; none while the epoch is not known.
     pub(crate) fn header(&self, tides: &Tides) -> Option<String> {
         let said = self.lock();
-        let token = tides.sign(said.tidemark.as_ref()?);
-        Some(match &said.owed {
-            Some(owed) => format!("{token}, {owed}"),
-            None => token,
-        })
+        let mut tokens = vec![tides.sign(said.tidemark.as_ref()?)];
+        tokens.extend(said.owed.iter().cloned());
+        Some(tokens.join(", "))
     }
 
     fn lock(&self) -> MutexGuard<'_, Said> {
@@ -252,7 +254,7 @@ mod tests {
         assert_eq!(presented.tokens, 3);
         assert_eq!(presented.tidemark.seq(Lane::try_from(1_u8).unwrap()), 9);
         assert_eq!(presented.tidemark.seq(Lane::try_from(2_u8).unwrap()), 6);
-        assert_eq!(presented.foreign, None);
+        assert!(presented.foreign.is_empty());
     }
 
     #[test]
@@ -264,10 +266,17 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_token_that_comes_again_is_kept_once() {
+        let lines = vec![token(Epoch(8), 1, 5); 8];
+        let presented = open(&lines).unwrap();
+        assert_eq!((presented.tokens, presented.foreign.len()), (8, 1));
+    }
+
+    #[test]
     fn a_token_of_another_history_is_foreign_and_says_nothing() {
         let foreign = token(Epoch(8), 1, 5);
         let presented = open(std::slice::from_ref(&foreign)).unwrap();
-        assert_eq!(presented.foreign, Some(foreign));
+        assert_eq!(presented.foreign, [foreign]);
         assert_eq!(presented.tidemark, Tidemark::new(EPOCH));
     }
 

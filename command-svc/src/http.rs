@@ -15,6 +15,7 @@ mod product;
 mod reply;
 mod request;
 
+pub(crate) use openapi::Problems;
 pub use openapi::openapi;
 pub use request::{REQUEST_BUDGET, RequestRules};
 

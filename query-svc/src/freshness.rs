@@ -131,7 +131,7 @@ impl Ladder {
     /// which the client's new tidemark then carries.
     pub async fn need(&self, asked: &Asked, deadline: Deadline) -> Result<Need, ApiError> {
         let need = Need::of(&asked.presented);
-        if asked.presented.foreign.is_none() {
+        if asked.presented.foreign.is_empty() {
             return Ok(need);
         }
         match self.heads.read("foreign", deadline).await {

@@ -1,7 +1,7 @@
 //! The routes of query-svc, all on one screen, and their OpenAPI document.
 
 use actix_web::web::{ServiceConfig, get, resource};
-use utoipa::OpenApi;
+use utoipa::{IntoResponses, OpenApi};
 
 mod categories;
 mod etag;
@@ -18,6 +18,24 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/v1/categories/{id}").route(get().to(categories::one)))
         .service(resource("/v1/products/{id}").route(get().to(product::product)))
         .service(resource("/v1/tidemark").route(get().to(tidemark::state)));
+}
+
+/// What every read may answer beside its success; problems, as RFC 9457 has them.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only described")]
+enum Refusals {
+    /// A tidemark, cursor or parameter that cannot be read.
+    #[response(status = 400)]
+    Malformed,
+    /// A bearer token that is not valid, or no longer.
+    #[response(status = 401)]
+    Unauthenticated,
+    /// A tidemark of another history, where the request is strict or the history was lost.
+    #[response(status = 409)]
+    HistoryChanged,
+    /// Not visible yet, or a server is away: Retry-After says when.
+    #[response(status = 503)]
+    Unavailable,
 }
 
 /// Served at `/openapi.json`.

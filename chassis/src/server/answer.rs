@@ -72,13 +72,13 @@ fn present(request: &ServiceRequest) -> Result<(), ApiError> {
     if let Some(session) = request.extensions().get::<Session>() {
         session.merge(&presented.tidemark);
     }
-    if let Some(foreign) = &presented.foreign {
+    if !presented.foreign.is_empty() {
         if Prefer::parse(request.headers()).is_strict() {
             let detail = "a presented tidemark is of another history; go on with the new one";
             return Err(ApiError::new(ProblemType::HistoryChanged, detail));
         }
         if let Some(session) = request.extensions().get::<Session>() {
-            session.owe(foreign.clone());
+            session.owe(&presented.foreign);
         }
     }
     request.extensions_mut().insert(presented);

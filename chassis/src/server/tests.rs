@@ -59,7 +59,7 @@ fn routes(config: &mut ServiceConfig) {
         HttpResponse::Created().json(body.0)
     }
     async fn presented(presented: Presented) -> HttpResponse {
-        let foreign = presented.foreign.is_some();
+        let foreign = !presented.foreign.is_empty();
         HttpResponse::Ok().json(json!({"tokens": presented.tokens, "foreign": foreign}))
     }
     async fn heads(session: Session) -> HttpResponse {

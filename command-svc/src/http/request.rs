@@ -30,6 +30,9 @@ use crate::store::idempotency::IdempotencyKey;
 /// What one request may take, every wait within it included.
 pub const REQUEST_BUDGET: Duration = Duration::from_secs(5);
 
+/// What a foreign tidemark may delay an answer.
+const HEADS_BUDGET: Duration = Duration::from_millis(200);
+
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_KEY_CHARS: usize = 255;
 
@@ -105,14 +108,12 @@ impl CommandRequest {
             return Err(ApiError::new(ProblemType::PreconditionRequired, detail));
         }
         let session = Session::from_request(request, payload).into_inner();
+        let presented = Presented::from_request(request, payload).into_inner()?;
         let correlation = Correlation::from_request(request, payload).into_inner();
         Ok(Self {
             commands: commands.ok_or_else(|| ApiError::internal("no commands were configured"))?,
             session: session.unwrap_or_default(),
-            foreign: Presented::from_request(request, payload)
-                .into_inner()?
-                .foreign
-                .is_some(),
+            foreign: !presented.foreign.is_empty(),
             admin,
             correlation: correlation.unwrap_or_default(),
             expected,
@@ -144,11 +145,12 @@ impl CommandRequest {
             key,
             deadline: self.deadline,
         };
-        let outcome = self.commands.execute(command, context).await;
+        let outcome = self.commands.execute(command, context).await?;
         if self.foreign {
-            settle(&self.commands, &self.session, self.deadline).await;
+            let soon = self.deadline.at_most(HEADS_BUDGET);
+            settle(&self.commands, &self.session, soon).await;
         }
-        reply::reply(outcome?, &self.session)
+        reply::reply(outcome, &self.session)
     }
 
     /// The same for requests that ask the same, however their JSON is laid out.

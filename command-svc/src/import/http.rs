@@ -22,6 +22,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::Imports;
 use super::run::{Client, Piece, Run, Stopped};
+use crate::http::Problems;
 
 const NDJSON: &str = "application/x-ndjson";
 /// Media types under which lines are sent.
@@ -46,7 +47,7 @@ const RETRY_BUSY_MS: u64 = 5_000;
 #[utoipa::path(
     post, path = "/v1/imports/products", tag = "imports",
     request_body(content = ProductLine, content_type = "application/x-ndjson"),
-    responses((status = 200, body = LineAnswer, content_type = "application/x-ndjson"))
+    responses((status = 200, body = LineAnswer, content_type = "application/x-ndjson"), Problems)
 )]
 pub async fn import_products(request: ImportRequest) -> HttpResponse {
     let (body_sender, body) = mpsc::channel(PIECES);

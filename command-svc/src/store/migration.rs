@@ -1,6 +1,6 @@
 //! Bringing the schema up to date: by one process at a time, before any command is let in.
 
-use chassis::postgres::{Fault, classify};
+use chassis::postgres::code;
 use refinery::error::Kind;
 use tokio_postgres::Client;
 
@@ -11,6 +11,9 @@ mod embedded {
 /// The advisory lock that stands for the schema; sessions hold it.
 const SCHEMA: i64 = 0x7469_6465_7363_6865;
 
+/// Classes of SQLSTATE that speak of the statement, not of the server.
+const MISTAKES: [&str; 4] = ["0A", "22", "23", "42"];
+
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     #[error("lock the schema")]
@@ -20,7 +23,8 @@ pub enum MigrationError {
 }
 
 impl MigrationError {
-    /// True where no waiting mends it. A statement that fails counts as a failed connection there.
+    /// True where no waiting mends it: what is to be applied does not fit what is there. To
+    /// refinery, a statement that fails is a failed connection.
     pub fn is_final(&self) -> bool {
         let Self::Migrate(error) = self else {
             return false;
@@ -28,7 +32,8 @@ impl MigrationError {
         match error.kind() {
             Kind::Connection(_, cause) => cause
                 .downcast_ref::<tokio_postgres::Error>()
-                .is_some_and(|cause| classify(cause) == Fault::Other),
+                .and_then(code)
+                .is_some_and(|code| MISTAKES.contains(&&code[..2])),
             _ => true,
         }
     }

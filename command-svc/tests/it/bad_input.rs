@@ -45,6 +45,7 @@ fn bad_products() -> Vec<(Value, Vec<&'static str>)> {
             vec!["/price/x"],
         ),
         (with(json!({"price": 5})), vec!["/price"]),
+        (with(json!({"price": [1, "EUR"]})), vec!["/price"]),
         (json!({"sku": "L-9", "name": "x"}), vec!["/price"]),
         (
             with(json!({"sku": "", "name": " ", "inventory": -1})),

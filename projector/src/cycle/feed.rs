@@ -90,6 +90,11 @@ impl Feed {
         self.target.build
     }
 
+    /// True unless a refresh that has ended came after all writes. One under way shows nothing yet.
+    pub(super) fn may_hide_writes(&self) -> bool {
+        self.unrefreshed || self.refreshing
+    }
+
     pub(super) fn is_filling(&self) -> bool {
         self.lanes
             .values()

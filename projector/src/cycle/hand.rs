@@ -25,7 +25,7 @@ const MAX_AUDIENCE: usize = 2_000;
 
 /// Documents in hand, for each run.
 #[derive(Debug)]
-pub(super) struct Hands {
+pub(super) struct Held {
     pub(super) documents: Vec<Working>,
     /// Audiences that are in hand whole.
     pub(super) audiences: BTreeMap<BuildId, BTreeSet<Audience>>,
@@ -40,8 +40,8 @@ impl Cycle {
         &mut self,
         runs: &[LaneRun],
         large: &mut Large,
-    ) -> Result<Hands, SinkError> {
-        let mut hands = Hands {
+    ) -> Result<Held, SinkError> {
+        let mut hands = Held {
             documents: runs.iter().map(|_| Working::new()).collect(),
             audiences: BTreeMap::new(),
         };
@@ -54,22 +54,25 @@ impl Cycle {
         &mut self,
         runs: &[LaneRun],
         large: &mut Large,
-        hands: &mut Hands,
+        hands: &mut Held,
     ) -> Result<(), SinkError> {
         let mut asked: BTreeMap<(BuildId, Audience), BTreeMap<Lane, usize>> = BTreeMap::new();
         for (index, run) in runs.iter().enumerate() {
-            for audience in audiences_of(run.build.view, run.rest().iter()) {
+            let audiences = audiences_of(run.build.view, run.rest().iter());
+            for audience in audiences.take_while(|at| !large.contains(&(run.build, *at))) {
                 let lanes = asked.entry((run.build, audience)).or_default();
                 lanes.insert(run.lane, index);
             }
         }
-        asked.retain(|question, _| !large.contains(question));
         let builds: BTreeSet<BuildId> = asked.keys().map(|(build, _)| *build).collect();
         self.refresh_written(builds).await?;
         let mut room = MAX_AUDIENCE;
         for ((build, audience), lanes) in asked {
             let Some(found) = self.find_few(build, audience, &lanes, room).await? else {
-                large.insert((build, audience));
+                // One that is only too large for what room is left may fit next time.
+                if room == MAX_AUDIENCE {
+                    large.insert((build, audience));
+                }
                 continue;
             };
             room -= found.len();
@@ -100,7 +103,7 @@ impl Cycle {
         (field, id): Audience,
         found: Vec<Found>,
         lanes: &BTreeMap<Lane, usize>,
-        hands: &mut Hands,
+        hands: &mut Held,
     ) -> Result<(), SinkError> {
         for found in found {
             let slot = slot_of(build, &found)?;
@@ -133,7 +136,7 @@ impl Cycle {
     }
 
     /// The documents that events name, from the cache or as they were last written.
-    async fn take_targets(&mut self, runs: &[LaneRun], hands: &mut Hands) -> Result<(), SinkError> {
+    async fn take_targets(&mut self, runs: &[LaneRun], hands: &mut Held) -> Result<(), SinkError> {
         let mut missing: BTreeMap<BuildId, Vec<(usize, Uuid)>> = BTreeMap::new();
         let mut taken = 0;
         for (index, run) in runs.iter().enumerate() {

@@ -7,7 +7,7 @@ use schemas::view::Document;
 use uuid::Uuid;
 
 use super::Cycle;
-use super::hand::{Hands, Large};
+use super::hand::{Held, Large};
 use super::run::LaneRun;
 use crate::cache::{BuildId, Cached};
 use crate::project::{Content, Fold, Slot, Stand, Stopped, Working, fold_events};
@@ -49,7 +49,7 @@ impl Cycle {
         runs: &mut [LaneRun],
         large: &mut Large,
     ) -> Result<(), SinkError> {
-        let Hands {
+        let Held {
             documents,
             audiences,
         } = self.take_in_hand(runs, large).await?;

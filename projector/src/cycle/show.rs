@@ -9,7 +9,7 @@ use chassis::clock;
 use chassis::telemetry::Chain;
 use schemas::lane::Lane;
 
-use super::feed::Applied;
+use super::feed::{Applied, Feed};
 use super::{Cycle, Report};
 use crate::cache::BuildId;
 use crate::project::Stopped;
@@ -94,14 +94,14 @@ impl Cycle {
         Ok(())
     }
 
-    /// Refreshes those of these builds that were written since their last refresh.
+    /// Refreshes those of these builds whose searches may not show all that was written.
     pub(super) async fn refresh_written(
         &mut self,
         builds: BTreeSet<BuildId>,
     ) -> Result<(), SinkError> {
         let written: Vec<BuildId> = builds
             .into_iter()
-            .filter(|id| self.feeds.get(id).is_some_and(|feed| feed.unrefreshed))
+            .filter(|id| self.feeds.get(id).is_some_and(Feed::may_hide_writes))
             .collect();
         self.refresh(&written).await
     }
@@ -114,14 +114,14 @@ impl Cycle {
             let is_due = feed.unrefreshed && (rested || !paced);
             follows && is_due && feed.is_filling() == filling && !(filling && feed.refreshing)
         });
-        due.map(super::feed::Feed::id).collect()
+        due.map(Feed::id).collect()
     }
 
     /// Tells the board how all lanes stand. Where nothing was written since the last refresh, what
     /// was passed over is visible as well.
     pub(super) fn report(&mut self) {
         for (id, feed) in &mut self.feeds {
-            if !feed.unrefreshed && !feed.refreshing {
+            if !feed.may_hide_writes() {
                 feed.shows_all();
             }
             let mut lanes = feed.standing();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use schemas::event::{
-    CategoryRef, CategoryRenamed, Envelope, Event, Meta, PriceChanged, ProductCreated, StreamId,
-    StreamKind,
+    CategoryRef, CategoryRenamed, Envelope, Event, Meta, PriceChanged, ProductCategorized,
+    ProductCreated, StreamId, StreamKind,
 };
 use schemas::id::{CategoryId, Epoch, ProductId};
 use schemas::lane::{Lane, Seq};
@@ -57,6 +57,20 @@ pub(crate) fn created(seq: Seq) -> LogEntry {
         price: Money::new(100, "EUR").unwrap(),
         categories: vec![vec![lights]],
         attributes: std::collections::BTreeMap::new(),
+        occurred_at: at(),
+    };
+    entry(seq, StreamKind::Product, event)
+}
+
+/// Into the category, or out of all.
+pub(crate) fn categorized(seq: Seq, is_in: bool) -> LogEntry {
+    let lights = CategoryRef {
+        id: CategoryId(LIGHTS),
+        name: "Lights".to_owned(),
+    };
+    let event = ProductCategorized {
+        product_id: ProductId(LAMP),
+        categories: is_in.then(|| vec![lights]).into_iter().collect(),
         occurred_at: at(),
     };
     entry(seq, StreamKind::Product, event)

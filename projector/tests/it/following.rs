@@ -1,6 +1,7 @@
 //! Events become documents; what Kafka doubles, loses or keeps back changes nothing of that.
 
 use rstest::rstest;
+use schemas::lane::Lane;
 use schemas::view::{Document, View};
 
 use crate::world::{World, category, moved_price, product, renamed};
@@ -100,16 +101,22 @@ async fn a_gap_at_the_end_of_an_idle_lane_is_filled() {
 }
 
 #[rstest]
-#[case::which_are_taken_in_hand(150)]
-#[case::which_are_more_than_are_taken_in_hand(2_100)]
+#[case::which_are_taken_in_hand(150, false)]
+#[case::which_are_more_than_are_taken_in_hand(2_100, true)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rename_rewrites_all_documents_of_the_category(#[case] count: usize) {
+async fn a_rename_rewrites_all_documents_of_the_category(
+    #[case] count: usize,
+    #[case] in_one_lane: bool,
+) {
     let world = World::open().await;
     let projector = world.projector().await;
     let shelf = category("Lights");
     let mut events = vec![shelf.created.clone()];
-    let products: Vec<_> = (0..count)
+    let lane = Lane::of(shelf.id);
+    let products: Vec<_> = (0..)
         .map(|n| product(&format!("Lamp {n}"), Some((shelf.id, "Lights"))))
+        .filter(|(id, _)| !in_one_lane || Lane::of(*id) == lane)
+        .take(count)
         .collect();
     events.extend(products.iter().map(|(_, created)| created.clone()));
     let created = world.commit(&events).await;
@@ -134,6 +141,8 @@ async fn a_rename_rewrites_all_documents_of_the_category(#[case] count: usize) {
     };
     assert_eq!(document.name, "Luminaires");
     assert_eq!(projector.metric("tidemark_lane_stopped").await, None);
+    let passed = projector.metric("tidemark_barrier_documents_total").await;
+    assert_eq!(passed.is_some_and(|documents| documents > 0.0), in_one_lane);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

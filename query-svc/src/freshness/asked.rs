@@ -115,7 +115,7 @@ mod tests {
             presented: Presented {
                 tidemark: Tidemark::new(Epoch(1)),
                 tokens: 1,
-                foreign: None,
+                foreign: Vec::new(),
             },
             prefer: Prefer {
                 wait,

@@ -4,6 +4,7 @@
 //! Reads that are covered never come here, so they go on while PostgreSQL is away.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
 use chassis::postgres::get_within;
@@ -18,6 +19,8 @@ use crate::metrics;
 
 /// No column but of one statement: epoch and heads belong together.
 const LANE_HEADS: &str = "select epoch.epoch, lane.id, lane.head from lane cross join epoch";
+/// What one read of the heads may take.
+const ONE_READ: Duration = Duration::from_secs(1);
 const EPOCH: &str = "select epoch from epoch";
 
 #[derive(Debug)]
@@ -86,7 +89,8 @@ impl Heads {
             return Ok(heads.clone());
         }
         let began = clock::instant();
-        let heads = self.query(deadline).await;
+        // Others wait behind this one.
+        let heads = self.query(deadline.at_most(ONE_READ)).await;
         metrics::count_heads(reason, if heads.is_ok() { "ok" } else { "failed" });
         let heads = heads?;
         self.lock().merge(&heads);

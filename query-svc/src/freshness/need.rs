@@ -78,7 +78,7 @@ mod tests {
         Need::of(&Presented {
             tidemark,
             tokens,
-            foreign: None,
+            foreign: Vec::new(),
         })
     }
 

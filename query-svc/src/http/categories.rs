@@ -11,6 +11,7 @@ use schemas::lane::Position;
 use schemas::rest::query::{CategoryNode, CategoryTree};
 use schemas::view::{CategoryDocument, View};
 
+use super::Refusals;
 use super::search::{parameters, refuse};
 use super::suggest::multi_search;
 use crate::freshness::{Asked, Ladder, Read, Reader, Reading};
@@ -35,7 +36,7 @@ struct Answers {
     ),
     responses(
         (status = 200, description = "the roots with all below them, by name", body = CategoryTree),
-        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+        Refusals,
     )
 )]
 pub(super) async fn tree(
@@ -67,7 +68,7 @@ pub(super) async fn tree(
     responses(
         (status = 200, description = "the category", body = CategoryNode),
         (status = 404, description = "there is no such category"),
-        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+        Refusals,
     )
 )]
 pub(super) async fn one(

@@ -6,6 +6,7 @@ use schemas::id::ProductId;
 use schemas::rest::query::Product;
 use schemas::view::{ProductDocument, View};
 
+use super::Refusals;
 use super::etag::Etag;
 use crate::freshness::{Asked, Ladder, Reading};
 use crate::present;
@@ -25,7 +26,7 @@ use crate::present;
         (status = 200, description = "the product, with ETag", body = Product),
         (status = 304, description = "the ETag is still the same"),
         (status = 404, description = "there is no such product"),
-        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+        Refusals,
     )
 )]
 pub(super) async fn product(

@@ -8,6 +8,7 @@ use schemas::problem::{Problem, ProblemType};
 use schemas::rest::query::ProductPage;
 use schemas::view::View;
 
+use super::Refusals;
 use crate::freshness::{Asked, Ladder, Reader, Reading};
 use crate::search::page;
 use crate::search::{Cursor, Facet, Paging, ProductSearch, Refused};
@@ -40,9 +41,8 @@ use crate::search::{Cursor, Facet, Paging, ProductSearch, Refused};
     ),
     responses(
         (status = 200, description = "a page of products", body = ProductPage),
-        (status = 400, description = "the cursor is not one of this list"),
         (status = 422, description = "a parameter is not acceptable: errors names it"),
-        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+        Refusals,
     )
 )]
 pub(super) async fn search(

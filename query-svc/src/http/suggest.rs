@@ -8,6 +8,7 @@ use schemas::rest::query::Suggestions;
 use schemas::view::View;
 use serde_json::Value;
 
+use super::Refusals;
 use super::search::{parameters, refuse};
 use crate::freshness::{Asked, Ladder, Reader, Reading};
 use crate::search::suggest::{self, Bodies};
@@ -29,7 +30,7 @@ type Answers = [SearchAnswer; 3];
     responses(
         (status = 200, description = "best first", body = Suggestions),
         (status = 422, description = "a parameter is not acceptable: errors names it"),
-        (status = 503, description = "not visible yet, or a server is away: Retry-After says when"),
+        Refusals,
     )
 )]
 pub(super) async fn suggest(

@@ -8,6 +8,7 @@ use schemas::lane::Lane;
 use schemas::rest::query::{LaneBehind, TidemarkState, ViewState};
 use schemas::watermark::{self, WatermarkState};
 
+use super::Refusals;
 use crate::freshness::{Asked, Ladder, Lag, Need};
 
 /// Explains the tidemark that the request carries. Waits for nothing.
@@ -21,7 +22,7 @@ use crate::freshness::{Asked, Ladder, Lag, Need};
     responses(
         (status = 200, description = "how far each view is, and how far it would have to be",
          body = TidemarkState),
-        (status = 400, description = "not a tidemark"),
+        Refusals,
     )
 )]
 pub(super) async fn state(

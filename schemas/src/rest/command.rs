@@ -1,8 +1,11 @@
 //! Bodies of commands and of their answers (command-svc).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -11,7 +14,7 @@ use crate::event::CategoryRef;
 use crate::id::{CategoryId, ProductId};
 
 /// An amount as a client writes it; checked when it becomes `Money`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MoneyBody {
     /// Minor units, 0 to 10^12.
@@ -20,6 +23,35 @@ pub struct MoneyBody {
     /// ISO 4217 code.
     #[schema(example = "EUR")]
     pub currency: String,
+}
+
+/// As derived, but for arrays: `[1999, "EUR"]` is no money.
+impl<'de> Deserialize<'de> for MoneyBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MoneyVisitor)
+    }
+}
+
+struct MoneyVisitor;
+
+impl<'de> Visitor<'de> for MoneyVisitor {
+    type Value = MoneyBody;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with amount and currency")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MoneyBody, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Members {
+            amount: i64,
+            currency: String,
+        }
+
+        let Members { amount, currency } = Members::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(MoneyBody { amount, currency })
+    }
 }
 
 /// A member of a merge patch (RFC 7396): absent leaves the field alone, null resets it.

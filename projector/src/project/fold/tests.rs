@@ -4,7 +4,7 @@ use schemas::id::ProductId;
 use schemas::lane::{Lane, Position};
 
 use super::*;
-use crate::project::samples::{LAMP, LIGHTS, created, price, renamed};
+use crate::project::samples::{LAMP, LIGHTS, categorized, created, price, renamed};
 
 fn fold(entries: &[LogEntry], working: &mut Working) -> Fold {
     fold_events(View::Products, entries.iter(), working, &BTreeSet::new())
@@ -109,32 +109,63 @@ fn the_documents_of_a_run_are_known_up_to_its_barrier() {
     assert_eq!(targets(&in_hand), 3);
 }
 
-#[test]
-fn a_broadcast_reaches_its_audience_and_nobody_else() {
+/// A product that is in no category.
+fn apart(id: u128) -> (Uuid, Slot) {
     let mut working = Working::new();
     fold(&[created(1)], &mut working);
-    let other = Uuid::from_u128(8);
-    let apart = working[&LAMP].document.clone().map(|document| {
-        let Document::Product(mut product) = document else {
-            panic!("no product: {document:?}");
-        };
-        product.product_id = ProductId(other);
-        product.category_ids.clear();
-        Document::Product(product)
-    });
+    let Some(Document::Product(mut product)) = working.remove(&LAMP).unwrap().document else {
+        panic!("no product");
+    };
+    product.product_id = ProductId(Uuid::from_u128(id));
+    product.category_ids.clear();
+    product.categories.clear();
+    let document = Some(Document::Product(product));
     let slot = Slot {
-        document: apart,
+        document,
         ..Slot::default()
     };
-    working.insert(other, slot);
-    let entries = [renamed(2, "Lamps"), price(3, 300), renamed(4, "Bulbs")];
+    (Uuid::from_u128(id), slot)
+}
+
+fn fold_in_hand(entries: &[LogEntry], working: &mut Working) -> Fold {
     let in_hand = audiences_of(View::Products, entries.iter()).collect();
-    let fold = fold_events(View::Products, entries.iter(), &mut working, &in_hand);
+    fold_events(View::Products, entries.iter(), working, &in_hand)
+}
+
+fn category_names(working: &Working) -> Vec<String> {
+    let Some(Document::Product(product)) = &working[&LAMP].document else {
+        panic!("no product");
+    };
+    let names = product.categories.iter();
+    names.map(|category| category.name.clone()).collect()
+}
+
+#[test]
+fn a_broadcast_reaches_its_audience_and_nobody_else() {
+    let mut working = Working::from([apart(8)]);
+    fold(&[created(1)], &mut working);
+    let entries = [renamed(2, "Lamps"), price(3, 300), renamed(4, "Bulbs")];
+    let fold = fold_in_hand(&entries, &mut working);
     assert_eq!((fold.entries, fold.stand), (3, Stand::End));
     assert_eq!(fold.changed, [subject_hash(LAMP); 3]);
     assert_eq!(amount(&working), (300, 4));
-    assert_eq!(
-        working[&other].document.as_ref().map(Document::seq),
-        Some(1)
-    );
+    let other = working[&Uuid::from_u128(8)].document.as_ref();
+    assert_eq!(other.map(Document::seq), Some(1));
+}
+
+#[test]
+fn who_leaves_a_category_hears_no_more_of_it_and_who_joins_does() {
+    let mut working = Working::new();
+    let entries = [
+        created(1),
+        renamed(2, "Lamps"),
+        categorized(3, false),
+        renamed(4, "Bulbs"),
+    ];
+    fold_in_hand(&entries, &mut working);
+    assert_eq!(category_names(&working), Vec::<String>::new());
+    assert_eq!(amount(&working).1, 3, "the second name is not its business");
+
+    fold_in_hand(&[categorized(5, true), renamed(6, "Light")], &mut working);
+    assert_eq!(category_names(&working), ["Light"]);
 }

@@ -25,7 +25,7 @@ fn nothing() -> Need {
     Need::of(&Presented {
         tidemark,
         tokens: 0,
-        foreign: None,
+        foreign: Vec::new(),
     })
 }
 
@@ -42,7 +42,7 @@ fn tidemark(offset: u64, entries: &[(u8, Seq)]) -> Need {
     Need::of(&Presented {
         tidemark,
         tokens: 1,
-        foreign: None,
+        foreign: Vec::new(),
     })
 }
 
@@ -261,7 +261,7 @@ fn a_foreign_tidemark_needs_the_heads_at_its_arrival() {
     let need = Need::of(&Presented {
         tidemark,
         tokens: 1,
-        foreign: Some(String::new()),
+        foreign: vec![String::new()],
     })
     .with_heads(&heads);
     let gap = gap(topic.judge(&need, PRODUCTS, Target::Search));
