@@ -31,7 +31,7 @@ use crate::store::idempotency::IdempotencyKey;
 pub const REQUEST_BUDGET: Duration = Duration::from_secs(5);
 
 /// What a foreign tidemark may delay an answer.
-const HEADS_BUDGET: Duration = Duration::from_millis(200);
+const SETTLE_BUDGET: Duration = Duration::from_millis(200);
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_KEY_CHARS: usize = 255;
@@ -147,7 +147,7 @@ impl CommandRequest {
         };
         let outcome = self.commands.execute(command, context).await?;
         if self.foreign {
-            let soon = self.deadline.at_most(HEADS_BUDGET);
+            let soon = self.deadline.at_most(SETTLE_BUDGET);
             settle(&self.commands, &self.session, soon).await;
         }
         reply::reply(outcome, &self.session)

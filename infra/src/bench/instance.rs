@@ -71,7 +71,7 @@ pub(super) async fn programs(options: &Options) -> Result<PathBuf> {
         output::note("a dev build: its figures mean little; use cargo run --release");
     }
     output::note("building the services");
-    service::build(Profile::own(), &[]).await
+    service::build(Profile::own()).await
 }
 
 impl Instance {

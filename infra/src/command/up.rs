@@ -55,7 +55,7 @@ async fn build() -> Result<std::path::PathBuf> {
             step.detail("another cargo is at work");
         }
     };
-    let programs = service::build_showing(profile, &[], show).await?;
+    let programs = service::build_showing(profile, show).await?;
     step.done();
     Ok(programs)
 }

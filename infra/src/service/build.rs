@@ -15,21 +15,16 @@ use crate::environment;
 /// Of what cargo says, for when it fails.
 const LINES_KEPT: usize = 200;
 
-/// Builds the programs of all services and answers the folder that they are in. `features` are
-/// cargo's, such as `projector/crash-points`.
-pub async fn build(profile: Profile, features: &[&str]) -> Result<PathBuf> {
-    build_showing(profile, features, |_| {}).await
+/// Builds the programs of all services and answers the folder that they are in.
+pub async fn build(profile: Profile) -> Result<PathBuf> {
+    build_showing(profile, |_| {}).await
 }
 
 /// The same, telling what cargo says while it builds, line by line.
-pub async fn build_showing(
-    profile: Profile,
-    features: &[&str],
-    mut show: impl FnMut(&str),
-) -> Result<PathBuf> {
+pub async fn build_showing(profile: Profile, mut show: impl FnMut(&str)) -> Result<PathBuf> {
     let workspace = workspace()?;
     let target = environment::target_dir().unwrap_or_else(|| workspace.join("target"));
-    let mut cargo = cargo_build(profile, features, &workspace, &target);
+    let mut cargo = cargo_build(profile, &workspace, &target);
     cargo.stderr(Stdio::piped());
     let mut cargo = tokio::process::Command::from(cargo)
         .kill_on_drop(true)
@@ -88,7 +83,7 @@ impl Profile {
     }
 }
 
-fn cargo_build(profile: Profile, features: &[&str], workspace: &Path, target: &Path) -> Command {
+fn cargo_build(profile: Profile, workspace: &Path, target: &Path) -> Command {
     let mut command = environment::cargo();
     // Together with this package, so that what both depend on is built once, with the same features.
     let own = env!("CARGO_PKG_NAME");
@@ -102,9 +97,6 @@ fn cargo_build(profile: Profile, features: &[&str], workspace: &Path, target: &P
     ]);
     for service in Service::ALL {
         command.args(["--package", service.name()]);
-    }
-    if !features.is_empty() {
-        command.args(["--features", &features.join(",")]);
     }
     command
         .arg("--target-dir")

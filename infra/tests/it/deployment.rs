@@ -75,7 +75,7 @@ async fn programs() -> PathBuf {
     if Service::ALL.iter().all(is_there) {
         return beside.to_owned();
     }
-    service::build(Profile::own(), &[]).await.unwrap()
+    service::build(Profile::own()).await.unwrap()
 }
 
 /// All but a line that is refused, and written down.

@@ -41,20 +41,20 @@ impl Cycle {
         runs: &[LaneRun],
         large: &mut Large,
     ) -> Result<Held, SinkError> {
-        let mut hands = Held {
+        let mut held = Held {
             documents: runs.iter().map(|_| Working::new()).collect(),
             audiences: BTreeMap::new(),
         };
-        self.take_audiences(runs, large, &mut hands).await?;
-        self.take_targets(runs, &mut hands).await?;
-        Ok(hands)
+        self.take_audiences(runs, large, &mut held).await?;
+        self.take_targets(runs, &mut held).await?;
+        Ok(held)
     }
 
     async fn take_audiences(
         &mut self,
         runs: &[LaneRun],
         large: &mut Large,
-        hands: &mut Held,
+        held: &mut Held,
     ) -> Result<(), SinkError> {
         let mut asked: BTreeMap<(BuildId, Audience), BTreeMap<Lane, usize>> = BTreeMap::new();
         for (index, run) in runs.iter().enumerate() {
@@ -76,7 +76,7 @@ impl Cycle {
                 continue;
             };
             room -= found.len();
-            self.take_audience(build, audience, found, &lanes, hands)?;
+            self.take_audience(build, audience, found, &lanes, held)?;
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Cycle {
         (field, id): Audience,
         found: Vec<Found>,
         lanes: &BTreeMap<Lane, usize>,
-        hands: &mut Held,
+        held: &mut Held,
     ) -> Result<(), SinkError> {
         for found in found {
             let slot = slot_of(build, &found)?;
@@ -113,7 +113,7 @@ impl Cycle {
                 continue;
             };
             let cached = self.cache.take(build, id).map(in_hand);
-            hands.documents[run]
+            held.documents[run]
                 .entry(id)
                 .or_insert(cached.unwrap_or(slot));
         }
@@ -125,25 +125,21 @@ impl Cycle {
             .filter_map(|id| self.cache.take(build, id))
         {
             let run = lanes[&cached.document.lane()];
-            hands.documents[run].insert(cached.document.id(), in_hand(cached));
+            held.documents[run].insert(cached.document.id(), in_hand(cached));
         }
-        hands
-            .audiences
-            .entry(build)
-            .or_default()
-            .insert((field, id));
+        held.audiences.entry(build).or_default().insert((field, id));
         Ok(())
     }
 
     /// The documents that events name, from the cache or as they were last written.
-    async fn take_targets(&mut self, runs: &[LaneRun], hands: &mut Held) -> Result<(), SinkError> {
+    async fn take_targets(&mut self, runs: &[LaneRun], held: &mut Held) -> Result<(), SinkError> {
         let mut missing: BTreeMap<BuildId, Vec<(usize, Uuid)>> = BTreeMap::new();
         let mut taken = 0;
         for (index, run) in runs.iter().enumerate() {
-            let audiences = hands.audiences.entry(run.build).or_default();
+            let audiences = held.audiences.entry(run.build).or_default();
             for id in targets_of(run.build.view, run.rest().iter(), audiences) {
                 let cache = &mut self.cache;
-                hands.documents[index].entry(id).or_insert_with(|| {
+                held.documents[index].entry(id).or_insert_with(|| {
                     let cached = cache.take(run.build, id);
                     match &cached {
                         Some(_) => taken += 1,
@@ -155,7 +151,7 @@ impl Cycle {
         }
         metrics::documents_in_hand(taken, missing.values().map(Vec::len).sum());
         for (build, missing) in missing {
-            self.read_missing(build, &missing, &mut hands.documents)
+            self.read_missing(build, &missing, &mut held.documents)
                 .await?;
         }
         Ok(())
