@@ -82,8 +82,8 @@ impl ApiError {
         self.0.cause.as_deref()
     }
 
-    /// Logs it: an error where the fault is ours, a warning where a dependency is away, else no
-    /// more than a trace of what clients do wrong.
+    /// Logs it: an error where the fault is ours, a warning where something behind us failed. The
+    /// rest is what clients do wrong, or a read that has to come back: counted, not worth a line.
     pub(crate) fn log(&self) {
         let problem = &self.0.problem;
         let cause = self
@@ -97,7 +97,9 @@ impl ApiError {
         );
         match problem.status {
             500 => tracing::error!(problem.type = name, error = cause, "request failed"),
-            501.. => tracing::warn!(problem.type = name, error = cause, "request not served"),
+            501.. if self.0.cause.is_some() => {
+                tracing::warn!(problem.type = name, error = cause, "request not served");
+            }
             _ => tracing::debug!(problem.type = name, error = cause, "request refused"),
         }
     }

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::{logs, programs};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long a service may take until it can answer, its servers being there.
+pub const READY_WITHIN: Duration = Duration::from_secs(60);
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// What a world is made of.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use e2e::log;
 use e2e::shop::{create_product, page, rare_word};
-use e2e::world::{Plan, World};
+use e2e::world::{Plan, READY_WITHIN, World};
 use infra::service::{Running, Service};
 
 const TAKE_OVER: Duration = Duration::from_secs(12);
@@ -79,6 +79,7 @@ async fn a_relay_killed_between_publishing_and_remembering_doubles_records_but_n
     let doomed = world
         .start_crashing_at(Service::CommandSvc, "relay-after-publish")
         .await?;
+    doomed.ready(READY_WITHIN).await?;
     let staff = world.staff()?.preferring("wait=5");
     // The answer may or may not come before the crash; the row decides.
     let word = rare_word();

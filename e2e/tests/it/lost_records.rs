@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::shop::{create_product, page};
-use e2e::world::{Plan, World};
+use e2e::world::{Plan, READY_WITHIN, World};
 use infra::service::Service;
 use serde_json::json;
 use tokio_postgres::Client;
@@ -63,8 +63,8 @@ async fn records_missing_from_kafka_are_filled_from_the_table() -> Result<()> {
     // A hole in the middle: the next record comes, the one before it never will.
     world.kill_all(Service::Projector).await?;
     append_unpublished(&world.database().await?, product, 4300).await?;
-    world.start(Service::CommandSvc).await?;
-    world.start(Service::Projector).await?;
+    let commands = world.start(Service::CommandSvc).await?;
+    commands.ready(READY_WITHIN).await?;
     let staff = world.staff()?.preferring("wait=5");
     // The row does not know of what was appended behind its back, so the stock is moved instead.
     let moved = json!({"delta": 1, "reason": "found"});
@@ -72,6 +72,7 @@ async fn records_missing_from_kafka_are_filled_from_the_table() -> Result<()> {
         .post(&format!("/v1/products/{product}/stock-movements"), &moved)
         .await?
         .expect(200)?;
+    world.start(Service::Projector).await?;
     let found = staff
         .get_within(&format!("/v1/products/{product}"), Duration::from_secs(12))
         .await?;

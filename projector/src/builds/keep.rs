@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, ElasticsearchError};
+use chassis::retry::Backoff;
 use chassis::telemetry::Chain;
 use chassis::watermark_tail::WatermarkTail;
 use schemas::lane::Lane;
@@ -75,10 +76,15 @@ impl Keeper {
 
     /// Runs until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut inspected = None;
-        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        let mut backoff = Backoff::new(TICK, Duration::from_secs(1));
+        let mut pause = TICK;
+        while shutdown
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_some()
+        {
+            pause = TICK;
             let complete = self.tail.read(WatermarkState::is_complete);
             if !complete || !self.ownership.owns(first_lane()) {
                 continue;
@@ -87,12 +93,24 @@ impl Keeper {
                 inspected = Some(clock::instant());
                 self.inspect().await;
             }
-            for view in View::ALL {
-                if let Err(error) = self.tend(view).await {
-                    tracing::warn!(view = view.name(), error = %Chain(&error), "tend a view");
-                }
+            if self.tend_all().await {
+                backoff.reset();
+            } else {
+                pause = backoff.next_delay();
             }
         }
+    }
+
+    /// False where a view could not be tended: it is tried again, less and less often.
+    async fn tend_all(&mut self) -> bool {
+        let mut succeeded = true;
+        for view in View::ALL {
+            if let Err(error) = self.tend(view).await {
+                tracing::warn!(view = view.name(), error = %Chain(&error), "tend a view");
+                succeeded = false;
+            }
+        }
+        succeeded
     }
 
     /// Looks whether the indexes of all fed builds are still those that were announced.

@@ -1,6 +1,6 @@
 //! A replica of query-svc inside the test's process, on a port of its own.
 
-use chassis::clock::{self, Deadline};
+use chassis::clock::Deadline;
 use chassis::metrics::Metrics;
 use chassis::server::Server;
 use chassis::shutdown::Shutdown;
@@ -68,13 +68,6 @@ impl Replica {
         let token = self.shutdown.token();
         let stopped = Deadline::within(limit).run(token.cancelled()).await;
         stopped.is_ok() && self.shutdown.has_failed()
-    }
-
-    /// How long a future takes, with what it answers.
-    pub async fn timed<T>(future: impl Future<Output = T>) -> (Duration, T) {
-        let started = clock::instant();
-        let output = future.await;
-        (started.elapsed(), output)
     }
 }
 
