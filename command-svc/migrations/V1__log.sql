@@ -63,8 +63,8 @@ create index idempotency_created_at on idempotency (created_at);
 --
 -- The last step before commit. The lane locks are taken in order of id and held until commit: so
 -- seq is dense and in commit order, and nobody ever sees n + 1 before n. Arrays run in parallel, an
--- element an event; a broadcast comes as one element a lane. Answers the position of each element,
--- in their order.
+-- element an event; a broadcast comes as one element a lane. `in_metas` has one for all events, or one
+-- for each. Answers the position of each element, in their order.
 create function append(
     in_epoch bigint,
     in_lanes smallint[],
@@ -75,7 +75,7 @@ create function append(
     in_types text[],
     in_versions smallint[],
     in_data jsonb[],
-    in_meta jsonb,
+    in_metas jsonb[],
     in_principal text,
     in_key text,
     in_answer jsonb,
@@ -118,7 +118,8 @@ begin
             epoch, recorded_at
         )
         select i.lane, raised.base + i.place, i.event_id, i.subject, i.stream_id, i.stream_version,
-            i.type, i.version, i.data, in_meta, in_epoch, raised.recorded_at
+            i.type, i.version, i.data, in_metas[least(i.ordinality, cardinality(in_metas))::int],
+            in_epoch, raised.recorded_at
         from incoming i join raised on raised.id = i.lane
         returning event.lane, event.seq, event.event_id, event.recorded_at
     )

@@ -1,7 +1,8 @@
 //! Executing a command: one transaction that locks, reads, decides, writes rows and appends events.
 //!
 //! Locks in this order: idempotency row, tree, rows by id, inserts by sku, lanes; the lanes last,
-//! in the same round trip as COMMIT. What ran into others is tried again within the deadline. Every
+//! in the same round trip as COMMIT. Changes of products that arrive together share a transaction:
+//! see `group_commit`. What ran into others is tried again within the deadline. Every
 //! outcome names the positions of the log that it was decided on, refusals and replays too.
 
 use std::sync::{Arc, OnceLock};
@@ -30,11 +31,13 @@ mod attempt;
 mod category;
 mod decision;
 mod expected;
+mod group_commit;
 mod product;
 mod stock;
 
 pub use answer::{Answer, Resource};
 pub use expected::Expected;
+use group_commit::{GroupCommit, Joined};
 
 /// How often a command is tried again on another connection after losing one before COMMIT.
 const LOST_CONNECTIONS: u32 = 2;
@@ -109,6 +112,7 @@ struct Shared {
     hint: OnceLock<CommitHint>,
     history_ended: CancellationToken,
     under_way: Semaphore,
+    group_commit: GroupCommit,
 }
 
 impl Commands {
@@ -122,6 +126,7 @@ impl Commands {
                 hint: OnceLock::new(),
                 history_ended: CancellationToken::new(),
                 under_way: Semaphore::new(UNDER_WAY),
+                group_commit: GroupCommit::default(),
             }),
         }
     }
@@ -214,6 +219,11 @@ impl Commands {
         context: &Context,
     ) -> Result<Outcome, ExecuteError> {
         let at = clock::now();
+        match self.join_group(command, context, at).await {
+            Joined::Committed(outcome) => return Ok(outcome),
+            Joined::Unknown(error) => return Err(ExecuteError::OutcomeUnknown(error)),
+            Joined::Alone => {}
+        }
         let attempt = attempt::Attempt {
             commands: self,
             command,

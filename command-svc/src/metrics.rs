@@ -11,6 +11,7 @@ use crate::execute::{Answer, Command, ExecuteError, Outcome};
 
 const COMMANDS: &str = "tidemark_commands_total";
 const COMMAND_SECONDS: &str = "tidemark_command_seconds";
+const TOGETHER: &str = "tidemark_commands_together";
 const RETRIES: &str = "tidemark_command_retries_total";
 const EXPIRED_KEYS: &str = "tidemark_idempotency_keys_expired_total";
 
@@ -25,6 +26,11 @@ pub fn describe() {
         COMMAND_SECONDS,
         Unit::Seconds,
         "time to execute a command, by type"
+    );
+    describe_histogram!(
+        TOGETHER,
+        Unit::Count,
+        "commands that one transaction committed together"
     );
     describe_counter!(
         RETRIES,
@@ -43,6 +49,11 @@ pub fn executed(command: &Command, executed: &Result<Outcome, ExecuteError>, too
     let outcome = outcome_label(executed);
     counter!(COMMANDS, "command" => command, "outcome" => outcome).increment(1);
     histogram!(COMMAND_SECONDS, "command" => command).record(took.as_secs_f64());
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few dozen")]
+pub fn committed_together(commands: usize) {
+    histogram!(TOGETHER).record(commands as f64);
 }
 
 pub fn retried(fault: Fault) {

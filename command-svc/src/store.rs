@@ -4,6 +4,8 @@
 //! round trip and run in that order. That holds only because every statement is prepared before
 //! (`borrow` sees to it): one that has to be prepared first would be overtaken by its successors.
 
+use std::sync::Arc;
+
 use chassis::clock::Deadline;
 use chassis::postgres::{self, Fault};
 use deadpool_postgres::{Pool, PoolError};
@@ -54,6 +56,8 @@ pub enum StoreError {
     },
     #[error("reach the database before the deadline")]
     Deadline,
+    #[error("commit together with others")]
+    Group(#[source] Arc<Self>),
 }
 
 /// A row that does not say what its table promises.
@@ -87,6 +91,7 @@ impl StoreError {
             Self::Run { source, .. } => postgres::classify(source),
             Self::Row { .. } => Fault::Other,
             Self::Deadline => Fault::Timeout,
+            Self::Group(error) => error.fault(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! One try to execute a command: open, decide, finish; two round trips where all goes well.
 
+use chassis::clock::Deadline;
 use chassis::postgres::Fault;
 use chrono::{DateTime, Utc};
 use futures::try_join;
@@ -50,24 +51,7 @@ impl Attempt<'_> {
     pub async fn run(&self) -> Result<Outcome, Failure> {
         let deadline = self.context.deadline;
         let tx = store::borrow(self.commands.pool(), deadline).await?;
-        let ran = deadline.run(self.transact(&tx)).await;
-        let failure = match ran.unwrap_or(Err(StoreError::Deadline.into())) {
-            Ok(outcome) => return Ok(outcome),
-            Err(failure) => failure,
-        };
-        let fault = failure.fault();
-        let is_lost = fault.is_unavailable();
-        if !is_lost {
-            // Where this fails too, the connection is closed: see `Tx`.
-            let _ = deadline.run(tx.rollback()).await;
-        }
-        match failure {
-            Failure::Store { error, .. } => Err(Failure::Store {
-                error,
-                unknown: is_lost && tx.is_committing(),
-            }),
-            other => Err(other),
-        }
+        settle(&tx, deadline, self.transact(&tx)).await
     }
 
     async fn transact(&self, tx: &Tx) -> Result<Outcome, Failure> {
@@ -137,8 +121,8 @@ impl Attempt<'_> {
             answer,
             decided_on: &positions,
         });
-        let epoch = self.commands.epoch();
-        let append = log::append(tx, epoch, &batch, &self.context.meta, keep.as_ref());
+        let (epoch, metas) = (self.commands.epoch(), [&self.context.meta]);
+        let append = log::append(tx, epoch, &batch, &metas, keep.as_ref());
         let ((), appended, ()) = try_join!(rows.write(tx), append, tx.commit())?;
         self.commands.committed(&appended);
         positions.extend(appended);
@@ -148,6 +132,31 @@ impl Attempt<'_> {
             appended: !batch.is_empty(),
             replayed: false,
         })
+    }
+}
+
+/// Runs a transaction to its end; where it fails, ends it and tells whether it may have committed.
+pub(super) async fn settle<T>(
+    tx: &Tx,
+    deadline: Deadline,
+    transaction: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let ran = deadline.run(transaction).await;
+    let failure = match ran.unwrap_or(Err(StoreError::Deadline.into())) {
+        Ok(done) => return Ok(done),
+        Err(failure) => failure,
+    };
+    let is_lost = failure.fault().is_unavailable();
+    if !is_lost {
+        // Where this fails too, the connection is closed: see `Tx`.
+        let _ = deadline.run(tx.rollback()).await;
+    }
+    match failure {
+        Failure::Store { error, .. } => Err(Failure::Store {
+            error,
+            unknown: is_lost && tx.is_committing(),
+        }),
+        other => Err(other),
     }
 }
 

@@ -93,7 +93,7 @@ impl Rows {
                 let categories = store::product::insert_categories(tx, &products);
                 futures::try_join!(categories, store::stock::insert(tx, &stocks)).map(|_| ())
             }
-            Self::Price(product) => store::product::update_price(tx, product).await,
+            Self::Price(product) => store::product::update_prices(tx, &[product]).await,
             Self::Product {
                 product,
                 recategorized: false,

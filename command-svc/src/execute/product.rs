@@ -9,6 +9,7 @@ use super::answer::{Answer, of_product};
 use super::decision::{Decision, Rows, follow};
 use super::expected::Expected;
 use crate::domain::Refusal;
+use crate::domain::category::Places;
 use crate::domain::product::{Command, CreateProduct, Product, decide as decide_product, evolve};
 use crate::domain::stock::{self, Stock};
 use crate::store::category::{Found, TreeLock, lock_tree, places};
@@ -65,16 +66,27 @@ pub(super) async fn decide(
     let Some(product) = loaded.product else {
         return Ok(Decision::refused(&Refusal::NoSuchProduct, Vec::new()));
     };
+    let places = &loaded.found.places;
+    let decision = change(product, command, expected, places, at);
+    Ok(decision.decided_on(loaded.found.positions))
+}
+
+/// Of a product that exists; `places` as for the domain's `decide`.
+pub(super) fn change(
+    product: Stored<Product>,
+    command: &Command,
+    expected: &Expected,
+    places: &Places,
+    at: DateTime<Utc>,
+) -> Decision {
     let own = vec![(product_stream(product.value.id), product.version)];
     if !expected.allows(product.version) {
-        return Ok(Decision::unchanged(Answer::mismatch(product.version), own));
+        return Decision::unchanged(Answer::mismatch(product.version), own);
     }
-    let decided = decide_product(Some(&product.value), command, &loaded.found.places, at);
-    let decision = match decided {
+    match decide_product(Some(&product.value), command, places, at) {
         Err(refusal) => Decision::refused(&refusal, own),
         Ok(events) => changed(product, command, &events, own),
-    };
-    Ok(decision.decided_on(loaded.found.positions))
+    }
 }
 
 fn changed(

@@ -159,10 +159,10 @@ impl Transaction<'_> {
         for (version, event) in &plan.events {
             log.push(*version, event);
         }
-        let epoch = self.imports.commands.epoch();
+        let (epoch, metas) = (self.imports.commands.epoch(), [self.meta]);
         let ((), appended, (), released) = try_join!(
             self.write_beside(&plan),
-            log::append_timed(tx, epoch, &log, self.meta, None),
+            log::append_timed(tx, epoch, &log, &metas, None),
             tx.commit(),
             rows::clock(tx),
         )?;

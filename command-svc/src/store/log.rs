@@ -76,6 +76,18 @@ impl Batch {
         self.data.push(data);
     }
 
+    /// Adds what another holds, behind its own.
+    pub fn extend(&mut self, other: Self) {
+        self.lanes.extend(other.lanes);
+        self.event_ids.extend(other.event_ids);
+        self.subjects.extend(other.subjects);
+        self.stream_ids.extend(other.stream_ids);
+        self.stream_versions.extend(other.stream_versions);
+        self.types.extend(other.types);
+        self.versions.extend(other.versions);
+        self.data.extend(other.data);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.lanes.is_empty()
     }
@@ -100,20 +112,20 @@ pub async fn append(
     tx: &Tx,
     epoch: Epoch,
     batch: &Batch,
-    meta: &Meta,
+    metas: &[&Meta],
     keep: Option<&Keep<'_>>,
 ) -> Result<Vec<Position>, StoreError> {
-    let appended = append_timed(tx, epoch, batch, meta, keep).await?;
+    let appended = append_timed(tx, epoch, batch, metas, keep).await?;
     Ok(appended.positions)
 }
 
 /// Appends, and fills the answer into the idempotency row. Nothing but COMMIT may follow: the lanes
-/// are locked until then.
+/// are locked until then. One of `metas` is of all elements, else there is one for each.
 pub async fn append_timed(
     tx: &Tx,
     epoch: Epoch,
     batch: &Batch,
-    meta: &Meta,
+    metas: &[&Meta],
     keep: Option<&Keep<'_>>,
 ) -> Result<Appended, StoreError> {
     let key = keep.map(|keep| keep.key);
@@ -122,6 +134,7 @@ pub async fn append_timed(
         .iter()
         .map(|position| (i16::from(position.lane.number()), to_bigint(position.seq)))
         .unzip();
+    let metas: Vec<Json<&Meta>> = metas.iter().copied().map(Json).collect();
     let rows = tx
         .query(
             EVENT_APPEND,
@@ -135,7 +148,7 @@ pub async fn append_timed(
                 &batch.types,
                 &batch.versions,
                 &batch.data,
-                &Json(meta),
+                &metas,
                 &key.map(|key| &key.principal),
                 &key.map(|key| &key.key),
                 &keep.map(|keep| keep.answer),

@@ -6,21 +6,35 @@ use schemas::id::{CategoryId, ProductId};
 use schemas::money::Money;
 use serde_json::Value;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::statement::{
     PRODUCT_CATEGORY_DELETE, PRODUCT_CATEGORY_INSERT, PRODUCT_CATEGORY_SELECT, PRODUCT_IDS_BY_SKU,
-    PRODUCT_INSERT, PRODUCT_LOCK, PRODUCT_UPDATE, PRODUCT_UPDATE_PRICE,
+    PRODUCT_INSERT, PRODUCT_LOCK, PRODUCT_LOCK_FREE, PRODUCT_UPDATE, PRODUCT_UPDATE_PRICES,
 };
-use super::{RowError, StoreError, Stored, Tx, to_bigint};
+use super::{RowError, Statement, StoreError, Stored, Tx, to_bigint};
 use crate::domain::product::Product;
 
 /// Locks the products of these ids that exist, in the order of ids. Their categories hang off the
 /// lock: `category_ids` reads them in the next statement.
 pub async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Product>>, StoreError> {
-    let rows = tx.query(PRODUCT_LOCK, &[&uuids(ids)]).await?;
+    lock_by(PRODUCT_LOCK, tx, ids).await
+}
+
+/// As `lock`, without those that somebody else holds.
+pub async fn lock_free(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Product>>, StoreError> {
+    lock_by(PRODUCT_LOCK_FREE, tx, ids).await
+}
+
+async fn lock_by(
+    statement: Statement,
+    tx: &Tx,
+    ids: &[ProductId],
+) -> Result<Vec<Stored<Product>>, StoreError> {
+    let rows = tx.query(statement, &[&uuids(ids)]).await?;
     let products = rows.iter().map(from_row).collect::<Result<_, _>>();
-    products.map_err(StoreError::row(PRODUCT_LOCK.name))
+    products.map_err(StoreError::row(statement.name))
 }
 
 /// The categories of products, in order; products without any are absent.
@@ -102,6 +116,9 @@ pub async fn insert(
 
 /// Writes whole rows, except their categories.
 pub async fn update(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
+    if products.is_empty() {
+        return Ok(());
+    }
     let c = Columns::of(products);
     tx.execute(
         PRODUCT_UPDATE,
@@ -122,21 +139,18 @@ pub async fn update(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreE
     .map(|_| ())
 }
 
-/// Writes what a change of price changes, and nothing else.
-pub async fn update_price(tx: &Tx, product: &Stored<Product>) -> Result<(), StoreError> {
-    let Stored { value, version } = product;
-    tx.execute(
-        PRODUCT_UPDATE_PRICE,
-        &[
-            &value.id.0,
-            &value.price.amount,
-            &value.price.currency.code(),
-            &to_bigint(*version),
-            &value.updated_at,
-        ],
-    )
-    .await
-    .map(|_| ())
+/// Writes what changes of prices change, and nothing else.
+pub async fn update_prices(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
+    if products.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = column(products, |product| product.id.0);
+    let amounts: Vec<i64> = column(products, |product| product.price.amount);
+    let currencies: Vec<&str> = column(products, |product| product.price.currency.code());
+    let updated: Vec<_> = column(products, |product| product.updated_at);
+    let params: [&(dyn ToSql + Sync); 5] =
+        [&ids, &amounts, &currencies, &versions(products), &updated];
+    tx.execute(PRODUCT_UPDATE_PRICES, &params).await.map(|_| ())
 }
 
 /// For products that were just inserted.
@@ -165,7 +179,7 @@ pub async fn insert_categories(tx: &Tx, products: &[&Product]) -> Result<(), Sto
 /// For products whose categories have changed.
 pub async fn replace_categories(tx: &Tx, products: &[&Product]) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = products.iter().map(|product| product.id.0).collect();
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&ids];
+    let params: [&(dyn ToSql + Sync); 1] = [&ids];
     let delete = tx.execute(PRODUCT_CATEGORY_DELETE, &params);
     futures::try_join!(delete, insert_categories(tx, products)).map(|_| ())
 }
@@ -208,12 +222,6 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn of(products: &[&'a Stored<Product>]) -> Self {
-        fn column<'a, T>(
-            products: &[&'a Stored<Product>],
-            read: impl Fn(&'a Product) -> T,
-        ) -> Vec<T> {
-            products.iter().map(|stored| read(&stored.value)).collect()
-        }
         let json = |product: &Product| {
             serde_json::to_value(&product.attributes).expect("texts are plain data")
         };
@@ -226,13 +234,21 @@ impl<'a> Columns<'a> {
             currencies: column(products, |product| product.price.currency.code()),
             attributes: column(products, json),
             listed: column(products, |product| product.listed),
-            versions: products
-                .iter()
-                .map(|stored| to_bigint(stored.version))
-                .collect(),
+            versions: versions(products),
             updated: column(products, |product| product.updated_at),
         }
     }
+}
+
+fn column<'a, T>(products: &[&'a Stored<Product>], read: impl Fn(&'a Product) -> T) -> Vec<T> {
+    products.iter().map(|stored| read(&stored.value)).collect()
+}
+
+fn versions(products: &[&Stored<Product>]) -> Vec<i64> {
+    products
+        .iter()
+        .map(|stored| to_bigint(stored.version))
+        .collect()
 }
 
 fn uuids(ids: &[ProductId]) -> Vec<Uuid> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::service::{Answer, Service, product};
 
 /// Each lane's events are 1, 2, 3 … head, and each stream's versions 1, 2, 3 … too.
-async fn ensure_dense(service: &Service) -> Result<()> {
+pub async fn ensure_dense(service: &Service) -> Result<()> {
     let lanes = "select l.id from lane l left join event e on e.lane = l.id
         group by l.id, l.head
         having count(e.seq) <> l.head or coalesce(max(e.seq), 0) <> l.head";

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use tokio_postgres::Client;
 
 use crate::service::{Answer, Service, product, send};
 
-/// More than a request may take, and less than a test.
+/// More than it takes, and less than a test.
 const LONG: Duration = Duration::from_secs(30);
 
 async fn reprice(service: &Service, id: &str, key: Option<&str>) -> Result<Answer> {
@@ -21,24 +20,6 @@ async fn reprice(service: &Service, id: &str, key: Option<&str>) -> Result<Answe
     send(request.json(&json!({"amount": 5, "currency": "EUR"}))).await
 }
 
-/// Waits until a backend of the service waits for a lock, and says which.
-async fn blocked_backend(db: &Client) -> Result<i32> {
-    let asked = "select pid from pg_stat_activity where datname = current_database()
-        and application_name = 'command-svc' and wait_event_type = 'Lock' limit 1";
-    let look = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(10));
-        loop {
-            looks.tick().await;
-            if let Some(row) = db.query_opt(asked, &[]).await? {
-                return anyhow::Ok(row.get(0));
-            }
-        }
-    };
-    tokio::time::timeout(LONG, look)
-        .await
-        .context("no backend waits for a lock")?
-}
-
 #[tokio::test]
 async fn a_lock_that_is_held_for_a_while_is_waited_for() -> Result<()> {
     let service = Service::start().await?;
@@ -48,7 +29,7 @@ async fn a_lock_that_is_held_for_a_while_is_waited_for() -> Result<()> {
         .batch_execute("begin; select from product for update")
         .await?;
     let release = async {
-        blocked_backend(&service.db).await?;
+        service.blocked_backend().await?;
         Ok(other.batch_execute("commit").await?)
     };
     let (answer, ()) = tokio::try_join!(reprice(&service, &id, None), release)?;
@@ -89,7 +70,7 @@ async fn a_deadlock_reaches_no_client() -> Result<()> {
         .batch_execute("begin; select from lane for update")
         .await?;
     let cross = async {
-        blocked_backend(&service.db).await?;
+        service.blocked_backend().await?;
         // Either of the two is the victim.
         let crossed = other.batch_execute("select from product for update").await;
         let end = if crossed.is_ok() {
@@ -114,7 +95,7 @@ async fn a_connection_lost_in_commit_leaves_the_outcome_unknown_without_a_key() 
             .batch_execute("begin; select from lane for update")
             .await?;
         let sever = async {
-            let pid = blocked_backend(&service.db).await?;
+            let pid = service.blocked_backend().await?;
             service
                 .db
                 .execute("select pg_terminate_backend($1)", &[&pid])
@@ -147,7 +128,7 @@ async fn a_connection_lost_before_commit_is_replaced() -> Result<()> {
         .batch_execute("begin; select from product for update")
         .await?;
     let sever = async {
-        let pid = blocked_backend(&service.db).await?;
+        let pid = service.blocked_backend().await?;
         service
             .db
             .execute("select pg_terminate_backend($1)", &[&pid])
@@ -185,7 +166,7 @@ async fn a_signal_lets_what_is_under_way_end() -> Result<()> {
         .batch_execute("begin; select from product for update")
         .await?;
     let stop = async {
-        blocked_backend(&service.db).await?;
+        service.blocked_backend().await?;
         service.tell_to_stop().await?;
         Ok(other.batch_execute("commit").await?)
     };

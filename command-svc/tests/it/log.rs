@@ -112,7 +112,7 @@ impl Log {
         let tx = store::borrow(&self.pool, Deadline::within(WITHIN)).await?;
         tx.begin().await?;
         let meta = Meta::default();
-        let positions = log::append(&tx, self.names.epoch(), &batch, &meta, None).await?;
+        let positions = log::append(&tx, self.names.epoch(), &batch, &[&meta], None).await?;
         tx.commit().await?;
         Ok(positions)
     }

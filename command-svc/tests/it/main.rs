@@ -7,6 +7,7 @@ mod catalogue;
 mod concurrency;
 mod conditions;
 mod faults;
+mod group_commit;
 mod idempotency;
 mod import;
 mod log;

@@ -23,6 +23,8 @@ use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// More than a request may take, and less than a test.
+const BLOCKED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub struct Service {
@@ -198,6 +200,24 @@ impl Service {
             .map(serde_json::from_slice)
             .collect::<Result<_, _>>()?;
         Ok((lines, output.status.success()))
+    }
+
+    /// Waits until a backend of the service waits for a lock, and says which.
+    pub async fn blocked_backend(&self) -> Result<i32> {
+        let asked = "select pid from pg_stat_activity where datname = current_database()
+            and application_name = 'command-svc' and wait_event_type = 'Lock' limit 1";
+        let look = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                looks.tick().await;
+                if let Some(row) = self.db.query_opt(asked, &[]).await? {
+                    return anyhow::Ok(row.get(0));
+                }
+            }
+        };
+        tokio::time::timeout(BLOCKED_WITHIN, look)
+            .await
+            .context("no backend waits for a lock")?
     }
 
     /// A further connection to the service's database.

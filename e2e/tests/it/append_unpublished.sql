@@ -9,6 +9,6 @@ select append(
     array['price-changed'],
     array[1::smallint],
     array[$3::jsonb],
-    '{}',
+    array['{}'::jsonb],
     null, null, null, '{}', '{}'
 )

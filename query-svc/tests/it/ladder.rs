@@ -1,7 +1,5 @@
 //! Steps of the ladder, each on real servers.
 
-use std::time::Duration;
-
 use schemas::lane::{LaneSeqs, Position};
 use schemas::view::{Document, ProductDocument, View};
 

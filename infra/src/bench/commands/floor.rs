@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use chassis::clock;
 use command_svc::store::statement::{
-    EVENT_APPEND, EVENT_EPOCH, PRODUCT_CATEGORY_SELECT, PRODUCT_LOCK, PRODUCT_UPDATE_PRICE,
+    EVENT_APPEND, EVENT_EPOCH, PRODUCT_CATEGORY_SELECT, PRODUCT_LOCK, PRODUCT_UPDATE_PRICES,
 };
 use futures::future::try_join_all;
 use futures::try_join;
@@ -77,7 +77,7 @@ impl Raw {
         Ok(Self {
             lock: client.prepare(PRODUCT_LOCK.text).await?,
             categories: client.prepare(PRODUCT_CATEGORY_SELECT.text).await?,
-            update: client.prepare(PRODUCT_UPDATE_PRICE.text).await?,
+            update: client.prepare(PRODUCT_UPDATE_PRICES.text).await?,
             append: client.prepare(EVENT_APPEND.text).await?,
             epoch: row.get(0),
             principal: clock::new_id(),
@@ -119,7 +119,13 @@ impl Raw {
             request_id: Some(clock::new_id().to_string()),
             traceparent: None,
         };
-        let row: [&(dyn ToSql + Sync); 5] = [&id.0, &amount, &currency, &version, &at];
+        let row: [&(dyn ToSql + Sync); 5] = [
+            &vec![id.0],
+            &vec![amount],
+            &vec![currency],
+            &vec![version],
+            &vec![at],
+        ];
         let append: [&(dyn ToSql + Sync); 15] = [
             &self.epoch,
             &vec![i16::from(Lane::of(id).number())],
@@ -130,7 +136,7 @@ impl Raw {
             &vec![event.type_name()],
             &vec![i16::try_from(event.version())?],
             &vec![event.to_data()],
-            &Json(&meta),
+            &vec![Json(&meta)],
             &None::<&str>,
             &None::<&str>,
             &None::<serde_json::Value>,
