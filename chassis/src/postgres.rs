@@ -211,6 +211,7 @@ mod tests {
         let started = crate::clock::instant();
         let borrowed = get_within(&pool, Deadline::within(Duration::from_millis(50))).await;
         assert!(borrowed.is_err());
-        assert!(started.elapsed() < Duration::from_secs(1));
+        // By itself it would give up later.
+        assert!(started.elapsed() < CONNECT_TIMEOUT);
     }
 }

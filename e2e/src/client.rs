@@ -19,12 +19,33 @@ const TIDEMARK: &str = "tidemark";
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
-    commands: Vec<String>,
-    queries: Vec<String>,
-    turn: AtomicUsize,
+    commands: Replicas,
+    queries: Replicas,
     authorization: Option<HeaderValue>,
     tidemark: Mutex<Option<HeaderValue>>,
     prefer: Option<HeaderValue>,
+}
+
+/// Addresses that are asked by turns. Each kind has turns of its own: a session that writes and
+/// reads by turns still reads from every replica.
+#[derive(Debug)]
+struct Replicas {
+    urls: Vec<String>,
+    turn: AtomicUsize,
+}
+
+impl Replicas {
+    fn new(urls: &[String]) -> Self {
+        Self {
+            urls: urls.to_vec(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    fn next(&self) -> &str {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &self.urls[turn % self.urls.len()]
+    }
 }
 
 /// An answer, read to its end.
@@ -48,9 +69,8 @@ impl Client {
             .build()?;
         Ok(Self {
             http,
-            commands: commands.to_vec(),
-            queries: queries.to_vec(),
-            turn: AtomicUsize::new(0),
+            commands: Replicas::new(commands),
+            queries: Replicas::new(queries),
             authorization,
             tidemark: Mutex::new(None),
             prefer: None,
@@ -107,7 +127,7 @@ impl Client {
         headers: &[(HeaderName, &str)],
     ) -> Result<Answer> {
         let body = serde_json::to_vec(body)?;
-        let url = self.next(&self.commands) + path;
+        let url = format!("{}{path}", self.commands.next());
         let mut request = self
             .http
             .request(method, &url)
@@ -127,7 +147,7 @@ impl Client {
 
     /// A read from the next replica of query-svc.
     pub async fn get(&self, path: &str) -> Result<Answer> {
-        let url = self.next(&self.queries) + path;
+        let url = format!("{}{path}", self.queries.next());
         self.get_from(&url).await
     }
 
@@ -157,11 +177,6 @@ impl Client {
             );
             tokio::time::sleep(pause).await;
         }
-    }
-
-    fn next(&self, replicas: &[String]) -> String {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        replicas[turn % replicas.len()].clone()
     }
 
     async fn send(&self, mut request: reqwest::RequestBuilder) -> Result<Answer> {

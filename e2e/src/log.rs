@@ -84,6 +84,20 @@ fn read_all(bootstrap: &str, topic: &str) -> Result<Vec<OwnedMessage>> {
     Ok(records)
 }
 
+/// Waits until the relay remembers that everything is published.
+pub async fn until_published(database: &tokio_postgres::Client) -> Result<()> {
+    let open = "select count(*) from lane join relay on relay.lane = lane.id where seq < head";
+    let deadline = std::time::Instant::now() + LIMIT;
+    while database.query_one(open, &[]).await?.get::<_, i64>(0) > 0 {
+        ensure!(
+            std::time::Instant::now() < deadline,
+            "the relay stands still"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
 /// How often each position is in Kafka.
 pub fn counts(records: &[OwnedMessage]) -> BTreeMap<(u8, u64), usize> {
     let mut counts = BTreeMap::new();

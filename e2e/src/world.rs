@@ -129,9 +129,11 @@ impl World {
         for service in &self.services {
             service.ready(READY_WITHIN).await?;
         }
-        let anybody = self.anonymous()?;
-        for view in ["/v1/products", "/v1/categories"] {
-            anybody.get_within(view, READY_WITHIN).await?.expect(200)?;
+        for replica in self.urls(Service::QuerySvc) {
+            let reader = Client::new(&[], &[replica], None)?;
+            for view in ["/v1/products", "/v1/categories"] {
+                reader.get_within(view, READY_WITHIN).await?.expect(200)?;
+            }
         }
         Ok(())
     }

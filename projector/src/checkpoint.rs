@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::board::Board;
 use crate::cache::BuildId;
 use crate::consume::Offsets;
-use crate::{crash, metrics};
+use crate::metrics;
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -181,9 +181,6 @@ impl Trail {
             tracing::debug!(error = %Chain(&error), "checkpoints are not written");
             metrics::checkpoint_failed();
             return;
-        }
-        if !moved.is_empty() {
-            crash::point("after-checkpoint");
         }
         for checkpoint in moved {
             self.written.insert(key(&checkpoint), checkpoint.seq);

@@ -88,6 +88,15 @@ async fn a_killed_relay_may_repeat_and_never_skips() -> Result<()> {
     log.append_prices(50).await?;
     log.read_all().await?;
     kill(relay).await;
+    // What it may have sent to PostgreSQL before its end must not be carried out either.
+    let ended = "select pg_terminate_backend(pid, 5000) from pg_stat_activity
+        where datname = current_database() and application_name = 'command-svc relay'";
+    for ended in log.db.query(ended, &[]).await? {
+        ensure!(
+            ended.get::<_, bool>(0),
+            "the relay's connection outlives it"
+        );
+    }
     blocker.batch_execute("rollback").await?;
 
     let relay = log.run_relay();

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::spec::{Folder, Lifetime, PROTOCOL, Phase, Spec, State};
 use crate::{environment, output::Step, server::Server};
 
-const START_LIMIT: Duration = Duration::from_secs(240);
+pub(super) const START_LIMIT: Duration = Duration::from_secs(240);
 
 /// Starts a supervisor that outlives this process unless it is told to watch stdin.
 pub(super) async fn spawn(spec: &Spec) -> Result<Child> {

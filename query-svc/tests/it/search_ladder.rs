@@ -46,7 +46,7 @@ async fn a_search_waits_for_every_lane_whatever_it_asks_for() {
     let answer = hasty.with("prefer", "wait=0.1").get(LAMPS).await;
     assert_eq!((answer.status, answer.problem()), (503, "not-yet-visible"));
     let client = replica.client().holding(token).with("prefer", "wait=5");
-    let (answer, ()) = tokio::join!(client.get(LAMPS), async {
+    let (answer, ()) = tokio::join!(client.fresh(LAMPS), async {
         shop.index(1, std::slice::from_ref(&chair)).await;
         shop.refresh(View::Products, 1).await;
         shop.publish(View::Products, 1, &shop.heads()).await;
@@ -97,6 +97,7 @@ async fn the_category_tree_waits_for_both_views_that_it_reads() {
     let at = shop.store(vec![lights.into(), desk.into()]).await[1];
     shop.refresh(View::Categories, 1).await;
     shop.publish(View::Categories, 1, &shop.heads()).await;
+    shop.reached(&replica, 1).await;
     let hasty = replica.client().holding(shop.written(at));
     let hasty = hasty.with("prefer", "wait=0.1");
     let answer = hasty.get("/v1/categories").await;

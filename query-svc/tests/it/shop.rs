@@ -17,6 +17,7 @@ use schemas::lane::{LaneSeqs, Position, Seq};
 use schemas::tidemark::{Keyring, Tidemark};
 use schemas::topic::Names;
 use schemas::view::{Document, View};
+use serde_json::Value;
 use tokio_postgres::NoTls;
 
 mod client;
@@ -90,25 +91,30 @@ impl Shop {
         Replica::start(self).await
     }
 
-    /// Waits until a replica has read all records that there are, with this build of products
-    /// active.
+    /// Waits until a replica has followed all records so far that changed something, with this
+    /// build of products active.
     pub async fn reached(&self, replica: &Replica, build: u32) {
         let end = self.end.load(Ordering::SeqCst);
-        let deadline = Deadline::within(LIMIT);
-        let mut ticks = tokio::time::interval(Duration::from_millis(10));
-        loop {
-            let state = replica.client().get("/v1/tidemark").await.body;
+        self.until(replica, "the replica has followed", |state| {
             let views = state["views"].as_array().cloned().unwrap_or_default();
             let active = views
                 .iter()
                 .any(|view| view["view"] == "products" && view["build"] == build);
-            if active && state["replica_offset"].as_u64() >= Some(end) {
+            active && state["replica_offset"].as_u64() >= Some(end)
+        })
+        .await;
+    }
+
+    /// Waits until what a replica says at `/v1/tidemark` is so.
+    pub async fn until(&self, replica: &Replica, what: &str, holds: impl Fn(&Value) -> bool) {
+        let deadline = Deadline::within(LIMIT);
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            let state = replica.client().get("/v1/tidemark").await.body;
+            if holds(&state) {
                 return;
             }
-            assert!(
-                !deadline.has_passed(),
-                "the replica has not followed in time: {state}"
-            );
+            assert!(!deadline.has_passed(), "not in time: {what}: {state}");
             ticks.tick().await;
         }
     }

@@ -103,7 +103,7 @@ async fn a_position_that_the_primary_does_not_have_is_lost_history() {
         ..at
     };
     let client = replica.client().holding(shop.written(beyond));
-    let answer = client.with("prefer", "wait=5").get(&path(&lamp)).await;
+    let answer = client.with("prefer", "wait=5").fresh(&path(&lamp)).await;
     assert_eq!((answer.status, answer.problem()), (409, "history-changed"));
 }
 
