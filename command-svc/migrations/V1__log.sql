@@ -63,8 +63,8 @@ create index idempotency_created_at on idempotency (created_at);
 --
 -- The last step before commit. The lane locks are taken in order of id and held until commit: so
 -- seq is dense and in commit order, and nobody ever sees n + 1 before n. Arrays run in parallel, an
--- element an event; a broadcast comes as one element a lane. `in_metas` has one for all events, or one
--- for each. Answers the position of each element, in their order.
+-- element an event; a broadcast comes as one element a lane. `in_metas` has one for all of them, or
+-- one for each. Answers the position of each element, in their order.
 create function append(
     in_epoch bigint,
     in_lanes smallint[],

@@ -37,7 +37,7 @@ mod stock;
 
 pub use answer::{Answer, Resource};
 pub use expected::Expected;
-use group_commit::{GroupCommit, Joined};
+use group_commit::{GroupCommit, Verdict};
 
 /// How often a command is tried again on another connection after losing one before COMMIT.
 const LOST_CONNECTIONS: u32 = 2;
@@ -220,9 +220,12 @@ impl Commands {
     ) -> Result<Outcome, ExecuteError> {
         let at = clock::now();
         match self.join_group(command, context, at).await {
-            Joined::Committed(outcome) => return Ok(outcome),
-            Joined::Unknown(error) => return Err(ExecuteError::OutcomeUnknown(error)),
-            Joined::Alone => {}
+            Verdict::Committed(outcome) => return Ok(outcome),
+            Verdict::Unknown(error) => return Err(ExecuteError::OutcomeUnknown(error)),
+            Verdict::Alone if context.deadline.has_passed() => {
+                return Err(ExecuteError::Busy(StoreError::Deadline));
+            }
+            Verdict::Alone => {}
         }
         let attempt = attempt::Attempt {
             commands: self,

@@ -1,4 +1,4 @@
-//! PostgreSQL: one transaction a command, all SQL of the write side, rows to states and back.
+//! PostgreSQL: transactions, all SQL of the write side, rows to states and back.
 //!
 //! Futures of one `Tx` that are polled together (`futures::try_join!` polls in order) travel in one
 //! round trip and run in that order. That holds only because every statement is prepared before
@@ -56,6 +56,8 @@ pub enum StoreError {
     },
     #[error("reach the database before the deadline")]
     Deadline,
+    #[error("see the commit to its end")]
+    Abandoned,
     #[error("commit together with others")]
     Group(#[source] Arc<Self>),
 }
@@ -89,10 +91,15 @@ impl StoreError {
         match self {
             Self::Borrow(error) => Fault::from(error),
             Self::Run { source, .. } => postgres::classify(source),
-            Self::Row { .. } => Fault::Other,
+            Self::Row { .. } | Self::Abandoned => Fault::Other,
             Self::Deadline => Fault::Timeout,
             Self::Group(error) => error.fault(),
         }
+    }
+
+    /// True where the server said so, which then has ended the transaction.
+    pub fn is_from_server(&self) -> bool {
+        matches!(self, Self::Run { source, .. } if postgres::code(source).is_some())
     }
 
     /// True where another history has begun: this process has to end.

@@ -146,16 +146,18 @@ pub(super) async fn settle<T>(
         Ok(done) => return Ok(done),
         Err(failure) => failure,
     };
+    let was_committing = tx.is_committing();
     let is_lost = failure.fault().is_unavailable();
     if !is_lost {
         // Where this fails too, the connection is closed: see `Tx`.
         let _ = deadline.run(tx.rollback()).await;
     }
     match failure {
-        Failure::Store { error, .. } => Err(Failure::Store {
-            error,
-            unknown: is_lost && tx.is_committing(),
-        }),
+        Failure::Store { error, .. } => {
+            let is_ended = error.is_from_server() && !is_lost;
+            let unknown = was_committing && !is_ended;
+            Err(Failure::Store { error, unknown })
+        }
         other => Err(other),
     }
 }

@@ -6,24 +6,27 @@
 //! product somebody else holds, one that appends nothing (a refusal, another version, an already
 //! true wish), one that names categories, and whatever has an idempotency key.
 
-use std::ops::Range;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::clock::Deadline;
+use chassis::postgres::Fault;
 use chassis::telemetry::Chain;
 use chrono::{DateTime, Utc};
-use futures::try_join;
-use schemas::id::ProductId;
+use futures::{FutureExt, try_join};
+use schemas::id::{CategoryId, ProductId};
 use schemas::lane::Position;
 use tokio::sync::oneshot;
 
 use super::attempt::{Failure, settle};
-use super::{Answer, Command, Commands, Context, Outcome};
+use super::{Command, Commands, Context, Outcome};
 use crate::domain::product as rules;
+use crate::domain::product::Product;
 use crate::metrics;
 use crate::store::product::{category_ids, lock_free};
-use crate::store::{self, StoreError, Tx, log};
+use crate::store::{self, StoreError, Stored, Tx, log};
 
 mod group;
 mod queue;
@@ -37,6 +40,8 @@ const AT_ONCE: usize = 2;
 const MOST: usize = 64;
 /// For a connection; those who wait may leave at any time.
 const BORROW: Duration = Duration::from_secs(2);
+/// Whoever has less time left goes alone, so that no group has to hurry for one of many.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// Those who wait to be committed together.
 #[derive(Debug)]
@@ -49,24 +54,17 @@ struct Member {
     change: rules::Command,
     context: Context,
     at: DateTime<Utc>,
-    answer: oneshot::Sender<Joined>,
+    verdict: oneshot::Sender<Verdict>,
 }
 
 /// What became of a change that was to be committed with others.
 #[derive(Debug)]
-pub(super) enum Joined {
+pub(super) enum Verdict {
     Committed(Outcome),
     /// Nothing was done: it is to be executed alone.
     Alone,
     /// It may have been committed.
     Unknown(StoreError),
-}
-
-/// What a member gets of the transaction: its answer, and which of the appended events are its own.
-#[derive(Debug)]
-struct Share {
-    answer: Answer,
-    events: Range<usize>,
 }
 
 impl Default for GroupCommit {
@@ -82,27 +80,33 @@ impl Commands {
         command: &Command,
         context: &Context,
         at: DateTime<Utc>,
-    ) -> Joined {
+    ) -> Verdict {
         let Some((id, change)) = may_ride_along(command, context) else {
-            return Joined::Alone;
+            return Verdict::Alone;
         };
-        let (answer, answered) = oneshot::channel();
+        let (verdict, mut told) = oneshot::channel();
         let GroupCommit(queue) = &self.shared.group_commit;
         let (ticket, leader) = queue.join(Member {
             id,
             change: change.clone(),
             context: context.clone(),
             at,
-            answer,
+            verdict,
         });
         if let Some(leader) = leader {
             tokio::spawn(lead(self.clone(), leader));
         }
-        match context.deadline.run(answered).await {
-            Ok(Ok(joined)) => joined,
-            Err(_) if queue.leave(ticket) => Joined::Alone,
-            Ok(Err(_)) | Err(_) => Joined::Unknown(StoreError::Deadline),
-        }
+        let told = match context.deadline.run(&mut told).await {
+            Ok(told) => told,
+            Err(_) => {
+                if queue.leave(ticket) {
+                    return Verdict::Alone;
+                }
+                // Its group ends by the same deadline, and knows.
+                told.await
+            }
+        };
+        told.unwrap_or(Verdict::Unknown(StoreError::Abandoned))
     }
 }
 
@@ -123,84 +127,96 @@ async fn lead(commands: Commands, mut leader: Leader<Member>) {
     while leader.goes_on() {
         // First the connection, so that more may gather and whoever has no time left can leave.
         match store::borrow(commands.pool(), Deadline::within(BORROW)).await {
-            Ok(tx) => commit(&commands, &tx, leader.take(MOST)).await,
+            Ok(tx) => {
+                let committed = commit(&commands, &tx, leader.take(MOST));
+                if AssertUnwindSafe(committed).catch_unwind().await.is_err() {
+                    tracing::error!("a group was abandoned: its outcome is unknown");
+                }
+            }
+            Err(error) if error.fault() == Fault::Timeout => {}
             // Each finds out for itself, and answers as it would alone.
-            Err(_) => dismiss(leader.take(MOST)),
+            Err(_) => leader.take(MOST).into_iter().for_each(Member::go_alone),
         }
     }
 }
 
 async fn commit(commands: &Commands, tx: &Tx, members: Vec<Member>) {
-    let Some(deadline) = members.iter().map(|member| member.context.deadline).max() else {
+    let (members, hurried): (Vec<Member>, Vec<Member>) = members
+        .into_iter()
+        .partition(|member| member.context.deadline.remaining() > LEAST);
+    hurried.into_iter().for_each(Member::go_alone);
+    let Some(deadline) = members.iter().map(|member| member.context.deadline).min() else {
         return;
     };
-    match settle(tx, deadline, transact(commands, tx, &members)).await {
-        Ok(joined) => answer(members, joined),
+    let (free, categories) = match settle(tx, deadline, open(tx, &members)).await {
+        Ok(opened) => opened,
+        Err(failure) => return dissolve(members, &failure),
+    };
+    let mut group = Group::new(free, categories);
+    for member in members {
+        if let Some(member) = group.take_in(member) {
+            member.go_alone();
+        }
+    }
+    let ending = async {
+        if group.riders().is_empty() {
+            tx.rollback().await?;
+            return Ok(Vec::new());
+        }
+        append(commands, tx, &group).await
+    };
+    match settle(tx, deadline, ending).await {
+        Ok(appended) => group.deliver(&appended),
         Err(Failure::Store {
             error,
             unknown: true,
         }) => {
             let cause = Arc::new(error);
-            let unknown = || Joined::Unknown(StoreError::Group(Arc::clone(&cause)));
-            let joined = members.iter().map(|_| unknown()).collect();
-            answer(members, joined);
-        }
-        Err(failure) => {
-            if let Failure::Store { error, .. } = &failure {
-                tracing::debug!(error = %Chain(error), "a group is dissolved");
+            for rider in group.into_members() {
+                rider.tell(Verdict::Unknown(StoreError::Group(Arc::clone(&cause))));
             }
-            dismiss(members);
         }
+        Err(failure) => dissolve(group.into_members(), &failure),
     }
 }
 
-async fn transact(
-    commands: &Commands,
-    tx: &Tx,
-    members: &[Member],
-) -> Result<Vec<Joined>, Failure> {
+type Opened = (Vec<Stored<Product>>, HashMap<ProductId, Vec<CategoryId>>);
+
+async fn open(tx: &Tx, members: &[Member]) -> Result<Opened, Failure> {
     let mut ids: Vec<ProductId> = members.iter().map(|member| member.id).collect();
     ids.sort_unstable();
     ids.dedup();
     let ((), free, categories) =
         try_join!(tx.begin(), lock_free(tx, &ids), category_ids(tx, &ids))?;
-    let mut group = Group::new(free, categories);
-    let shares: Vec<Option<Share>> = members.iter().map(|member| group.take_in(member)).collect();
-    if group.is_empty() {
-        tx.rollback().await?;
-        return Ok(shares.into_iter().map(|_| Joined::Alone).collect());
-    }
+    Ok((free, categories))
+}
+
+async fn append(commands: &Commands, tx: &Tx, group: &Group) -> Result<Vec<Position>, Failure> {
     let (epoch, metas) = (commands.epoch(), group.metas());
-    let append = log::append(tx, epoch, group.batch(), metas, None);
+    let append = log::append(tx, epoch, group.batch(), &metas, None);
     let ((), appended, ()) = try_join!(group.write(tx), append, tx.commit())?;
     commands.committed(&appended);
-    metrics::committed_together(shares.iter().flatten().count());
-    Ok(shares
-        .into_iter()
-        .map(|share| joined(share, &appended))
-        .collect())
+    metrics::committed_together(group.riders().len());
+    Ok(appended)
 }
 
-fn joined(share: Option<Share>, appended: &[Position]) -> Joined {
-    share.map_or(Joined::Alone, |share| {
-        Joined::Committed(Outcome {
-            answer: share.answer,
-            positions: appended[share.events].to_vec(),
-            appended: true,
-            replayed: false,
-        })
-    })
-}
-
-/// Whoever has gone away meanwhile is not answered.
-fn answer(members: Vec<Member>, joined: Vec<Joined>) {
-    for (member, joined) in members.into_iter().zip(joined) {
-        member.answer.send(joined).ok();
+/// Nothing was committed, and each may fare better alone.
+fn dissolve(members: Vec<Member>, failure: &Failure) {
+    metrics::retried(failure.fault());
+    if let Failure::Store { error, .. } = failure {
+        let count = members.len();
+        tracing::debug!(command.count = count, error = %Chain(error), "a group is dissolved");
     }
+    members.into_iter().for_each(Member::go_alone);
 }
 
-fn dismiss(members: Vec<Member>) {
-    for member in members {
-        member.answer.send(Joined::Alone).ok();
+impl Member {
+    fn go_alone(self) {
+        self.tell(Verdict::Alone);
+    }
+
+    /// Whoever has gone away meanwhile is not told.
+    fn tell(self, verdict: Verdict) {
+        self.verdict.send(verdict).ok();
     }
 }

@@ -128,6 +128,7 @@ pub async fn append_timed(
     metas: &[&Meta],
     keep: Option<&Keep<'_>>,
 ) -> Result<Appended, StoreError> {
+    debug_assert!(metas.len() == 1 || metas.len() == batch.len());
     let key = keep.map(|keep| keep.key);
     let decided_on = keep.map_or(&[][..], |keep| keep.decided_on);
     let (lanes, seqs): (Vec<i16>, Vec<i64>) = decided_on

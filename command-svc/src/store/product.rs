@@ -1,4 +1,4 @@
-//! Rows of products and of the categories that they are in. Verbs take many at once, for imports.
+//! Rows of products and of the categories that they are in. Verbs take many at once.
 
 use std::collections::{HashMap, HashSet};
 

@@ -38,7 +38,7 @@ async fn a_lock_that_is_held_for_a_while_is_waited_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_lock_that_is_held_for_too_long_is_unavailable_in_time() -> Result<()> {
+async fn a_lock_that_is_held_for_too_long_is_unavailable() -> Result<()> {
     let service = Service::start().await?;
     let id = service.new_product("L-1", json!({})).await?;
     let other = service.connect().await?;

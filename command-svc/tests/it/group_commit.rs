@@ -1,15 +1,23 @@
 //! Changes that arrive together are committed together, and each is answered as if it were alone.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use chassis::clock::Deadline;
+use command_svc::store;
+use command_svc::store::product::lock_free;
 use futures::future::{FutureExt, try_join_all};
 use reqwest::{Method, StatusCode};
+use schemas::id::ProductId;
 use schemas::lane::Lane;
 use serde_json::json;
 
 use crate::concurrency::ensure_dense;
 use crate::service::{Answer, Service, send};
+
+/// More than it takes, and less than a test.
+const LONG: Duration = Duration::from_secs(30);
 
 /// Sends all of them while nothing can be appended, so that they gather.
 async fn at_once<F: Future<Output = Result<Answer>>>(
@@ -147,4 +155,112 @@ async fn a_group_waits_for_no_row() -> Result<()> {
     let (held, ()) = tokio::try_join!(reprice(&service, &ids[0], 5), rest)?;
     held.expect(StatusCode::OK)?;
     service.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_else_holds_is_left_out_of_a_group() -> Result<()> {
+    let service = Service::start().await?;
+    let ids = new_products(&service, 2).await?;
+    let products = [ProductId(ids[0].parse()?), ProductId(ids[1].parse()?)];
+    let other = service.connect().await?;
+    other
+        .batch_execute(&format!(
+            "begin; select from product where id = '{}' for update",
+            ids[0]
+        ))
+        .await?;
+    let pool = service.pool()?;
+    let tx = store::borrow(&pool, Deadline::within(LONG)).await?;
+    tx.begin().await?;
+    let free = lock_free(&tx, &products).await?;
+    ensure!(
+        free.len() == 1 && free[0].value.id == products[1],
+        "{free:?}"
+    );
+    tx.rollback().await?;
+    other.batch_execute("commit").await?;
+    service.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_whose_lane_is_held_for_too_long_does_not_fail_its_members() -> Result<()> {
+    let service = Service::start().await?;
+    let ids = new_products(&service, 8).await?;
+    let held = Lane::of(ProductId(ids[0].parse()?)).number();
+    let other = service.connect().await?;
+    other
+        .batch_execute(&format!(
+            "begin; select from lane where id = {held} for update"
+        ))
+        .await?;
+    let release = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while service.metric("tidemark_command_retries_total").await? < 1.0 {
+            looks.tick().await;
+        }
+        Ok(other.batch_execute("commit").await?)
+    };
+    let release = tokio::time::timeout(LONG, release).map(|released| released?);
+    let changes = try_join_all(ids.iter().map(|id| reprice(&service, id, 5)));
+    let (answers, ()) = tokio::try_join!(changes, release)?;
+    for answer in answers {
+        answer.expect(StatusCode::OK)?;
+    }
+    ensure_dense(&service).await?;
+    service.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_lost_in_commit_leaves_the_outcome_of_its_group_unknown_and_no_other()
+-> Result<()> {
+    let service = Service::start().await?;
+    let ids = new_products(&service, 20).await?;
+    let other = service.connect().await?;
+    other
+        .batch_execute("begin; select from lane for update")
+        .await?;
+    let sever = async {
+        let victim = service.blocked_backend().await?;
+        service
+            .db
+            .execute("select pg_terminate_backend($1, 5000)", &[&victim])
+            .await?;
+        Ok(other.batch_execute("commit").await?)
+    };
+    let changes = try_join_all(ids.iter().map(|id| reprice(&service, id, 42)));
+    let (answers, ()) = tokio::try_join!(changes, sever)?;
+    let mut unknown = 0;
+    for (id, answer) in ids.iter().zip(answers) {
+        let row = "select price_amount from product where id::text = $1";
+        let amount: i64 = service.db.query_one(row, &[id]).await?.get(0);
+        if answer.status == StatusCode::OK {
+            ensure!(amount == 42, "acknowledged and lost");
+        } else {
+            answer.expect_problem("outcome-unknown")?;
+            ensure!(amount == 1999, "it was rolled back");
+            unknown += 1;
+        }
+    }
+    ensure!((1..20).contains(&unknown), "{unknown} are unknown");
+    ensure_dense(&service).await?;
+    service.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_lets_a_group_end() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    let other = service.connect().await?;
+    other
+        .batch_execute("begin; select from lane for update")
+        .await?;
+    let stop = async {
+        service.blocked_backend().await?;
+        service.tell_to_stop().await?;
+        Ok(other.batch_execute("commit").await?)
+    };
+    let (answer, ()) = tokio::try_join!(reprice(&service, &id, 5), stop)?;
+    answer.expect(StatusCode::OK)?;
+    ensure!(service.ended().await?.success());
+    Ok(())
 }

@@ -8,6 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chassis::auth::{Role, mint};
 use chassis::config::DEVELOPMENT_JWT_SECRET;
+use chassis::postgres::{PoolOptions, Session, pool};
+use deadpool_postgres::Pool;
 use infra::namespace::Namespace;
 use infra::stack::{self, SharedStack};
 use reqwest::header::{HeaderMap, HeaderName};
@@ -19,6 +21,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::runtime::Handle;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
@@ -223,6 +226,17 @@ impl Service {
     /// A further connection to the service's database.
     pub async fn connect(&self) -> Result<tokio_postgres::Client> {
         connect(&self.namespace.database_url).await
+    }
+
+    /// A pool of connections like the service's own.
+    pub fn pool(&self) -> Result<Pool> {
+        let url = SecretString::from(self.namespace.database_url.clone());
+        let options = PoolOptions {
+            size: 1,
+            application_name: "test",
+            session: Session::Writer,
+        };
+        Ok(pool(&url, &options, &Handle::current())?)
     }
 
     pub async fn tell_to_stop(&self) -> Result<()> {

@@ -1,22 +1,34 @@
 //! The products of one group as they become, change after change, and what is appended for them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use schemas::event::Meta;
 use schemas::id::{CategoryId, ProductId};
+use schemas::lane::Position;
 
-use super::{Member, Share};
+use super::{Member, Verdict};
 use crate::domain::category::Places;
 use crate::domain::product::Product;
 use crate::execute::decision::Rows;
 use crate::execute::product::change;
+use crate::execute::{Answer, Outcome};
 use crate::store::{self, StoreError, Stored, Tx, log};
 
 #[derive(Debug)]
-pub(super) struct Group<'a> {
+pub(super) struct Group {
     held: HashMap<ProductId, Held>,
     batch: log::Batch,
-    metas: Vec<&'a Meta>,
+    riders: Vec<Rider>,
+}
+
+/// A change that is committed with the group.
+#[derive(Debug)]
+pub(super) struct Rider {
+    member: Member,
+    answer: Answer,
+    /// Its own, among those of the batch.
+    events: Range<usize>,
 }
 
 #[derive(Debug)]
@@ -33,7 +45,7 @@ enum Dirty {
     Row,
 }
 
-impl<'a> Group<'a> {
+impl Group {
     /// Of the products that are locked, and the categories that they are in.
     pub fn new(
         locked: Vec<Stored<Product>>,
@@ -48,17 +60,20 @@ impl<'a> Group<'a> {
         Self {
             held: held.collect(),
             batch: log::Batch::default(),
-            metas: Vec::new(),
+            riders: Vec::new(),
         }
     }
 
-    /// Decides a change on what those before it have left; none where it has to go alone.
-    pub fn take_in(&mut self, member: &'a Member) -> Option<Share> {
-        let held = self.held.get_mut(&member.id)?;
+    /// Decides a change on what those before it have left; gives it back where it has to go alone.
+    pub fn take_in(&mut self, member: Member) -> Option<Member> {
+        let Some(held) = self.held.get_mut(&member.id) else {
+            return Some(member);
+        };
+        let (product, expected) = (held.product.clone(), &member.context.expected);
         let decision = change(
-            held.product.clone(),
+            product,
             &member.change,
-            &member.context.expected,
+            expected,
             &Places::default(),
             member.at,
         );
@@ -68,21 +83,22 @@ impl<'a> Group<'a> {
                 product,
                 recategorized: false,
             } => (product, Dirty::Row),
-            _ => return None,
+            _ => return Some(member),
         };
         held.product = product;
         held.dirty = held.dirty.max(dirty);
         let first = self.batch.len();
         self.batch.extend(decision.batch);
-        self.metas.resize(self.batch.len(), &member.context.meta);
-        Some(Share {
+        self.riders.push(Rider {
+            member,
             answer: decision.answer,
             events: first..self.batch.len(),
-        })
+        });
+        None
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.batch.is_empty()
+    pub fn riders(&self) -> &[Rider] {
+        &self.riders
     }
 
     pub fn batch(&self) -> &log::Batch {
@@ -90,8 +106,12 @@ impl<'a> Group<'a> {
     }
 
     /// Of each event in the batch.
-    pub fn metas(&self) -> &[&'a Meta] {
-        &self.metas
+    pub fn metas(&self) -> Vec<&Meta> {
+        let mut metas = Vec::with_capacity(self.batch.len());
+        for rider in &self.riders {
+            metas.resize(rider.events.end, &rider.member.context.meta);
+        }
+        metas
     }
 
     /// Pipelined with what follows.
@@ -106,4 +126,24 @@ impl<'a> Group<'a> {
         let held = self.held.values().filter(|held| held.dirty == dirty);
         held.map(|held| &held.product).collect()
     }
+
+    /// Tells each its answer, with the positions of its own events.
+    pub fn deliver(self, appended: &[Position]) {
+        for rider in self.riders {
+            rider.member.tell(Verdict::Committed(Outcome {
+                answer: rider.answer,
+                positions: appended[rider.events].to_vec(),
+                appended: true,
+                replayed: false,
+            }));
+        }
+    }
+
+    /// For those that are not answered.
+    pub fn into_members(self) -> Vec<Member> {
+        self.riders.into_iter().map(|rider| rider.member).collect()
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Who waits to be committed, and who leads: at most so many leaders, each taking what has gathered.
+//! Who waits to be committed, and who leads: a few leaders, each taking what has gathered.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};

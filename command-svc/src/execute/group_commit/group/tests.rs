@@ -1,0 +1,202 @@
+//! Changes of one group, as sentences.
+
+use std::time::Duration;
+
+use chassis::clock::Deadline;
+use chrono::{DateTime, Utc};
+use rstest::rstest;
+use schemas::money::Money;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::product::{Categories, ChangeProduct, Command, Product};
+use crate::domain::text::Name;
+use crate::execute::{Context, Expected, Resource};
+
+const LAMP: ProductId = ProductId(Uuid::from_u128(1));
+const CHAIR: ProductId = ProductId(Uuid::from_u128(2));
+const LIGHTS: CategoryId = CategoryId(Uuid::from_u128(9));
+
+fn at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+fn euros(amount: i64) -> Money {
+    Money::new(amount, "EUR").unwrap()
+}
+
+/// In its third version, at 10 euros.
+fn stored(id: ProductId) -> Stored<Product> {
+    let value = Product {
+        id,
+        sku: id.0.to_string(),
+        name: "Lamp".to_owned(),
+        description: String::new(),
+        brand: String::new(),
+        price: euros(1_000),
+        category_ids: Vec::new(),
+        attributes: Default::default(),
+        listed: true,
+        created_at: at(),
+        updated_at: at(),
+    };
+    Stored { value, version: 3 }
+}
+
+/// Of both products; the lamp stands in a category.
+fn group() -> Group {
+    let categories = [(LAMP, vec![LIGHTS])].into();
+    Group::new(vec![stored(LAMP), stored(CHAIR)], categories)
+}
+
+fn member(id: ProductId, change: Command) -> (Member, oneshot::Receiver<Verdict>) {
+    let (verdict, told) = oneshot::channel();
+    let context = Context {
+        meta: Meta {
+            request_id: Some(format!("{change:?}")),
+            ..Meta::default()
+        },
+        expected: Expected::Nothing,
+        key: None,
+        deadline: Deadline::within(Duration::from_secs(5)),
+    };
+    let member = Member {
+        id,
+        change,
+        context,
+        at: at(),
+        verdict,
+    };
+    (member, told)
+}
+
+fn price(amount: i64) -> Command {
+    Command::ChangePrice(euros(amount))
+}
+
+fn name(name: &str) -> Command {
+    Command::Change(Box::new(ChangeProduct {
+        name: Some(Name::parse(name).unwrap()),
+        ..ChangeProduct::default()
+    }))
+}
+
+/// Of the change at this place, in the order in which they were taken in.
+fn answered(group: &Group, place: usize) -> (schemas::rest::command::Product, u64) {
+    let Answer::Current {
+        resource: Resource::Product(product),
+        version,
+    } = &group.riders[place].answer
+    else {
+        panic!("{:?}", group.riders[place]);
+    };
+    (*product.clone(), *version)
+}
+
+#[tokio::test]
+async fn changes_of_one_product_follow_each_other() {
+    let mut group = group();
+    for change in [price(1), name("Desk lamp"), price(2)] {
+        assert!(group.take_in(member(LAMP, change).0).is_none());
+    }
+    let (first, version) = answered(&group, 0);
+    assert_eq!(
+        (first.price.amount, first.name.as_str(), version),
+        (1, "Lamp", 4)
+    );
+    let (last, version) = answered(&group, 2);
+    assert_eq!(
+        (last.price.amount, last.name.as_str(), version),
+        (2, "Desk lamp", 6)
+    );
+    assert_eq!(last.category_ids, [LIGHTS]);
+    assert!(
+        group.dirty(Dirty::Price).is_empty(),
+        "the whole row is written"
+    );
+    let rows = group.dirty(Dirty::Row);
+    assert_eq!((rows.len(), rows[0].version), (1, 6));
+    assert_eq!(
+        (rows[0].value.price, rows[0].value.name.as_str()),
+        (euros(2), "Desk lamp")
+    );
+}
+
+#[tokio::test]
+async fn of_a_product_that_only_gets_other_prices_only_the_price_is_written() {
+    let mut group = group();
+    assert!(group.take_in(member(LAMP, price(1)).0).is_none());
+    assert!(group.take_in(member(LAMP, price(2)).0).is_none());
+    assert_eq!(group.dirty(Dirty::Price).len(), 1);
+    assert!(group.dirty(Dirty::Row).is_empty());
+}
+
+#[tokio::test]
+async fn every_event_has_the_meta_of_its_own_request() {
+    let mut group = group();
+    for (id, change) in [(CHAIR, price(1)), (LAMP, name("x")), (CHAIR, price(2))] {
+        assert!(group.take_in(member(id, change).0).is_none());
+    }
+    let events: Vec<_> = group
+        .riders
+        .iter()
+        .map(|rider| rider.events.clone())
+        .collect();
+    assert_eq!(events, [0..1, 1..2, 2..3]);
+    let requests: Vec<_> = group
+        .metas()
+        .into_iter()
+        .map(|meta| meta.request_id.clone().unwrap())
+        .collect();
+    let changes = [price(1), name("x"), price(2)].map(|change| format!("{change:?}"));
+    assert_eq!(requests, changes);
+}
+
+#[rstest]
+#[case::already_true(LAMP, price(1_000))]
+#[case::held_by_somebody_else(ProductId(Uuid::from_u128(7)), price(1))]
+#[case::taken_out_of_its_category(LAMP, Command::Change(Box::new(ChangeProduct {
+    categories: Some(Categories::default()),
+    ..ChangeProduct::default()
+})))]
+#[tokio::test]
+async fn what_has_to_go_alone_leaves_no_trace(#[case] id: ProductId, #[case] change: Command) {
+    let mut group = group();
+    assert!(group.take_in(member(id, change).0).is_some());
+    assert!(group.riders().is_empty() && group.batch().is_empty());
+    assert!(group.take_in(member(LAMP, price(5)).0).is_none());
+    assert_eq!(answered(&group, 0).1, 4);
+}
+
+#[tokio::test]
+async fn a_version_is_compared_with_what_the_group_has_made_of_it() {
+    let mut group = group();
+    assert!(group.take_in(member(LAMP, price(1)).0).is_none());
+    let (mut stale, _told) = member(LAMP, price(2));
+    stale.context.expected = Expected::Versions(vec![3]);
+    assert!(group.take_in(stale).is_some());
+    let (mut current, _told) = member(LAMP, price(2));
+    current.context.expected = Expected::Versions(vec![4]);
+    assert!(group.take_in(current).is_none());
+}
+
+#[tokio::test]
+async fn each_is_told_the_positions_of_its_own_events() {
+    let mut group = group();
+    let (first, told_first) = member(CHAIR, price(1));
+    let (second, told_second) = member(LAMP, price(1));
+    assert!(group.take_in(first).is_none());
+    assert!(group.take_in(second).is_none());
+    let positions = [CHAIR, LAMP].map(|id| Position {
+        lane: schemas::lane::Lane::of(id),
+        seq: 7,
+    });
+    group.deliver(&positions);
+    for (told, position) in [(told_first, positions[0]), (told_second, positions[1])] {
+        let Verdict::Committed(outcome) = told.await.unwrap() else {
+            panic!("it was committed");
+        };
+        assert_eq!(outcome.positions, [position]);
+    }
+}
