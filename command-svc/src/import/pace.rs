@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-/// Lanes are to be held no longer: commands wait for them.
-const HELD_AT_MOST: Duration = Duration::from_millis(20);
-/// Growing ends here, so that what varies stays below the bound.
+/// Lanes are to be held for 20 ms at most, since commands wait for them. Times vary: the median has
+/// to be well below that.
+const SHRUNK_AT: Duration = Duration::from_millis(15);
 const GROWN_AT: Duration = Duration::from_millis(12);
 const FIRST: usize = 50;
 /// Below it a commit costs more than what it commits.
@@ -50,12 +50,18 @@ impl Pace {
         let median = self.held[MEASURES / 2];
         self.held.clear();
         let step = self.size / 4;
-        if median > HELD_AT_MOST {
+        if median > SHRUNK_AT {
             self.size = (self.size - step).max(FEWEST);
         } else if median < GROWN_AT {
             self.size = (self.size + step).min(MOST);
         }
     }
+}
+
+/// How long to rest after a batch, so that others get the lanes, and the machine gets on with what
+/// was imported already.
+pub fn rest(held: Duration) -> Duration {
+    held / 3
 }
 
 #[cfg(test)]
@@ -91,7 +97,7 @@ mod tests {
         for per_product in [20, 50, 100, 200, 500] {
             let commit = Duration::from_millis(2);
             let (_, held) = settle(Duration::from_micros(per_product), commit);
-            assert!(held <= HELD_AT_MOST, "{per_product} µs a product: {held:?}");
+            assert!(held <= SHRUNK_AT, "{per_product} µs a product: {held:?}");
         }
     }
 

@@ -19,11 +19,11 @@ use schemas::rest::import::{ImportTotals, LineAnswer, LineStatus};
 use schemas::tidemark::Tidemark;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::batch::{Batch, Footprint, KnownPaths, Queue, ReadLine};
 use super::lines::{Line, Lines};
-use super::pace::Pace;
+use super::pace::{self, Pace};
 use super::transact::import;
 use super::transaction::Imported;
 use super::{Imports, metrics, wish};
@@ -216,7 +216,13 @@ impl Run {
         self.footprints.push_back(footprint);
         self.ripe_at = (!self.queue.is_empty()).then(|| clock::instant() + GATHER);
         let (imports, meta, budget) = (self.imports.clone(), self.client.meta.clone(), self.budget);
-        let importing = async move { import(&imports, &meta, batch, budget).await };
+        let importing = async move {
+            let imported = import(&imports, &meta, batch, budget).await;
+            if let Some((_, held)) = imported.pace {
+                sleep(pace::rest(held)).await;
+            }
+            imported
+        };
         self.in_flight.push_back(tokio::spawn(importing));
         true
     }
