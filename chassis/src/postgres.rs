@@ -211,7 +211,6 @@ mod tests {
         let started = crate::clock::instant();
         let borrowed = get_within(&pool, Deadline::within(Duration::from_millis(50))).await;
         assert!(borrowed.is_err());
-        // By itself it would give up later.
-        assert!(started.elapsed() < CONNECT_TIMEOUT);
+        assert!(started.elapsed() < Duration::from_secs(1));
     }
 }

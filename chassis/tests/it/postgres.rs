@@ -114,10 +114,12 @@ async fn a_wait_for_a_connection_ends_with_the_deadline() {
     let corner = Corner::take().await;
     let pool = pool(&corner, 1, Session::Writer);
     let _held = get_within(&pool, soon()).await.unwrap();
+    let started = instant();
     let error = get_within(&pool, Deadline::within(Duration::from_millis(50)))
         .await
         .unwrap_err();
     assert_eq!(Fault::from(&error), Fault::Timeout);
+    assert!(started.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test]

@@ -24,10 +24,7 @@ async fn at_once<F: Future<Output = Result<Answer>>>(
     service: &Service,
     requests: impl IntoIterator<Item = F>,
 ) -> Result<Vec<Answer>> {
-    let other = service.connect().await?;
-    other
-        .batch_execute("begin; select from lane for update")
-        .await?;
+    let other = service.hold("lane").await?;
     let release = async {
         service.blocked_backend().await?;
         Ok(other.batch_execute("commit").await?)
@@ -138,12 +135,8 @@ async fn what_cannot_ride_along_is_answered_as_if_it_were_alone() -> Result<()> 
 async fn a_group_waits_for_no_row() -> Result<()> {
     let service = Service::start().await?;
     let ids = new_products(&service, 2).await?;
-    let other = service.connect().await?;
-    other
-        .batch_execute(&format!(
-            "begin; select from product where id = '{}' for update",
-            ids[0]
-        ))
+    let other = service
+        .hold(&format!("product where id = '{}'", ids[0]))
         .await?;
     let rest = async {
         service.blocked_backend().await?;
@@ -162,12 +155,8 @@ async fn what_somebody_else_holds_is_left_out_of_a_group() -> Result<()> {
     let service = Service::start().await?;
     let ids = new_products(&service, 2).await?;
     let products = [ProductId(ids[0].parse()?), ProductId(ids[1].parse()?)];
-    let other = service.connect().await?;
-    other
-        .batch_execute(&format!(
-            "begin; select from product where id = '{}' for update",
-            ids[0]
-        ))
+    let other = service
+        .hold(&format!("product where id = '{}'", ids[0]))
         .await?;
     let pool = service.pool()?;
     let tx = store::borrow(&pool, Deadline::within(LONG)).await?;
@@ -187,12 +176,7 @@ async fn a_group_whose_lane_is_held_for_too_long_does_not_fail_its_members() -> 
     let service = Service::start().await?;
     let ids = new_products(&service, 8).await?;
     let held = Lane::of(ProductId(ids[0].parse()?)).number();
-    let other = service.connect().await?;
-    other
-        .batch_execute(&format!(
-            "begin; select from lane where id = {held} for update"
-        ))
-        .await?;
+    let other = service.hold(&format!("lane where id = {held}")).await?;
     let release = async {
         let mut looks = tokio::time::interval(Duration::from_millis(20));
         while service.metric("tidemark_command_retries_total").await? < 1.0 {
@@ -215,10 +199,7 @@ async fn a_connection_lost_in_commit_leaves_the_outcome_of_its_group_unknown_and
 -> Result<()> {
     let service = Service::start().await?;
     let ids = new_products(&service, 20).await?;
-    let other = service.connect().await?;
-    other
-        .batch_execute("begin; select from lane for update")
-        .await?;
+    let other = service.hold("lane").await?;
     let sever = async {
         let victim = service.blocked_backend().await?;
         service
@@ -250,10 +231,7 @@ async fn a_connection_lost_in_commit_leaves_the_outcome_of_its_group_unknown_and
 async fn a_signal_lets_a_group_end() -> Result<()> {
     let service = Service::start().await?;
     let id = service.new_product("L-1", json!({})).await?;
-    let other = service.connect().await?;
-    other
-        .batch_execute("begin; select from lane for update")
-        .await?;
+    let other = service.hold("lane").await?;
     let stop = async {
         service.blocked_backend().await?;
         service.tell_to_stop().await?;

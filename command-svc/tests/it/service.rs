@@ -228,6 +228,14 @@ impl Service {
         connect(&self.namespace.database_url).await
     }
 
+    /// Another session, which holds the locks of these rows until it ends its transaction.
+    pub async fn hold(&self, rows: &str) -> Result<tokio_postgres::Client> {
+        let other = self.connect().await?;
+        let lock = format!("begin; select from {rows} for update");
+        other.batch_execute(&lock).await?;
+        Ok(other)
+    }
+
     /// A pool of connections like the service's own.
     pub fn pool(&self) -> Result<Pool> {
         let url = SecretString::from(self.namespace.database_url.clone());

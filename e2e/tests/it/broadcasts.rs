@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, ensure};
 use e2e::client::{Answer, Client};
 use e2e::log;
-use e2e::shop::{create_category, create_product, path_of};
+use e2e::shop::{create_category, create_product, page, path_of};
 use e2e::world::{Plan, READY_WITHIN, World};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -43,17 +43,14 @@ async fn a_category_renamed_and_moved_50_times_ends_the_same_in_all_its_products
         let (session, ids) = ids??;
         staff.adopt(session);
         for id in ids {
-            // The projectors may have a long way to go: this is about what they make of it.
-            let page = format!("/v1/products/{id}");
-            let page = staff.get_within(&page, READY_WITHIN).await?.expect(200)?;
-            let path = path_of(&page.body);
+            let path = path_of(&page(&staff, id).await?);
             ensure!(path == ["Kitchen", "Kettles 50"], "{id} stands in {path:?}");
             products += 1;
         }
     }
     ensure!(products >= 8, "the editors did nothing");
     let found = staff
-        .get_within(&format!("/v1/products?category={}", roots[0]), READY_WITHIN)
+        .get(&format!("/v1/products?category={}", roots[0]))
         .await?
         .expect(200)?;
     ensure!(

@@ -32,8 +32,6 @@ use infra::{
 };
 use schemas::{rest::import::LineStatus, view::View};
 
-use crate::servers::wait_until;
-
 const PRODUCTS: usize = 120;
 
 #[tokio::test]
@@ -55,11 +53,8 @@ async fn services_come_up_once_serve_an_operator_and_go_down() {
     assert_eq!(starter.start(&surroundings, one_each).await.unwrap(), 3);
     assert_eq!(starter.start(&surroundings, one_each).await.unwrap(), 0);
     let deployment = Deployment::load(&starter.dir).unwrap().unwrap();
-    wait_until("the services are ready", async || {
-        let health = health::services(&deployment).await;
-        health.iter().all(|one| one.ready)
-    })
-    .await;
+    let health = health::services(&deployment).await;
+    assert!(health.iter().all(|one| one.ready), "{health:?}");
 
     import_a_shop(&deployment, &starter.dir).await;
     rebuild_a_view(&deployment).await;
@@ -117,12 +112,10 @@ async fn import_a_shop(deployment: &Deployment, dir: &Path) {
     until_visible(query_svc, &totals.tidemark, |_| {})
         .await
         .unwrap();
-    wait_until("every view has a build that is alive", async || {
-        let report = lag(deployment).await.unwrap();
-        let mut builds = report.views.iter().flat_map(|view| &view.builds);
-        report.views.len() >= 2 && builds.all(|build| build.state < LaneState::Stalled)
-    })
-    .await;
+    let report = lag(deployment).await.unwrap();
+    let states = report.views.iter().flat_map(|view| &view.builds);
+    assert!(states.clone().count() >= 2);
+    assert!(states.clone().all(|build| build.state < LaneState::Stalled));
 }
 
 async fn rebuild_a_view(deployment: &Deployment) {

@@ -86,7 +86,7 @@ async fn a_read_waits_until_its_lane_is_visible() {
     assert_eq!(hasty.get(&path).await.status, 503);
     let client = replica.client().holding(shop.written(at));
     let client = client.with("prefer", "wait=5");
-    let (answer, ()) = tokio::join!(client.fresh(&path), async {
+    let (answer, ()) = tokio::join!(client.get(&path), async {
         shop.index(1, std::slice::from_ref(&renamed)).await;
         shop.refresh(View::Products, 1).await;
         shop.publish(View::Products, 1, &shop.heads()).await;
@@ -186,10 +186,14 @@ async fn a_replica_behind_the_last_one_waits_until_it_has_followed_as_far() {
     let patient = behind.client().holding(later).with("prefer", "wait=5");
     let path = path(&lamp);
     let (answer, _) = tokio::join!(
-        patient.fresh(&path),
+        patient.get(&path),
         shop.write(vec![product("Desk").into(), product("Chair").into()]),
     );
-    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.served()),
+        (200, "waited"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,7 +264,7 @@ async fn nobody_waits_for_an_owner_that_is_silent_unless_asked_to() {
     assert_eq!(answer.body["retry_after_ms"], 1_000, "{answer:?}");
     let patient = replica.client().holding(shop.written(at));
     let patient = patient.with("prefer", "wait=5");
-    let (answer, ()) = tokio::join!(patient.fresh(&path), async {
+    let (answer, ()) = tokio::join!(patient.get(&path), async {
         shop.index(1, std::slice::from_ref(&lamp)).await;
         shop.refresh(View::Products, 1).await;
         shop.publish(View::Products, 1, &shop.heads()).await;

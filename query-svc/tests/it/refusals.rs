@@ -109,16 +109,13 @@ async fn a_replica_says_which_server_it_is_waiting_for() {
         .await
         .unwrap();
     let replica = Replica::launch(&shop);
-    let answer = replica.client().get_once("/readyz").await;
+    let answer = replica.client().get("/readyz").await;
     assert_eq!(
         (answer.status, answer.problem()),
         (503, "dependency-unavailable")
     );
     assert!(answer.body["missing"]["postgres"].is_string(), "{answer:?}");
-    let answer = replica
-        .client()
-        .get_once(&path(&product("Lamp").into()))
-        .await;
+    let answer = replica.client().get(&path(&product("Lamp").into())).await;
     assert_eq!(
         (answer.status, answer.problem()),
         (503, "dependency-unavailable")

@@ -46,7 +46,7 @@ async fn a_search_waits_for_every_lane_whatever_it_asks_for() {
     let answer = hasty.with("prefer", "wait=0.1").get(LAMPS).await;
     assert_eq!((answer.status, answer.problem()), (503, "not-yet-visible"));
     let client = replica.client().holding(token).with("prefer", "wait=5");
-    let (answer, ()) = tokio::join!(client.fresh(LAMPS), async {
+    let (answer, ()) = tokio::join!(client.get(LAMPS), async {
         shop.index(1, std::slice::from_ref(&chair)).await;
         shop.refresh(View::Products, 1).await;
         shop.publish(View::Products, 1, &shop.heads()).await;

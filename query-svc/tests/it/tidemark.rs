@@ -103,7 +103,7 @@ async fn a_position_that_the_primary_does_not_have_is_lost_history() {
         ..at
     };
     let client = replica.client().holding(shop.written(beyond));
-    let answer = client.with("prefer", "wait=5").fresh(&path(&lamp)).await;
+    let answer = client.with("prefer", "wait=5").get(&path(&lamp)).await;
     assert_eq!((answer.status, answer.problem()), (409, "history-changed"));
 }
 
@@ -141,6 +141,6 @@ async fn a_process_that_reads_another_epoch_ends() {
     let sql = "update epoch set epoch = epoch # 1";
     shop.postgres.execute(sql, &[]).await.unwrap();
     let client = replica.client().holding(of_another_history(&shop));
-    client.get_once(&path(&product("Lamp").into())).await;
+    client.get(&path(&product("Lamp").into())).await;
     assert!(replica.stops_within(crate::shop::LIMIT).await);
 }

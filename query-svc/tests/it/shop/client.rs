@@ -1,15 +1,9 @@
 //! A client that keeps its tidemark, as `docs/tidemark.md` asks of clients.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
-use chassis::clock::Deadline;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-
-use super::LIMIT;
-
-const PAUSE: Duration = Duration::from_millis(50);
 
 pub struct Client {
     http: reqwest::Client,
@@ -30,7 +24,7 @@ impl Client {
     pub fn new(url: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy();
         Self {
-            http: http.timeout(LIMIT).build().unwrap(),
+            http: http.timeout(super::LIMIT).build().unwrap(),
             url: url.to_owned(),
             tidemark: Mutex::default(),
             headers: HeaderMap::new(),
@@ -54,31 +48,7 @@ impl Client {
         self.tidemark.lock().unwrap().clone()
     }
 
-    /// A read that comes back while Elasticsearch or PostgreSQL are slower than a read may be, as
-    /// they are on a crowded machine.
     pub async fn get(&self, path: &str) -> Answer {
-        self.while_told_to_come_back(path, &["dependency-unavailable"])
-            .await
-    }
-
-    /// A read that comes back until what it asks for is visible.
-    pub async fn fresh(&self, path: &str) -> Answer {
-        self.while_told_to_come_back(path, &["dependency-unavailable", "not-yet-visible"])
-            .await
-    }
-
-    async fn while_told_to_come_back(&self, path: &str, problems: &[&str]) -> Answer {
-        let deadline = Deadline::within(LIMIT);
-        loop {
-            let answer = self.get_once(path).await;
-            if !problems.contains(&answer.problem()) || deadline.has_passed() {
-                return answer;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    pub async fn get_once(&self, path: &str) -> Answer {
         let mut request = self.http.get(format!("{}{path}", self.url));
         request = request.headers(self.headers.clone());
         if let Some(tidemark) = self.tidemark() {

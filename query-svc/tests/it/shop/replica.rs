@@ -23,7 +23,7 @@ impl Replica {
         let deadline = Deadline::within(LIMIT);
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         let client = replica.client();
-        while client.get_once("/readyz").await.status != 200 {
+        while client.get("/readyz").await.status != 200 {
             assert!(!deadline.has_passed(), "the replica is not ready in time");
             ticks.tick().await;
         }
