@@ -1,7 +1,7 @@
 //! Who is asking: a bearer token (JWT, HS256) becomes a `Principal`.
 //!
 //! No token is anonymous; a token that is not valid is 401, never anonymous, so that an expired
-//! session is noticed.
+//! session is noticed. A secret that could be guessed signs and verifies nothing.
 
 use std::future::{Ready, ready};
 use std::time::Duration;
@@ -20,6 +20,20 @@ use crate::problem::ApiError;
 
 /// Clocks of issuers may differ by so many seconds.
 const LEEWAY_SECONDS: u64 = 5;
+/// As many as the digest of HS256 has, which is what RFC 7518 asks for.
+const MIN_SECRET_BYTES: usize = 32;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the secret of the bearer tokens is shorter than {MIN_SECRET_BYTES} bytes")]
+pub struct ShortSecret;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    #[error(transparent)]
+    Secret(#[from] ShortSecret),
+    #[error("sign the bearer token")]
+    Sign(#[from] jsonwebtoken::errors::Error),
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Principal {
@@ -50,13 +64,13 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    pub fn new(secret: &SecretString) -> Self {
+    pub fn new(secret: &SecretString) -> Result<Self, ShortSecret> {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY_SECONDS;
         validation.validate_aud = false;
         validation.validate_nbf = true;
-        let key = DecodingKey::from_secret(secret.expose_secret().as_bytes());
-        Self { key, validation }
+        let key = DecodingKey::from_secret(long_enough(secret)?);
+        Ok(Self { key, validation })
     }
 
     /// Reads the value of an `Authorization` header.
@@ -92,15 +106,22 @@ pub fn mint(
     role: Role,
     sub: Uuid,
     ttl: Duration,
-) -> Result<String, jsonwebtoken::errors::Error> {
+) -> Result<String, MintError> {
     let now = u64::try_from(clock::now().timestamp()).unwrap_or_default();
     let claims = Claims {
         sub,
         role,
         exp: now + ttl.as_secs(),
     };
-    let key = EncodingKey::from_secret(secret.expose_secret().as_bytes());
-    encode(&Header::new(Algorithm::HS256), &claims, &key)
+    let key = EncodingKey::from_secret(long_enough(secret)?);
+    Ok(encode(&Header::new(Algorithm::HS256), &claims, &key)?)
+}
+
+fn long_enough(secret: &SecretString) -> Result<&[u8], ShortSecret> {
+    let bytes = secret.expose_secret().as_bytes();
+    (bytes.len() >= MIN_SECRET_BYTES)
+        .then_some(bytes)
+        .ok_or(ShortSecret)
 }
 
 impl Principal {
@@ -187,11 +208,13 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3_600);
 
     fn secret() -> SecretString {
-        SecretString::from("a secret of the tests")
+        SecretString::from("a secret of the tests, of 32 byte")
     }
 
     fn verify(authorization: &str) -> Result<Principal, ApiError> {
-        Verifier::new(&secret()).verify(&HeaderValue::from_str(authorization).unwrap())
+        Verifier::new(&secret())
+            .unwrap()
+            .verify(&HeaderValue::from_str(authorization).unwrap())
     }
 
     #[test]
@@ -225,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_token_signed_by_somebody_else_is_refused() {
-        let other = SecretString::from("another secret");
+        let other = SecretString::from("another secret that is long enough");
         let token = mint(&other, Role::Admin, clock::new_id(), HOUR).unwrap();
         assert_eq!(
             verify(&format!("Bearer {token}"))
@@ -234,6 +257,15 @@ mod tests {
                 .status,
             401
         );
+    }
+
+    #[rstest]
+    #[case::empty("")]
+    #[case::one_byte_too_short("thirty-one bytes for the tests!")]
+    fn a_secret_that_can_be_guessed_neither_verifies_nor_signs(#[case] secret: &str) {
+        let secret = SecretString::from(secret);
+        assert_eq!(Verifier::new(&secret).unwrap_err(), ShortSecret);
+        assert!(mint(&secret, Role::Admin, clock::new_id(), HOUR).is_err());
     }
 
     #[rstest]

@@ -1,14 +1,23 @@
 //! Options that services share, as groups for `#[command(flatten)]`: flag, variable and default.
 //!
 //! Secrets are `SecretString`, so no `Debug` output ever shows them. The development defaults of
-//! the keys are public knowledge; `KeyArgs::warn_of_development_keys` says so in the log.
+//! the keys are public knowledge; `KeyArgs::check` says so in the log.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use clap::{Args, ValueEnum};
+use schemas::tidemark::{Keyring, KeyringError};
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::auth::{ShortSecret, Verifier};
+
+mod elasticsearch;
+mod kafka;
+
+pub use elasticsearch::{ElasticsearchAccessArgs, ElasticsearchArgs};
+pub use kafka::{KafkaArgs, KafkaSecurityArgs, SaslMechanism, SecurityProtocol};
 
 /// Signs tidemarks where `TIDEMARK_KEYS` is not set. Everybody knows it.
 pub const DEVELOPMENT_TIDEMARK_KEYS: &str =
@@ -51,36 +60,6 @@ pub struct PostgresArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-pub struct KafkaArgs {
-    /// Kafka's bootstrap servers, comma-separated.
-    #[arg(
-        long = "kafka-bootstrap",
-        env = "KAFKA_BOOTSTRAP",
-        default_value = "127.0.0.1:9092"
-    )]
-    pub bootstrap: String,
-    /// Partitions of the events topic when it is created, 1 to 64.
-    #[arg(
-        long = "kafka-partitions",
-        env = "KAFKA_PARTITIONS",
-        default_value_t = 8,
-        value_parser = clap::value_parser!(i32).range(1..=64)
-    )]
-    pub partitions: i32,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct ElasticsearchArgs {
-    /// Where Elasticsearch is; several nodes comma-separated.
-    #[arg(
-        long = "elasticsearch-url",
-        env = "ELASTICSEARCH_URL",
-        default_value = "http://127.0.0.1:9200"
-    )]
-    pub url: String,
-}
-
-#[derive(Debug, Clone, Args)]
 pub struct NamespaceArgs {
     /// Put before the name of every topic, index and consumer group, so that several Tidemarks
     /// can share servers.
@@ -90,7 +69,8 @@ pub struct NamespaceArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct KeyArgs {
-    /// Keys of the tidemarks as `id:hex,id:hex`; the first signs, all are accepted.
+    /// Keys of the tidemarks as `id:hex,id:hex`, each of at least 32 bytes; the first signs, all
+    /// are accepted.
     #[arg(
         long,
         env = "TIDEMARK_KEYS",
@@ -99,7 +79,7 @@ pub struct KeyArgs {
         hide_default_value = true
     )]
     pub tidemark_keys: SecretString,
-    /// Secret of the bearer tokens (HS256).
+    /// Secret of the bearer tokens (HS256), of at least 32 bytes.
     #[arg(
         long,
         env = "JWT_SECRET",
@@ -110,9 +90,29 @@ pub struct KeyArgs {
     pub jwt_secret: SecretString,
 }
 
+/// A key that signs is missing, cannot be read, or can be guessed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    #[error("read TIDEMARK_KEYS")]
+    Tidemark(#[from] KeyringError),
+    #[error("read JWT_SECRET")]
+    Jwt(#[from] ShortSecret),
+}
+
 impl KeyArgs {
-    /// Logs a warning for each key that everybody knows. Call once, after telemetry is up.
-    pub fn warn_of_development_keys(&self) {
+    pub fn keyring(&self) -> Result<Keyring, KeysError> {
+        Ok(self.tidemark_keys.expose_secret().parse()?)
+    }
+
+    pub fn verifier(&self) -> Result<Verifier, KeysError> {
+        Ok(Verifier::new(&self.jwt_secret)?)
+    }
+
+    /// Refuses unusable keys, and logs a warning for each key that everybody knows. Call once,
+    /// after telemetry is up and before anybody is let in.
+    pub fn check(&self) -> Result<(), KeysError> {
+        self.keyring()?;
+        self.verifier()?;
         if self.tidemark_keys.expose_secret() == DEVELOPMENT_TIDEMARK_KEYS {
             tracing::warn!(
                 config.variable = "TIDEMARK_KEYS",
@@ -125,6 +125,7 @@ impl KeyArgs {
                 "accepting the development secret"
             );
         }
+        Ok(())
     }
 }
 
@@ -181,6 +182,9 @@ mod tests {
             "--bind=127.0.0.1:0",
             "--database-url=postgres://tidemark:hunter2@localhost/tidemark",
             "--jwt-secret=swordfish",
+            "--kafka-sasl-password=mellon",
+            "--elasticsearch-password=sesame",
+            "--elasticsearch-api-key=shibboleth",
         ])
     }
 
@@ -195,7 +199,8 @@ mod tests {
     #[test]
     fn no_secret_is_ever_printed() {
         let printed = format!("{:?}", service());
-        assert!(!printed.contains("hunter2"), "{printed}");
-        assert!(!printed.contains("swordfish"), "{printed}");
+        for secret in ["hunter2", "swordfish", "mellon", "sesame", "shibboleth"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
     }
 }

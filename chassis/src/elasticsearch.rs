@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use ::elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, TransportBuilder};
-use ::elasticsearch::http::{Method, Url};
+use ::elasticsearch::http::Method;
+use ::elasticsearch::http::transport::Transport;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -15,16 +15,19 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Deadline;
+use crate::config::{ElasticsearchAccessArgs, ElasticsearchArgs};
 
+mod access;
 mod answers;
 mod call;
 mod error;
 mod indices;
 
+pub use access::SetupError;
 pub use answers::{
     BulkItem, CreatedIndex, Found, Hit, IndexHealth, ItemError, SearchAnswer, ShardCounts, Total,
 };
-pub use error::{ElasticsearchError, SetupError};
+pub use error::ElasticsearchError;
 
 use answers::{BulkAnswer, CountAnswer, MgetAnswer, MsearchAnswer, PitAnswer, RefreshAnswer};
 use call::{Call, JSON, NDJSON};
@@ -45,21 +48,19 @@ pub struct SearchOptions {
 }
 
 impl Elasticsearch {
-    /// `urls` are nodes, comma-separated, used in turn. Must be called on the shared runtime.
+    /// Nodes on a trusted network, comma-separated, which ask nobody who they are.
     pub fn new(urls: &str, timeout: Duration) -> Result<Self, SetupError> {
-        let urls: Vec<Url> = urls
-            .split(',')
-            .map(|url| url.trim().parse::<Url>())
-            .collect::<Result<_, _>>()
-            .map_err(|error| SetupError::Url(error.to_string()))?;
-        let transport = TransportBuilder::new(MultiNodeConnectionPool::round_robin(urls, None))
-            .disable_proxy()
-            .enable_meta_header(false)
-            .timeout(timeout)
-            .build()
-            .map_err(SetupError::Build)?;
+        let args = ElasticsearchArgs {
+            url: urls.to_owned(),
+            access: ElasticsearchAccessArgs::default(),
+        };
+        Self::connect(&args, timeout)
+    }
+
+    /// The nodes are used in turn. Must be called on the shared runtime.
+    pub fn connect(args: &ElasticsearchArgs, timeout: Duration) -> Result<Self, SetupError> {
         Ok(Self {
-            transport,
+            transport: access::transport(args, timeout)?,
             runtime: Handle::current(),
             timeout,
         })

@@ -71,10 +71,26 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
-/// Reads a JSON object: the same rules for a body and for a line of an import.
+/// Reads a JSON object whose texts hold no NUL.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| malformed("the body is not UTF-8").caused_by(error))?;
+    let text = utf8(bytes)?;
+    let value = parse_object(text)?;
+    if text.contains("\\u0000") {
+        refuse_nul(text)?;
+    }
+    Ok(value)
+}
+
+/// The same for a line of an import, whose reader cleans all texts, of NUL too.
+pub fn parse_json_line<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    parse_object(utf8(bytes)?)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(bytes).map_err(|error| malformed("the body is not UTF-8").caused_by(error))
+}
+
+fn parse_object<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
     if text.trim().is_empty() {
         return Err(malformed("the body is empty"));
     }
@@ -93,9 +109,6 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     deserializer
         .end()
         .map_err(|error| refuse_json(String::new(), error))?;
-    if text.contains("\\u0000") {
-        refuse_nul(text)?;
-    }
     Ok(value)
 }
 

@@ -1,7 +1,9 @@
-//! Liveness and readiness: a service says of each server behind it whether it is there.
+//! Liveness and readiness: a process says whether it can do its main thing, and which of the
+//! servers behind it are away.
 //!
 //! `/livez` is always 200: a process that can answer needs no restart because a server is away.
-//! `/readyz` is 503 and names what is missing. A dependency starts as down.
+//! `/readyz` is 503 while a *requirement* is not met, and then a load balancer takes the process
+//! away. A *dependency* that is away is only named: what works without it goes on.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,8 +17,16 @@ use crate::problem::ApiError;
 /// Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    states: Arc<Mutex<BTreeMap<&'static str, State>>>,
+    parts: Arc<Mutex<Parts>>,
 }
+
+#[derive(Debug, Default)]
+struct Parts {
+    requirements: States,
+    dependencies: States,
+}
+
+type States = BTreeMap<&'static str, State>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -24,35 +34,51 @@ pub enum State {
     Down { reason: String },
 }
 
-/// The hand of one dependency: whoever talks to it says how that went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Requirement,
+    Dependency,
+}
+
+/// The hand of one requirement or dependency: whoever knows how it is says so.
 #[derive(Debug, Clone)]
 pub struct Probe {
     health: Health,
+    kind: Kind,
     name: &'static str,
 }
 
 impl Health {
-    /// Announces a dependency, down until its probe says otherwise.
+    /// Announces something without which the process cannot do its main thing. It is not met until
+    /// its probe says so.
+    pub fn requirement(&self, name: &'static str) -> Probe {
+        self.announce(Kind::Requirement, name)
+    }
+
+    /// Announces a server that the process uses, and whose absence it reports. It is away until its
+    /// probe says otherwise.
     pub fn dependency(&self, name: &'static str) -> Probe {
-        self.lock().entry(name).or_insert(State::Down {
+        self.announce(Kind::Dependency, name)
+    }
+
+    fn announce(&self, kind: Kind, name: &'static str) -> Probe {
+        let unknown = || State::Down {
             reason: "not reached yet".to_owned(),
-        });
+        };
+        self.lock().of(kind).entry(name).or_insert_with(unknown);
         Probe {
             health: self.clone(),
+            kind,
             name,
         }
     }
 
     pub fn is_ready(&self) -> bool {
-        self.lock().values().all(|state| *state == State::Up)
+        self.lock().requirements.values().all(State::is_up)
     }
 
-    pub fn states(&self) -> BTreeMap<&'static str, State> {
-        self.lock().clone()
-    }
-
-    fn set(&self, name: &'static str, state: State) {
-        let before = self.lock().insert(name, state.clone());
+    fn set(&self, kind: Kind, name: &'static str, state: State) {
+        let before = self.lock().of(kind).insert(name, state.clone());
         if before.as_ref() == Some(&state) {
             return;
         }
@@ -67,31 +93,43 @@ impl Health {
             }
             State::Down { .. } => {}
         }
-        metrics::gauge!("tidemark_dependency_up", "name" => name).set(if state == State::Up {
+        metrics::gauge!("tidemark_dependency_up", "name" => name).set(if state.is_up() {
             1.0
         } else {
             0.0
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, State>> {
-        self.states.lock().expect("no holder of this lock panics")
+    fn lock(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Parts {
+    fn of(&mut self, kind: Kind) -> &mut States {
+        match kind {
+            Kind::Requirement => &mut self.requirements,
+            Kind::Dependency => &mut self.dependencies,
+        }
+    }
+}
+
+impl State {
+    fn is_up(&self) -> bool {
+        *self == Self::Up
     }
 }
 
 impl Probe {
     pub fn up(&self) {
-        self.health.set(self.name, State::Up);
+        self.health.set(self.kind, self.name, State::Up);
     }
 
     /// `reason` is shown to whoever asks: no addresses, no secrets.
     pub fn down(&self, reason: impl Into<String>) {
-        self.health.set(
-            self.name,
-            State::Down {
-                reason: reason.into(),
-            },
-        );
+        let reason = reason.into();
+        self.health
+            .set(self.kind, self.name, State::Down { reason });
     }
 }
 
@@ -100,21 +138,27 @@ pub async fn livez() -> HttpResponse {
 }
 
 pub async fn readyz(health: web::Data<Health>) -> Result<HttpResponse, ApiError> {
-    let missing: BTreeMap<&'static str, String> = health
-        .states()
-        .into_iter()
-        .filter_map(|(name, state)| match state {
-            State::Up => None,
-            State::Down { reason } => Some((name, reason)),
-        })
-        .collect();
+    let (missing, away) = {
+        let parts = health.lock();
+        (down(&parts.requirements), down(&parts.dependencies))
+    };
     if missing.is_empty() {
-        return Ok(HttpResponse::Ok().json(json!({"status": "ready"})));
+        return Ok(HttpResponse::Ok().json(json!({"status": "ready", "away": away})));
     }
     let names: Vec<&str> = missing.keys().copied().collect();
     let detail = format!("waiting for {}", names.join(", "));
     let problem = Problem::new(ProblemType::DependencyUnavailable, detail)
         .with("missing", missing)
+        .with("away", away)
         .retry_after_ms(1_000);
     Err(problem.into())
+}
+
+/// Those that are not up, with their reasons.
+fn down(states: &States) -> BTreeMap<&'static str, String> {
+    let down = states.iter().filter_map(|(name, state)| match state {
+        State::Up => None,
+        State::Down { reason } => Some((*name, reason.clone())),
+    });
+    down.collect()
 }

@@ -6,11 +6,17 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::clock::Deadline;
+
+mod brokers;
+
+pub use brokers::{BrokersError, KafkaBrokers};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
@@ -35,23 +41,10 @@ pub enum EnsuredTopic {
     Existed,
 }
 
-/// Settings of every client.
-fn client_config(bootstrap: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", bootstrap)
-        .set("client.id", "tidemark")
-        .set("socket.keepalive.enable", "true")
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "1000")
-        .set("allow.auto.create.topics", "false");
-    config
-}
-
 /// A member of a group that takes over lost partitions within seconds. Offsets are stored by hand
 /// and committed by hand.
-pub fn consumer_config(bootstrap: &str, group: &str) -> ClientConfig {
-    let mut config = reader_config(bootstrap);
+pub fn consumer_config(brokers: &KafkaBrokers, group: &str) -> ClientConfig {
+    let mut config = reader_config(brokers);
     config
         .set("group.id", group)
         .set("group.protocol", "classic")
@@ -65,8 +58,8 @@ pub fn consumer_config(bootstrap: &str, group: &str) -> ClientConfig {
 
 /// A reader of whole partitions, without a group: assign partitions and offsets by hand. Ends of
 /// partitions are reported. The library wants a group id even so, but never joins that group.
-pub fn tail_config(bootstrap: &str) -> ClientConfig {
-    let mut config = reader_config(bootstrap);
+pub fn tail_config(brokers: &KafkaBrokers) -> ClientConfig {
+    let mut config = reader_config(brokers);
     config
         .set("group.id", "tidemark-tail")
         .set("auto.offset.reset", "earliest")
@@ -74,8 +67,23 @@ pub fn tail_config(bootstrap: &str) -> ClientConfig {
     config
 }
 
-fn reader_config(bootstrap: &str) -> ClientConfig {
-    let mut config = client_config(bootstrap);
+/// For consumers of `tail_config`. The library calls the end of a partition an error; it is news,
+/// and comes to the reader as such.
+#[derive(Debug, Clone, Copy)]
+pub struct TailContext;
+
+impl ClientContext for TailContext {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::error!(%error, reason, "kafka reports an error");
+        }
+    }
+}
+
+impl ConsumerContext for TailContext {}
+
+fn reader_config(brokers: &KafkaBrokers) -> ClientConfig {
+    let mut config = brokers.client_config();
     config
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
@@ -89,8 +97,8 @@ fn reader_config(bootstrap: &str) -> ClientConfig {
 }
 
 /// A producer whose records arrive once and in order, or are reported as failed.
-pub fn producer_config(bootstrap: &str) -> ClientConfig {
-    let mut config = client_config(bootstrap);
+pub fn producer_config(brokers: &KafkaBrokers) -> ClientConfig {
+    let mut config = brokers.client_config();
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
@@ -108,13 +116,14 @@ pub fn producer_config(bootstrap: &str) -> ClientConfig {
 /// `settings` are topic settings such as `("cleanup.policy", "compact")`. Replication is the
 /// broker's default.
 pub async fn ensure_topic(
-    bootstrap: &str,
+    brokers: &KafkaBrokers,
     name: &str,
     partitions: i32,
     settings: &[(&str, &str)],
     deadline: Deadline,
 ) -> Result<EnsuredTopic, TopicError> {
-    let admin: AdminClient<DefaultClientContext> = client_config(bootstrap)
+    let admin: AdminClient<DefaultClientContext> = brokers
+        .client_config()
         .create()
         .map_err(TopicError::Client)?;
     let topic = settings.iter().fold(
@@ -149,11 +158,12 @@ mod tests {
 
     #[test]
     fn every_setting_is_one_that_the_library_knows() {
-        consumer_config("127.0.0.1:1", "group")
+        let brokers = KafkaBrokers::plain("127.0.0.1:1");
+        consumer_config(&brokers, "group")
             .create::<BaseConsumer>()
             .unwrap();
-        tail_config("127.0.0.1:1").create::<BaseConsumer>().unwrap();
-        let producer: FutureProducer = producer_config("127.0.0.1:1").create().unwrap();
+        tail_config(&brokers).create::<BaseConsumer>().unwrap();
+        let producer: FutureProducer = producer_config(&brokers).create().unwrap();
         drop(producer);
     }
 }

@@ -25,4 +25,5 @@ pub mod elasticsearch;
 pub mod event_log;
 pub mod kafka;
 pub mod postgres;
+pub mod tls;
 pub mod watermark_tail;

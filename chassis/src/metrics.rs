@@ -68,6 +68,10 @@ fn describe() {
         "requests that wait for a connection"
     );
     describe_counter!(
+        "tidemark_watermark_records_skipped_total",
+        "records of the watermark topic that say nothing here: of an unknown kind, or unreadable"
+    );
+    describe_counter!(
         "tidemark_postgres_pool_timeouts_total",
         "borrowers that gave up, by what they waited for"
     );

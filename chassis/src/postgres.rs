@@ -1,11 +1,12 @@
-//! PostgreSQL: the pool with its limits, the session settings, and what an SQLSTATE means.
+//! PostgreSQL: the way there, the pool with its limits, the session settings, and what an SQLSTATE
+//! means.
 //!
 //! Connections live on one shared multi-thread runtime, never on the HTTP worker that happened to
 //! open them: that worker may be busy, and others share its connections.
 
 use std::time::Duration;
 
-use deadpool_postgres::tokio_postgres::{self, Config as ClientConfig, NoTls};
+use deadpool_postgres::tokio_postgres::{self, Config as ClientConfig};
 use deadpool_postgres::{
     Client, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError, RecyclingMethod,
     Runtime, TimeoutType, Timeouts,
@@ -16,9 +17,11 @@ use tokio::runtime::Handle;
 use crate::clock::Deadline;
 
 mod connect;
+mod encryption;
 mod fault;
 
 pub use connect::{OwnedConnection, connect_alone};
+pub use encryption::EncryptionError;
 pub use fault::{Fault, classify, code};
 
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
@@ -60,6 +63,8 @@ impl Session {
 pub enum SetupError {
     #[error("read the database url")]
     Url(#[source] tokio_postgres::Error),
+    #[error("read how the connection to postgres is encrypted")]
+    Encryption(#[from] EncryptionError),
     #[error("build the connection pool")]
     Build(#[source] deadpool_postgres::BuildError),
 }
@@ -74,24 +79,41 @@ pub struct PoolOptions {
     pub session: Session,
 }
 
-/// Reads the URL and adds what every connection of ours has.
-pub fn client_config(
-    url: &SecretString,
-    application_name: &str,
-    session: Session,
-) -> Result<ClientConfig, SetupError> {
-    let mut config: ClientConfig = url.expose_secret().parse().map_err(SetupError::Url)?;
-    let options = match config.get_options() {
-        Some(given) => format!("{} {given}", session.options()),
-        None => session.options().to_owned(),
-    };
-    config
-        .application_name(application_name)
-        .options(options)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .keepalives_idle(Duration::from_secs(30))
-        .tcp_user_timeout(Duration::from_secs(15));
-    Ok(config)
+/// Where PostgreSQL is, how the way there is protected, and what every session of ours begins with.
+#[derive(Clone)]
+pub struct Target {
+    pub config: ClientConfig,
+    encryption: encryption::Encryption,
+}
+
+impl Target {
+    /// Reads the URL, with libpq's `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.
+    pub fn new(
+        url: &SecretString,
+        application_name: &str,
+        session: Session,
+    ) -> Result<Self, SetupError> {
+        let (mut config, encryption) = encryption::parse(url.expose_secret())?;
+        let options = match config.get_options() {
+            Some(given) => format!("{} {given}", session.options()),
+            None => session.options().to_owned(),
+        };
+        config
+            .application_name(application_name)
+            .options(options)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .keepalives_idle(Duration::from_secs(30))
+            .tcp_user_timeout(Duration::from_secs(15));
+        Ok(Self { config, encryption })
+    }
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The pool. Opens nothing yet; keeps its gauges and drops idle connections on the runtime given.
@@ -100,10 +122,11 @@ pub fn pool(
     options: &PoolOptions,
     runtime: &Handle,
 ) -> Result<Pool, SetupError> {
-    let config = client_config(url, options.application_name, options.session)?;
+    let Target { config, encryption } =
+        Target::new(url, options.application_name, options.session)?;
     let manager = Manager::from_connect(
         config,
-        connect::OnRuntime::new(runtime.clone(), NoTls),
+        connect::OnRuntime::new(runtime.clone(), encryption),
         ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         },
@@ -193,8 +216,8 @@ mod tests {
     #[test]
     fn session_settings_come_before_those_of_the_url() {
         let url = url("postgres://a:b@localhost/c?options=-c%20lock_timeout%3D7");
-        let config = client_config(&url, "test", Session::Writer).unwrap();
-        let options = config.get_options().unwrap();
+        let target = Target::new(&url, "test", Session::Writer).unwrap();
+        let options = target.config.get_options().unwrap();
         assert!(options.starts_with("-c lock_timeout=2000"), "{options}");
         assert!(options.ends_with("-c lock_timeout=7"), "{options}");
     }

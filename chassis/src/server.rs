@@ -176,6 +176,7 @@ pub fn app(
         .configure(|config| base(config, &bolts))
         .configure(routes)
         .default_service(web::to(not_found))
+        .wrap(from_fn(answer::route_head_as_get))
         .wrap(from_fn(answer::catch_panics))
         .wrap(from_fn(answer::open_tidemark))
         .wrap(cors())

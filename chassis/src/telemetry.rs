@@ -60,6 +60,22 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+/// Tells a new failure from one that repeats: a loop that tries again for hours says each once.
+#[derive(Debug, Default)]
+pub struct Said {
+    last: Option<String>,
+}
+
+impl Said {
+    /// True where the error reads differently from the one before.
+    pub fn is_news(&mut self, error: &(dyn Error + 'static)) -> bool {
+        let told = Some(Chain(error).to_string());
+        let is_news = self.last != told;
+        self.last = told;
+        is_news
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +91,18 @@ mod tests {
             shown.starts_with("append events: an error occurred"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_failure_that_repeats_is_said_once() {
+        let (one, other) = (Outer(std::fmt::Error), std::io::Error::other("refused"));
+        let mut said = Said::default();
+        let news = [
+            said.is_news(&one),
+            said.is_news(&one),
+            said.is_news(&other),
+            said.is_news(&one),
+        ];
+        assert_eq!(news, [true, false, true, true]);
     }
 }

@@ -156,6 +156,13 @@ impl Session {
         }
     }
 
+    /// Forgets what was presented: it is of a history that is gone.
+    pub fn start_over(&self) {
+        let mut said = self.lock();
+        said.owed.clear();
+        said.tidemark = said.tidemark.take().map(|old| Tidemark::new(old.epoch()));
+    }
+
     /// As it stands now; none only while the epoch is not known.
     pub fn tidemark(&self) -> Option<Tidemark> {
         self.lock().tidemark.clone()
@@ -220,11 +227,12 @@ mod tests {
     use schemas::lane::Lane;
 
     use super::*;
+    use crate::config::DEVELOPMENT_TIDEMARK_KEYS;
 
     const EPOCH: Epoch = Epoch(7);
 
     fn tides() -> Tides {
-        let keyring = "1:00112233445566778899aabbccddeeff".parse().unwrap();
+        let keyring = DEVELOPMENT_TIDEMARK_KEYS.parse().unwrap();
         Tides::new(keyring, EpochHandle::default())
     }
 

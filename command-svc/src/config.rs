@@ -2,6 +2,7 @@
 
 use chassis::config::{HttpArgs, KafkaArgs, KeyArgs, LogArgs, NamespaceArgs, PostgresArgs};
 use clap::{Parser, Subcommand};
+use secrecy::SecretString;
 
 /// The port where clients expect the write side.
 pub const DEFAULT_PORT: u16 = 8081;
@@ -17,6 +18,10 @@ pub struct CommandArgs {
     pub http: HttpArgs,
     #[command(flatten)]
     pub postgres: PostgresArgs,
+    /// Where PostgreSQL is without a pooler between: migrations and the relay hold locks of their
+    /// session. The same as DATABASE_URL unless told.
+    #[arg(long, env = "DIRECT_DATABASE_URL", hide_env_values = true)]
+    pub direct_database_url: Option<SecretString>,
     #[command(flatten)]
     pub kafka: KafkaArgs,
     #[command(flatten)]
@@ -28,6 +33,14 @@ pub struct CommandArgs {
     /// Refuse changes that do not say with If-Match which version they expect.
     #[arg(long, env = "REQUIRE_IF_MATCH")]
     pub require_if_match: bool,
+}
+
+impl CommandArgs {
+    /// For sessions that have to stay what they are.
+    pub fn direct_database_url(&self) -> &SecretString {
+        let direct = self.direct_database_url.as_ref();
+        direct.unwrap_or(&self.postgres.database_url)
+    }
 }
 
 /// Instead of serving.

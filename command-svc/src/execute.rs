@@ -58,6 +58,8 @@ pub enum Command {
 pub struct Context {
     /// Who and in which request, for the events.
     pub meta: Meta,
+    /// Of the request; problems name it.
+    pub path: String,
     pub expected: Expected,
     pub key: Option<IdempotencyKey>,
     pub deadline: Deadline,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use actix_web::web;
-use chassis::auth::Verifier;
 use chassis::health::Health;
+use chassis::kafka::KafkaBrokers;
 use chassis::postgres::{self, PoolOptions, Session, SetupError};
 use chassis::server::{Bolts, Server};
 use chassis::shutdown::Shutdown;
@@ -18,9 +18,8 @@ use command_svc::import::Imports;
 use command_svc::start::Start;
 use command_svc::{metrics, upkeep, verify};
 use deadpool_postgres::Pool;
-use schemas::tidemark::Keyring;
-use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -29,26 +28,29 @@ async fn main() -> anyhow::Result<()> {
     if let Some(Task::Verify) = args.task {
         return verify::print(&args.postgres).await;
     }
-    args.keys.warn_of_development_keys();
+    args.keys.check()?;
+    let brokers = KafkaBrokers::new(&args.kafka)?;
     let shutdown = Shutdown::on_signals()?;
     let server = Server::bind(&args.http, DEFAULT_PORT)?;
     let recorder = chassis::metrics::install("command-svc", env!("CARGO_PKG_VERSION"), &shutdown)?;
     metrics::describe();
-    let keyring: Keyring = args.keys.tidemark_keys.expose_secret().parse()?;
     let (health, epoch) = (Health::default(), EpochHandle::default());
     let commands = Commands::new(pool(&args)?, epoch.clone());
     let bolts = Bolts {
-        verifier: Some(Verifier::new(&args.keys.jwt_secret)),
-        tides: Some(Tides::new(keyring, epoch.clone())),
+        verifier: Some(args.keys.verifier()?),
+        tides: Some(Tides::new(args.keys.keyring()?, epoch.clone())),
         openapi: Some(http::openapi()),
         ..Bolts::new(health.clone(), recorder)
     };
-    upkeep::spawn(&commands, health.dependency("postgres"), &shutdown);
+    upkeep::spawn(&commands, health.requirement("postgres"), &shutdown);
+    let relay_stop = CancellationToken::new();
     let start = Start {
         args: args.clone(),
+        brokers,
         commands: commands.clone(),
         epoch,
         health,
+        relay_stop: relay_stop.clone(),
     };
     shutdown.spawn_once("start", start.run(shutdown.clone()));
     let rules = web::Data::new(RequestRules {
@@ -63,7 +65,9 @@ async fn main() -> anyhow::Result<()> {
             .app_data(imports.clone());
         http::routes(config);
     };
-    server.run(bolts, &shutdown, routes).await?;
+    let served = server.run(bolts, &shutdown, routes).await;
+    relay_stop.cancel();
+    served?;
     shutdown
         .drain(Duration::from_secs(args.http.drain_seconds))
         .await;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chassis::postgres::Fault;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
-use schemas::problem::Problem;
 
 use crate::domain::{category, product};
 use crate::execute::{Answer, Command, ExecuteError, Outcome};
@@ -96,7 +95,16 @@ fn outcome_label(executed: &Result<Outcome, ExecuteError>) -> &'static str {
         Ok(Outcome {
             answer: Answer::Refused { problem },
             ..
-        }) => refusal_label(problem),
+        }) => refusal_label(problem.status),
+        // The client's own first answer, found again after its connection was lost.
+        Ok(Outcome {
+            answer: Answer::Kept(sent),
+            ..
+        }) => match sent.status {
+            201 => "created",
+            200 => "changed",
+            status => refusal_label(status),
+        },
         Err(ExecuteError::Overloaded) => "overloaded",
         Err(ExecuteError::KeyReused) => "key_reused",
         Err(ExecuteError::Busy(_)) => "busy",
@@ -108,8 +116,8 @@ fn outcome_label(executed: &Result<Outcome, ExecuteError>) -> &'static str {
     }
 }
 
-fn refusal_label(problem: &Problem) -> &'static str {
-    match problem.status {
+fn refusal_label(status: u16) -> &'static str {
+    match status {
         404 => "not_found",
         412 => "mismatch",
         _ => "refused",

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chassis::clock;
 use chassis::health::Probe;
+use chassis::kafka::KafkaBrokers;
 use chassis::retry::Backoff;
 use chassis::shutdown::Shutdown;
 use chassis::telemetry::Chain;
@@ -39,7 +40,7 @@ const STEADY: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct RelayOptions {
     pub database_url: SecretString,
-    pub bootstrap: String,
+    pub brokers: KafkaBrokers,
     /// Of the events topic, should it have to be created; else the topic's own number counts.
     pub partitions: i32,
     pub names: Names,
@@ -85,10 +86,15 @@ impl RelayHandle {
 }
 
 impl Relay {
-    /// Runs a relay as long as the process lives.
-    pub fn spawn(options: RelayOptions, shutdown: &Shutdown, kafka: Probe) -> RelayHandle {
+    /// Runs a relay until `stop`, which comes after the last command was answered.
+    pub fn spawn(
+        options: RelayOptions,
+        shutdown: &Shutdown,
+        stop: CancellationToken,
+        kafka: Probe,
+    ) -> RelayHandle {
         let (relay, handle) = Self::new(options, kafka);
-        shutdown.spawn("relay", relay.run(shutdown.token()));
+        shutdown.spawn("relay", relay.run(stop));
         handle
     }
 

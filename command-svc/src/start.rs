@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use chassis::health::Health;
-use chassis::postgres::{Session, SetupError, client_config, connect_alone};
+use chassis::health::{Health, Probe};
+use chassis::kafka::KafkaBrokers;
+use chassis::postgres::{Session, SetupError, Target, connect_alone};
 use chassis::retry::Backoff;
 use chassis::shutdown::Shutdown;
 use chassis::telemetry::Chain;
@@ -15,10 +16,11 @@ use schemas::id::Epoch;
 use schemas::topic::Names;
 use tokio::runtime::Handle;
 use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::CommandArgs;
 use crate::execute::Commands;
-use crate::relay::{Relay, RelayOptions};
+use crate::relay::{Relay, RelayHandle, RelayOptions};
 use crate::store::migration::{self, MigrationError};
 use crate::store::statement::EVENT_EPOCH;
 use crate::topics::{self, TopicError};
@@ -30,9 +32,12 @@ const ATTEMPT: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone)]
 pub struct Start {
     pub args: CommandArgs,
+    pub brokers: KafkaBrokers,
     pub commands: Commands,
     pub epoch: EpochHandle,
     pub health: Health,
+    /// Ends the relay: after the last request was answered, so that what it did is published.
+    pub relay_stop: CancellationToken,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -67,17 +72,20 @@ impl StartError {
 impl Start {
     /// Ends once everything runs, when told to stop, or on what no waiting mends.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
-        let kafka = self.health.dependency("kafka");
+        let (epoch, kafka) = (
+            self.health.requirement("epoch"),
+            self.health.dependency("kafka"),
+        );
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
         let token = shutdown.token();
         loop {
-            let attempt = tokio::time::timeout(ATTEMPT, self.prepare());
+            let attempt = tokio::time::timeout(ATTEMPT, self.prepare(&epoch));
             let Some(prepared) = token.run_until_cancelled(attempt).await else {
                 return Ok(());
             };
             let error = match prepared.unwrap_or(Err(StartError::TooSlow)) {
                 Ok(names) => {
-                    let relay = Relay::spawn(self.relay_options(names), &shutdown, kafka);
+                    let relay = self.spawn_relay(names, &shutdown, kafka);
                     self.commands
                         .on_commit(Box::new(move |positions| relay.committed(positions)));
                     return Ok(());
@@ -95,30 +103,36 @@ impl Start {
         }
     }
 
-    async fn prepare(&self) -> Result<Names, StartError> {
+    async fn prepare(&self, known: &Probe) -> Result<Names, StartError> {
         let epoch = self.migrate().await?;
         self.epoch.set(epoch)?;
+        known.up();
         let names = Names::new(self.args.namespace.prefix.clone(), epoch);
         // Not under the lock: it may be repeated, and without Kafka others shall start all the same.
-        topics::ensure(&self.args.kafka, &names).await?;
+        topics::ensure(&self.brokers, self.args.kafka.partitions, &names).await?;
         tracing::info!(epoch = %epoch, "started");
         Ok(names)
     }
 
     /// One process at a time; the lock goes with the connection.
     async fn migrate(&self) -> Result<Epoch, StartError> {
-        let url = &self.args.postgres.database_url;
-        let config = client_config(url, "command-svc-start", Session::Unlimited)?;
-        let mut connection = connect_alone(&config, &Handle::current()).await?;
+        let url = self.args.direct_database_url();
+        let target = Target::new(url, "command-svc-start", Session::Unlimited)?;
+        let mut connection = connect_alone(&target, &Handle::current()).await?;
         migration::lock(&connection.client).await?;
         migration::run(&mut connection.client).await?;
         read_epoch(&connection.client).await
     }
 
+    fn spawn_relay(&self, names: Names, shutdown: &Shutdown, kafka: Probe) -> RelayHandle {
+        let options = self.relay_options(names);
+        Relay::spawn(options, shutdown, self.relay_stop.clone(), kafka)
+    }
+
     fn relay_options(&self, names: Names) -> RelayOptions {
         RelayOptions {
-            database_url: self.args.postgres.database_url.clone(),
-            bootstrap: self.args.kafka.bootstrap.clone(),
+            database_url: self.args.direct_database_url().clone(),
+            brokers: self.brokers.clone(),
             partitions: self.args.kafka.partitions,
             names,
         }

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use backon::Retryable;
 use chassis::clock::Deadline;
-use chassis::config::KafkaArgs;
-use chassis::kafka::{EnsuredTopic, TopicError as EnsureError, ensure_topic};
+use chassis::kafka::{EnsuredTopic, KafkaBrokers, TopicError as EnsureError, ensure_topic};
 use chassis::retry;
 use schemas::topic::Names;
 
@@ -37,37 +36,35 @@ const WATERMARKS: [(&str, &str); 6] = [
 pub struct TopicError(#[source] EnsureError);
 
 /// Makes both topics where they are missing. Safe to repeat, and for several processes at once.
-pub async fn ensure(kafka: &KafkaArgs, names: &Names) -> Result<(), TopicError> {
+pub async fn ensure(
+    brokers: &KafkaBrokers,
+    partitions: i32,
+    names: &Names,
+) -> Result<(), TopicError> {
     let deadline = Deadline::within(BUDGET);
-    ensure_events(&kafka.bootstrap, kafka.partitions, names, deadline).await?;
-    ensure_one(
-        &kafka.bootstrap,
-        &names.watermarks(),
-        (1, &WATERMARKS),
-        deadline,
-    )
-    .await
+    ensure_events(brokers, partitions, names, deadline).await?;
+    ensure_one(brokers, &names.watermarks(), (1, &WATERMARKS), deadline).await
 }
 
 /// The topic of the events alone: the relay makes it anew should it be gone.
 pub(crate) async fn ensure_events(
-    bootstrap: &str,
+    brokers: &KafkaBrokers,
     partitions: i32,
     names: &Names,
     deadline: Deadline,
 ) -> Result<(), TopicError> {
-    ensure_one(bootstrap, &names.events(), (partitions, &EVENTS), deadline).await
+    ensure_one(brokers, &names.events(), (partitions, &EVENTS), deadline).await
 }
 
 async fn ensure_one(
-    bootstrap: &str,
+    brokers: &KafkaBrokers,
     name: &str,
     (partitions, settings): (i32, &[(&str, &str)]),
     deadline: Deadline,
 ) -> Result<(), TopicError> {
     let attempt = || {
         ensure_topic(
-            bootstrap,
+            brokers,
             name,
             partitions,
             settings,

@@ -4,6 +4,7 @@
 //! Nothing of Tidemark is called in-process here: what is told is told over HTTP, to programs that
 //! can be killed, paused and started again.
 
+pub mod certificates;
 pub mod client;
 pub mod log;
 pub mod logs;

@@ -6,14 +6,17 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use chassis::auth::{Role, mint};
 use chassis::config::DEVELOPMENT_JWT_SECRET;
+use chassis::postgres::{Session, Target, connect_alone};
 use infra::namespace::Namespace;
 use infra::operation::verify::verify;
 use infra::service::{Launch, Running, Service, Surroundings};
 use infra::stack::{SharedStack, Stack, StackOptions, shared};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
+use crate::certificates::Authority;
 use crate::client::Client;
 use crate::{logs, programs};
 
@@ -29,6 +32,8 @@ pub struct Plan {
     pub query_svcs: u16,
     /// Servers of its own, which the story may stop; else the shared ones.
     pub own_servers: bool,
+    /// Servers of its own that let nobody in without certificates and passwords.
+    pub secured: bool,
 }
 
 impl Default for Plan {
@@ -38,6 +43,7 @@ impl Default for Plan {
             projectors: 1,
             query_svcs: 2,
             own_servers: false,
+            secured: false,
         }
     }
 }
@@ -66,17 +72,46 @@ enum Servers {
         stack: SharedStack,
     },
     /// Nobody else is there, so nothing has to be kept apart.
-    Own(Stack),
+    Own {
+        stack: Stack,
+        /// Outlives the servers.
+        #[expect(dead_code, reason = "its files are there as long as it is")]
+        authority: Option<Authority>,
+    },
 }
 
 impl Servers {
-    async fn open(own: bool) -> Result<Self> {
-        if own {
-            return Ok(Self::Own(Stack::start(StackOptions::default()).await?));
+    async fn open(plan: Plan) -> Result<Self> {
+        if plan.secured {
+            return Self::open_secured().await;
+        }
+        if plan.own_servers {
+            let stack = Stack::start(StackOptions::default()).await?;
+            let authority = None;
+            return Ok(Self::Own { stack, authority });
         }
         let stack = shared().await?;
         let namespace = Namespace::create(stack.endpoints()).await?;
         Ok(Self::Shared { namespace, stack })
+    }
+
+    /// The role that may only read gets its password before anybody uses it.
+    async fn open_secured() -> Result<Self> {
+        let authority = Authority::new()?;
+        let security = authority.security()?;
+        let options = StackOptions {
+            security: Some(security.clone()),
+            ..StackOptions::default()
+        };
+        let stack = Stack::start(options).await?;
+        let url = stack.endpoints().postgres.as_str().into();
+        let target = Target::new(&url, "e2e", Session::Unlimited)?;
+        let owner = connect_alone(&target, &Handle::current()).await?;
+        let password = &security.password;
+        let reader = format!("create role tidemark_reader login password '{password}'");
+        owner.client.batch_execute(&reader).await?;
+        let authority = Some(authority);
+        Ok(Self::Own { stack, authority })
     }
 
     fn surroundings(&self) -> Surroundings {
@@ -86,7 +121,7 @@ impl Servers {
                 database: namespace.database.clone(),
                 prefix: namespace.prefix.clone(),
             },
-            Self::Own(stack) => Surroundings {
+            Self::Own { stack, .. } => Surroundings {
                 endpoints: stack.endpoints().clone(),
                 database: "postgres".to_owned(),
                 prefix: String::new(),
@@ -100,7 +135,7 @@ impl World {
     pub async fn open(plan: Plan) -> Result<Self> {
         let turn = TURN.acquire().await?;
         let programs = programs::folder().await?;
-        let servers = Servers::open(plan.own_servers).await?;
+        let servers = Servers::open(plan).await?;
         let surroundings = servers.surroundings();
         let mut world = Self {
             servers,
@@ -149,7 +184,8 @@ impl World {
             .await
     }
 
-    async fn start_with(
+    /// Starts one more replica, with variables that come after those of all.
+    pub async fn start_with(
         &mut self,
         service: Service,
         variables: &[(&str, &str)],
@@ -223,7 +259,7 @@ impl World {
     /// The servers of this world's own.
     pub fn own_servers(&self) -> Result<&Stack> {
         match &self.servers {
-            Servers::Own(stack) => Ok(stack),
+            Servers::Own { stack, .. } => Ok(stack),
             Servers::Shared { .. } => anyhow::bail!("the shared servers are not to be broken"),
         }
     }

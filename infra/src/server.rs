@@ -8,6 +8,8 @@ mod postgres;
 
 use std::{
     fmt, fs,
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -25,7 +27,8 @@ use crate::{
     artifact::Artifacts,
     ports::Ports,
     process::{self, Identity},
-    user::ServerUser,
+    stack::{Endpoints, Security},
+    user::{self, ServerUser},
 };
 
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -82,6 +85,7 @@ pub(crate) struct Site {
     pub(crate) ports: Ports,
     pub(crate) artifacts: Artifacts,
     pub(crate) user: Option<ServerUser>,
+    pub(crate) security: Option<Security>,
 }
 
 impl Site {
@@ -92,6 +96,26 @@ impl Site {
     /// For native libraries and the like.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.dir.join("data/tmp")
+    }
+
+    /// Copies a file to where only the server may read it.
+    fn secret(&self, server: Server, from: &Path, name: &str) -> Result<PathBuf> {
+        let text = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
+        self.write_secret(server, name, &text)
+    }
+
+    fn write_secret(&self, server: Server, name: &str, text: &[u8]) -> Result<PathBuf> {
+        let dir = self.data(server).join("secret");
+        user::create_dir_for(self.user, &dir)?;
+        let file = dir.join(name);
+        fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+        fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+        user::give_to(self.user, &file)?;
+        Ok(file)
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        Endpoints::new(self.ports, self.security.clone())
     }
 
     pub(crate) fn log(&self, server: Server) -> PathBuf {
@@ -189,8 +213,9 @@ impl Running {
     async fn await_ready(&mut self, site: &Site) -> Result<()> {
         let server = self.server;
         let deadline = Instant::now() + START_LIMIT;
+        let endpoints = site.endpoints();
         loop {
-            let Err(reason) = check(server, site.ports).await else {
+            let Err(reason) = check(server, &endpoints).await else {
                 return Ok(());
             };
             if self.has_ended() {
@@ -206,12 +231,12 @@ impl Running {
 }
 
 /// Asks a server for a small thing.
-pub(crate) async fn check(server: Server, ports: Ports) -> Result<()> {
+pub(crate) async fn check(server: Server, endpoints: &Endpoints) -> Result<()> {
     let question = async {
         match server {
-            Server::Postgres => postgres::check(ports.postgres).await,
-            Server::Kafka => kafka::check(ports.kafka).await,
-            Server::Elasticsearch => elasticsearch::check(ports.elasticsearch).await,
+            Server::Postgres => postgres::check(endpoints).await,
+            Server::Kafka => kafka::check(endpoints).await,
+            Server::Elasticsearch => elasticsearch::check(endpoints).await,
         }
     };
     tokio::time::timeout(Duration::from_secs(5), question)

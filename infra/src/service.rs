@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::build::{Profile, build, build_showing};
 use crate::{
     process::{Identity, wait_gone},
-    stack::{self, Endpoints},
+    stack::{self, Endpoints, Security},
 };
 
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
@@ -65,21 +65,22 @@ pub struct Surroundings {
 impl Surroundings {
     /// Variables that every service reads; only command-svc may write to PostgreSQL.
     fn variables(&self, service: Service) -> Vec<(String, String)> {
-        let owner = self.endpoints.database_url(&self.database);
         let database_url = match service {
-            Service::CommandSvc => owner,
-            Service::Projector | Service::QuerySvc => {
-                owner.replacen("//postgres@", "//tidemark_reader@", 1)
-            }
+            Service::CommandSvc => self.endpoints.database_url(&self.database),
+            Service::Projector | Service::QuerySvc => self.endpoints.reader_url(&self.database),
         };
-        [
+        let security = self.endpoints.security.iter();
+        let addresses = [
             ("DATABASE_URL", database_url),
             ("KAFKA_BOOTSTRAP", self.endpoints.kafka.clone()),
             ("ELASTICSEARCH_URL", self.endpoints.elasticsearch.clone()),
             ("TIDEMARK_PREFIX", self.prefix.clone()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        ];
+        addresses
+            .into_iter()
+            .chain(security.flat_map(Security::variables))
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 }
 

@@ -8,6 +8,7 @@ mod control;
 mod endpoints;
 pub(crate) mod local;
 mod private;
+mod security;
 mod shared;
 pub(crate) mod spec;
 pub(crate) mod supervisor;
@@ -17,6 +18,7 @@ pub(crate) use self::client::program;
 pub use self::{
     endpoints::Endpoints,
     private::{Stack, StackOptions},
+    security::Security,
     shared::{SharedStack, shared},
 };
 pub use crate::{

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::health::Probe;
-use chassis::kafka;
+use chassis::kafka::{self, KafkaBrokers};
 use chassis::retry::Backoff;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::consumer::{StreamConsumer, stream_consumer::StreamConsumer as Stream};
@@ -99,7 +99,7 @@ pub fn group(names: &Names) -> String {
 
 impl Follower {
     pub fn new(
-        bootstrap: &str,
+        brokers: &KafkaBrokers,
         names: &Names,
         gather: Gather,
         probe: Probe,
@@ -107,7 +107,7 @@ impl Follower {
         let (sender, assignment) = watch::channel(Assignment::default());
         let context = Rebalances { assignment: sender };
         // Without an offset the fill has brought everything up to now; a gap is filled anyway.
-        let consumer: StreamConsumer<Rebalances> = kafka::consumer_config(bootstrap, &group(names))
+        let consumer: StreamConsumer<Rebalances> = kafka::consumer_config(brokers, &group(names))
             .set("auto.offset.reset", "latest")
             .set("reconnect.backoff.max.ms", "500")
             .set("topic.metadata.refresh.interval.ms", "10000")

@@ -6,7 +6,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use chassis::kafka;
+use chassis::kafka::{self, KafkaBrokers};
 use futures::future::join_all;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -45,7 +45,7 @@ pub struct WatermarkPublisher {
 }
 
 struct Shared {
-    bootstrap: String,
+    brokers: KafkaBrokers,
     topic: String,
     producer: RwLock<FutureProducer>,
 }
@@ -59,11 +59,11 @@ impl std::fmt::Debug for WatermarkPublisher {
 }
 
 impl WatermarkPublisher {
-    pub fn new(bootstrap: &str, names: &Names) -> Result<Self, PublishError> {
+    pub fn new(brokers: &KafkaBrokers, names: &Names) -> Result<Self, PublishError> {
         let shared = Shared {
-            bootstrap: bootstrap.to_owned(),
+            brokers: brokers.clone(),
             topic: names.watermarks(),
-            producer: RwLock::new(producer(bootstrap)?),
+            producer: RwLock::new(producer(brokers)?),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -117,7 +117,7 @@ impl WatermarkPublisher {
         let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(code) = fatal(&slot) {
             tracing::warn!(kafka.code = %code, "the producer has ended: a new one is made");
-            *slot = producer(&self.shared.bootstrap)?;
+            *slot = producer(&self.shared.brokers)?;
         }
         Ok(slot.clone())
     }
@@ -127,8 +127,8 @@ fn fatal(producer: &FutureProducer) -> Option<RDKafkaErrorCode> {
     producer.client().fatal_error().map(|(code, _)| code)
 }
 
-fn producer(bootstrap: &str) -> Result<FutureProducer, PublishError> {
-    kafka::producer_config(bootstrap)
+fn producer(brokers: &KafkaBrokers) -> Result<FutureProducer, PublishError> {
+    kafka::producer_config(brokers)
         .set("linger.ms", "0")
         .set("message.timeout.ms", "5000")
         .set("request.timeout.ms", "3000")

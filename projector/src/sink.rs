@@ -81,7 +81,7 @@ impl Sink {
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             match self.elasticsearch.ping().await {
                 Ok(()) => self.probe.up(),
-                Err(_) => self.probe.down(AWAY),
+                Err(error) => self.probe.down(error.outline()),
             }
         }
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use chassis::clock::Deadline;
 use chassis::elasticsearch::Elasticsearch;
 use chassis::health::{Health, Probe};
+use chassis::kafka::{BrokersError, KafkaBrokers};
 use chassis::postgres::{self, PoolOptions, Session};
 use chassis::retry::Backoff;
 use chassis::shutdown::Shutdown;
-use chassis::telemetry::Chain;
+use chassis::telemetry::{Chain, Said};
 use chassis::watermark_tail::WatermarkTail;
 use deadpool_postgres::Pool;
 use schemas::id::Epoch;
@@ -44,6 +45,8 @@ pub enum StartError {
     Postgres(#[from] postgres::SetupError),
     #[error("set up elasticsearch")]
     Elasticsearch(#[from] chassis::elasticsearch::SetupError),
+    #[error("set up kafka")]
+    Kafka(#[from] BrokersError),
     #[error("set up the consumer of events")]
     Consumer(#[source] rdkafka::error::KafkaError),
     #[error(transparent)]
@@ -57,6 +60,8 @@ pub enum StartError {
 /// The probes of what is behind this process.
 #[derive(Debug, Clone)]
 pub struct Probes {
+    /// Met once everything runs: from then on, waiting for servers is the projector's own business.
+    begun: Probe,
     postgres: Probe,
     kafka: Probe,
     events: Probe,
@@ -66,6 +71,7 @@ pub struct Probes {
 impl Probes {
     pub fn new(health: &Health) -> Self {
         Self {
+            begun: health.requirement("start"),
             postgres: health.dependency("postgres"),
             kafka: health.dependency("kafka"),
             events: health.dependency("events"),
@@ -86,8 +92,10 @@ pub async fn start(
     endings: Endings,
 ) -> Result<(), StartError> {
     let token = shutdown.token();
+    let brokers = KafkaBrokers::new(&args.kafka)?;
     let begun = Start {
         args,
+        brokers,
         probes,
         shutdown,
         endings,
@@ -98,6 +106,7 @@ pub async fn start(
 
 struct Start {
     args: ProjectorArgs,
+    brokers: KafkaBrokers,
     probes: Probes,
     shutdown: Shutdown,
     endings: Endings,
@@ -129,21 +138,21 @@ impl Wiring {
 impl Start {
     async fn run(self, sources: watch::Sender<Option<Sources>>) -> Result<(), StartError> {
         let elasticsearch =
-            Elasticsearch::new(&self.args.elasticsearch.url, ELASTICSEARCH_TIMEOUT)?;
+            Elasticsearch::connect(&self.args.elasticsearch, ELASTICSEARCH_TIMEOUT)?;
         let pool = self.pool()?;
         let names = Names::new(&self.args.namespace.prefix, self.epoch(&pool).await);
         ensure_indexes(&elasticsearch, &names, &self.probes.elasticsearch).await?;
-        let bootstrap = &self.args.kafka.bootstrap;
+        let brokers = &self.brokers;
         let tail = self.tail(&names).await?;
         let gather = Gather::default();
         let probe = self.probes.events.clone();
-        let follower = Follower::new(bootstrap, &names, gather.clone(), probe)
-            .map_err(StartError::Consumer)?;
+        let follower =
+            Follower::new(brokers, &names, gather.clone(), probe).map_err(StartError::Consumer)?;
         let partitions = follower.partitions().await;
         self.probes.events.up();
         let wiring = Wiring {
             ownership: Ownership::new(follower.assignment(), partitions),
-            publisher: WatermarkPublisher::new(bootstrap, &names)?,
+            publisher: WatermarkPublisher::new(brokers, &names)?,
             dead_letters: DeadLetters::new(elasticsearch.clone(), &names),
             checkpoints: Checkpoints::new(elasticsearch.clone(), &names),
             board: Board::default(),
@@ -162,6 +171,7 @@ impl Start {
             .spawn("events", follower.run(committed, token.clone()));
         let cycle = Cycle::new(self.parts(wiring, gather));
         self.spawn("cycle", cycle.run(token));
+        self.probes.begun.up();
         Ok(())
     }
 
@@ -250,6 +260,7 @@ impl Start {
 
     async fn epoch(&self, pool: &Pool) -> Epoch {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        let mut said = Said::default();
         loop {
             match read_heads(pool).await {
                 Ok((epoch, _)) => {
@@ -259,7 +270,9 @@ impl Start {
                 }
                 Err(error) => {
                     self.probes.postgres.down("the epoch cannot be read");
-                    tracing::debug!(error = %Chain(&error), "waiting for the epoch");
+                    if said.is_news(&error) {
+                        tracing::warn!(error = %Chain(&error), "the epoch cannot be read yet");
+                    }
                     backoff.pause().await;
                 }
             }
@@ -267,8 +280,8 @@ impl Start {
     }
 
     async fn tail(&self, names: &Names) -> Result<WatermarkTail, StartError> {
-        let (token, probe) = (self.shutdown.token(), self.probes.kafka.clone());
-        let tail = WatermarkTail::spawn(&self.args.kafka.bootstrap, names, token, probe)?;
+        let probe = self.probes.kafka.clone();
+        let tail = WatermarkTail::spawn(&self.brokers, names, &self.shutdown, probe)?;
         // Nothing may be published below what stands there.
         while tail.complete(Deadline::within(TAIL_WITHIN)).await.is_err() {
             tracing::warn!("still reading the watermark topic");

@@ -29,7 +29,7 @@ pub struct QueryArgs {
     #[arg(long, env = "ELASTICSEARCH_CONCURRENCY", default_value_t = 32 * cores())]
     pub elasticsearch_concurrency: usize,
     /// Reads that may wait at once for what they need to become visible.
-    #[arg(long, env = "MAX_WAITING", default_value_t = 4096)]
+    #[arg(long, env = "MAX_WAITING", default_value_t = 8192)]
     pub max_waiting: usize,
 }
 

@@ -4,13 +4,13 @@
 //! and ask Elasticsearch through a `Reader`; what they show raises the tidemark through `Read`.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, ElasticsearchError, Found, SearchOptions};
 use chassis::problem::ApiError;
 use chassis::watermark_tail::WatermarkTail;
 use schemas::lane::{Lane, Position};
-use tokio::sync::Semaphore;
 
 mod asked;
 mod climb;
@@ -18,6 +18,7 @@ mod heads;
 mod judge;
 mod lag;
 mod need;
+mod places;
 mod read;
 mod refuse;
 
@@ -29,6 +30,7 @@ pub use need::Need;
 pub use read::{Read, Reader, Step};
 
 use climb::{Climb, Proof};
+use places::Places;
 
 use crate::gate::Gate;
 use crate::metrics;
@@ -39,9 +41,10 @@ pub struct Ladder {
     elasticsearch: Elasticsearch,
     gate: Gate,
     heads: Heads,
-    waiting: Semaphore,
-    places: usize,
+    places: Places,
     tail: OnceLock<WatermarkTail>,
+    /// The highest `G` that any client has shown.
+    shown: AtomicU64,
 }
 
 /// How much the ladder bears at once.
@@ -59,9 +62,9 @@ impl Ladder {
             elasticsearch,
             gate: Gate::new(bounds.asking),
             heads,
-            waiting: Semaphore::new(bounds.waiting),
-            places: bounds.waiting,
+            places: Places::new(bounds.waiting),
             tail: OnceLock::new(),
+            shown: AtomicU64::new(0),
         }
     }
 
@@ -83,10 +86,18 @@ impl Ladder {
         self.tail.get().ok_or_else(starting)
     }
 
+    /// True while some client has been served from further on in the watermark topic than this
+    /// replica has read.
+    pub fn is_overtaken(&self) -> bool {
+        let shown = self.shown.load(Ordering::Relaxed);
+        let tail = self.tail.get();
+        tail.is_some_and(|tail| tail.read(|state| state.offset_read() < shown))
+    }
+
     /// Says in metrics what this replica knows and how many wait.
     pub fn observe(&self) {
         let Some(tail) = self.tail.get() else { return };
-        let waiting = self.places - self.waiting.available_permits();
+        let waiting = self.places.taken();
         tail.read(|state| metrics::observe(waiting, state, clock::now()));
     }
 
@@ -131,9 +142,15 @@ impl Ladder {
     /// which the client's new tidemark then carries.
     pub async fn need(&self, asked: &Asked, deadline: Deadline) -> Result<Need, ApiError> {
         let need = Need::of(&asked.presented);
+        self.shown.fetch_max(need.offset(), Ordering::Relaxed);
         if asked.presented.foreign.is_empty() {
             return Ok(need);
         }
+        let Some(_turn) = self.places.take_foreign() else {
+            let refused = refuse::too_many_foreign();
+            let is_lenient = asked.prefer.is_lenient();
+            return is_lenient.then(|| need.unmeetable()).ok_or(refused);
+        };
         match self.heads.read("foreign", deadline).await {
             Ok(heads) => {
                 let need = need.with_heads(&heads);

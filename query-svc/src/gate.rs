@@ -1,6 +1,8 @@
-//! The way to Elasticsearch: so many requests at once, and none while it is known to be away.
+//! The way to Elasticsearch: a bounded number of requests at once, and none while it is away.
 //!
-//! Whoever does not get through in time is told when to come back; nothing queues without a bound.
+//! The queue is bounded in length and in time, so a request that cannot get through soon is told at
+//! once when to come back. Only a lost connection speaks against the server as a whole: slow
+//! answers, an overloaded search or a sick index are the matter of those who ask for them.
 
 use std::time::Duration;
 
@@ -14,8 +16,10 @@ use tokio::sync::Semaphore;
 use crate::metrics;
 
 /// The longest that a request queues for its turn.
-const QUEUE: Duration = Duration::from_secs(1);
-/// How long nothing is tried once most calls have failed.
+const LONGEST_QUEUED: Duration = Duration::from_secs(1);
+/// Requests that may queue for each that is under way.
+const QUEUED_PER_TURN: usize = 8;
+/// How long nothing is tried once most connections have failed.
 const OPEN: Duration = Duration::from_millis(500);
 const CALLS_JUDGED: usize = 20;
 const CALLS_ON_TRIAL: usize = 3;
@@ -23,6 +27,9 @@ const RETRY_MS: u64 = 1_000;
 
 #[derive(Debug)]
 pub struct Gate {
+    /// Under way and queued.
+    room: Semaphore,
+    /// Under way.
     turns: Semaphore,
     breaker: AsyncRecloser,
 }
@@ -31,7 +38,7 @@ pub struct Gate {
 pub enum GateError {
     #[error("too many requests are waiting for elasticsearch")]
     Full,
-    #[error("elasticsearch has just failed too often")]
+    #[error("elasticsearch could not be reached just now")]
     Open,
     #[error("elasticsearch did not answer within the request's time")]
     Late,
@@ -47,8 +54,10 @@ impl Gate {
             .half_open_len(CALLS_ON_TRIAL)
             .open_wait(OPEN)
             .build();
+        let turns = turns.clamp(1, Semaphore::MAX_PERMITS / (1 + QUEUED_PER_TURN));
         Self {
-            turns: Semaphore::new(turns.max(1)),
+            room: Semaphore::new(turns * (1 + QUEUED_PER_TURN)),
+            turns: Semaphore::new(turns),
             breaker: breaker.into(),
         }
     }
@@ -59,7 +68,9 @@ impl Gate {
         deadline: Deadline,
         calls: impl Future<Output = Result<T, ElasticsearchError>>,
     ) -> Result<T, GateError> {
-        let turn = deadline.at_most(QUEUE).run(self.turns.acquire()).await;
+        let _room = self.room.try_acquire().map_err(|_| GateError::Full)?;
+        let queued = deadline.at_most(LONGEST_QUEUED);
+        let turn = queued.run(self.turns.acquire()).await;
         let _turn = turn
             .map_err(|_| GateError::Full)?
             .expect("the gate is never closed");
@@ -82,13 +93,17 @@ impl GateError {
         matches!(self, Self::Elasticsearch(error) if error.is_not_found())
     }
 
-    /// What speaks against Elasticsearch as a whole.
-    fn is_failure(&self) -> bool {
+    /// True where the same calls may succeed later.
+    pub fn may_pass(&self) -> bool {
         match self {
             Self::Elasticsearch(error) => error.is_transient(),
-            Self::Late => true,
-            Self::Full | Self::Open => false,
+            Self::Full | Self::Open | Self::Late => true,
         }
+    }
+
+    /// What speaks against Elasticsearch as a whole.
+    fn is_failure(&self) -> bool {
+        matches!(self, Self::Elasticsearch(error) if error.is_unreachable())
     }
 }
 
@@ -110,42 +125,82 @@ impl From<GateError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use chassis::elasticsearch::Elasticsearch;
+    use futures::future::join_all;
+
     use super::*;
 
     fn soon() -> Deadline {
         Deadline::within(Duration::from_millis(50))
     }
 
-    #[tokio::test]
-    async fn who_does_not_get_a_turn_in_time_is_sent_away() {
+    fn later() -> Deadline {
+        Deadline::within(Duration::from_secs(60))
+    }
+
+    async fn slow() -> Result<(), ElasticsearchError> {
+        std::future::pending().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_gets_no_turn_in_time_is_sent_away() {
         let gate = Gate::new(1);
-        let slow = gate.pass(
-            Deadline::within(QUEUE),
-            std::future::pending::<Result<(), _>>(),
-        );
+        let slow = gate.pass(later(), slow());
         tokio::pin!(slow);
         assert!(futures::poll!(&mut slow).is_pending());
-        let second = gate.pass(soon(), async { Ok(()) }).await;
+        let second = gate.pass(later(), async { Ok(()) }).await;
         assert!(matches!(second, Err(GateError::Full)));
     }
 
-    #[tokio::test]
-    async fn after_too_many_failures_nothing_is_tried_for_a_while() {
-        let gate = Gate::new(8);
-        for _ in 0..CALLS_JUDGED {
-            let failed = gate.pass(soon(), failing()).await;
-            assert!(matches!(failed, Err(GateError::Elasticsearch(_))));
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_finds_the_queue_full_is_sent_away_at_once() {
+        let gate = Gate::new(2);
+        let mut queue: Vec<_> = (0..2 + 2 * QUEUED_PER_TURN)
+            .map(|_| Box::pin(gate.pass(later(), slow())))
+            .collect();
+        for one in &mut queue {
+            assert!(futures::poll!(one).is_pending());
         }
-        let _ = gate.pass(soon(), failing()).await;
-        let spared = gate.pass(soon(), failing()).await;
-        assert!(matches!(spared, Err(GateError::Open)), "{spared:?}");
+        let started = tokio::time::Instant::now();
+        let one_more = gate.pass(later(), async { Ok(()) }).await;
+        assert!(matches!(one_more, Err(GateError::Full)));
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        drop(queue);
+        assert!(gate.pass(later(), async { Ok(()) }).await.is_ok());
     }
 
-    async fn failing() -> Result<(), ElasticsearchError> {
-        Err(ElasticsearchError::Unavailable {
+    #[tokio::test(start_paused = true)]
+    async fn slow_answers_are_nobody_elses_matter() {
+        let gate = Gate::new(4 * CALLS_JUDGED);
+        let late = join_all((0..3 * CALLS_JUDGED).map(|_| gate.pass(soon(), slow()))).await;
+        assert!(late.iter().all(|late| matches!(late, Err(GateError::Late))));
+        for _ in 0..3 * CALLS_JUDGED {
+            let refused = gate
+                .pass(soon(), async { Err::<(), _>(overloaded()) })
+                .await;
+            assert!(matches!(refused, Err(GateError::Elasticsearch(_))));
+        }
+        let other = gate.pass(soon(), async { Ok(()) }).await;
+        assert!(other.is_ok(), "{other:?}");
+    }
+
+    fn overloaded() -> ElasticsearchError {
+        ElasticsearchError::Unavailable {
             operation: "test",
-            reason: "on purpose".to_owned(),
+            reason: "es_rejected_execution_exception".to_owned(),
             source: None,
-        })
+        }
+    }
+
+    #[tokio::test]
+    async fn while_no_connection_can_be_made_nothing_is_tried() {
+        let gate = Gate::new(8);
+        let nobody = Elasticsearch::new("http://127.0.0.1:1", Duration::from_secs(5)).unwrap();
+        for _ in 0..=CALLS_JUDGED {
+            let failed = gate.pass(later(), nobody.ping()).await;
+            assert!(matches!(failed, Err(GateError::Elasticsearch(_))));
+        }
+        let spared = gate.pass(later(), nobody.ping()).await;
+        assert!(matches!(spared, Err(GateError::Open)), "{spared:?}");
     }
 }

@@ -7,16 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use chassis::auth::Verifier;
+use chassis::config::KeysError;
 use chassis::elasticsearch::Elasticsearch;
 use chassis::health::Health;
+use chassis::kafka::{BrokersError, KafkaBrokers};
 use chassis::metrics::Metrics;
 use chassis::postgres::{self, PoolOptions, Session};
 use chassis::server::{Bolts, Server, ServerError};
 use chassis::shutdown::Shutdown;
 use chassis::tidemark::{EpochHandle, Tides};
-use schemas::tidemark::{Keyring, KeyringError};
-use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 pub mod config;
@@ -25,6 +24,7 @@ mod gate;
 pub mod http;
 pub mod metrics;
 pub mod present;
+mod readiness;
 pub mod search;
 mod start;
 
@@ -38,10 +38,12 @@ const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("read the keys of the tidemarks")]
-    Keys(#[from] KeyringError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error("set up postgres")]
     Postgres(#[from] postgres::SetupError),
+    #[error("set up kafka")]
+    Kafka(#[from] BrokersError),
     #[error("set up elasticsearch")]
     Elasticsearch(#[from] chassis::elasticsearch::SetupError),
     #[error(transparent)]
@@ -57,17 +59,17 @@ pub async fn run(
 ) -> Result<(), RunError> {
     metrics::describe();
     let (health, epoch) = (Health::default(), EpochHandle::default());
-    let keyring: Keyring = args.keys.tidemark_keys.expose_secret().parse()?;
+    let keyring = args.keys.keyring()?;
     let ladder = Arc::new(ladder(args, &epoch)?);
     let paging = web::Data::new(Paging::new(keyring.clone()));
     let bolts = Bolts {
-        verifier: Some(Verifier::new(&args.keys.jwt_secret)),
+        verifier: Some(args.keys.verifier()?),
         tides: Some(Tides::new(keyring, epoch.clone())),
         openapi: Some(http::openapi()),
         ..Bolts::new(health.clone(), recorder)
     };
     let start = Start {
-        bootstrap: args.kafka.bootstrap.clone(),
+        brokers: KafkaBrokers::new(&args.kafka)?,
         prefix: args.namespace.prefix.clone(),
         ladder: Arc::clone(&ladder),
         epoch,
@@ -92,6 +94,6 @@ fn ladder(args: &QueryArgs, epoch: &EpochHandle) -> Result<Ladder, RunError> {
     };
     let pool = postgres::pool(&args.postgres.database_url, &options, &Handle::current())?;
     let heads = Heads::new(pool, epoch.clone());
-    let elasticsearch = Elasticsearch::new(&args.elasticsearch.url, ELASTICSEARCH_TIMEOUT)?;
+    let elasticsearch = Elasticsearch::connect(&args.elasticsearch, ELASTICSEARCH_TIMEOUT)?;
     Ok(Ladder::new(elasticsearch, heads, args.bounds()))
 }

@@ -15,7 +15,7 @@ const DEFAULT_PORT: u16 = 8082;
 async fn main() -> anyhow::Result<()> {
     let args = QueryArgs::parse();
     telemetry::init(&args.log)?;
-    args.keys.warn_of_development_keys();
+    args.keys.check()?;
     let shutdown = Shutdown::on_signals()?;
     let server = Server::bind(&args.http, DEFAULT_PORT)?;
     let metrics = metrics::install("query-svc", env!("CARGO_PKG_VERSION"), &shutdown)?;

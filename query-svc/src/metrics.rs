@@ -90,8 +90,7 @@ pub(crate) fn count_refused(endpoint: &'static str, error: &ApiError) {
     counter!(REFUSED, "endpoint" => endpoint, "problem" => name).increment(1);
 }
 
-pub(crate) fn count_realtime(endpoint: &'static str, is_proven: bool) {
-    let outcome = if is_proven { "proven" } else { "not_yet" };
+pub(crate) fn count_realtime(endpoint: &'static str, outcome: &'static str) {
     counter!(REALTIME, "endpoint" => endpoint, "outcome" => outcome).increment(1);
 }
 

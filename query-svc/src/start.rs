@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use chassis::clock::Deadline;
 use chassis::health::{Health, Probe};
+use chassis::kafka::KafkaBrokers;
 use chassis::retry::Backoff;
 use chassis::shutdown::Shutdown;
-use chassis::telemetry::Chain;
+use chassis::telemetry::{Chain, Said};
 use chassis::tidemark::{EpochChanged, EpochHandle};
 use chassis::watermark_tail::{TailError, WatermarkTail};
 use schemas::id::Epoch;
@@ -19,16 +20,17 @@ use schemas::topic::Names;
 use tokio_util::sync::CancellationToken;
 
 use crate::freshness::{HeadsError, Ladder};
+use crate::readiness;
 
 const ATTEMPT: Duration = Duration::from_secs(3);
-const EPOCH_EVERY: Duration = Duration::from_secs(10);
+const EPOCH_EVERY: Duration = Duration::from_secs(2);
 const PING_EVERY: Duration = Duration::from_secs(1);
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 const PING: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    pub bootstrap: String,
+    pub brokers: KafkaBrokers,
     pub prefix: String,
     pub ladder: Arc<Ladder>,
     pub epoch: EpochHandle,
@@ -51,22 +53,32 @@ impl Start {
         let elasticsearch = self.health.dependency("elasticsearch");
         shutdown.spawn("elasticsearch-ping", self.clone().ping(elasticsearch));
         shutdown.spawn("observe", self.clone().observe());
-        shutdown.spawn_once("history", self.follow(postgres, kafka));
+        let watermarks = self.health.requirement("watermarks");
+        let follow = self.follow(shutdown.clone(), postgres, kafka, watermarks);
+        shutdown.spawn_once("history", follow);
     }
 
     /// Follows one history until the end of the process, or fails.
-    async fn follow(self, postgres: Probe, kafka: Probe) -> Result<(), StartError> {
+    async fn follow(
+        self,
+        shutdown: Shutdown,
+        postgres: Probe,
+        kafka: Probe,
+        watermarks: Probe,
+    ) -> Result<(), StartError> {
         let token = self.token.clone();
         let Some(epoch) = token.run_until_cancelled(self.find_epoch(&postgres)).await else {
             return Ok(());
         };
         let names = Names::new(self.prefix.as_str(), epoch);
-        let tail = WatermarkTail::spawn(&self.bootstrap, &names, token.clone(), kafka)?;
-        self.ladder.follow(tail);
+        let tail = WatermarkTail::spawn(&self.brokers, &names, &shutdown, kafka)?;
+        self.ladder.follow(tail.clone());
+        let ladder = Arc::clone(&self.ladder);
+        tokio::spawn(readiness::watch(ladder, tail, watermarks, token.clone()));
         // Last: from now on requests are let in.
         self.epoch.set(epoch)?;
         tracing::info!(tidemark.epoch = %epoch, "following the watermarks");
-        match token.run_until_cancelled(self.watch_epoch()).await {
+        match token.run_until_cancelled(self.watch_epoch(&postgres)).await {
             Some(changed) => Err(changed.into()),
             None => Ok(()),
         }
@@ -75,28 +87,21 @@ impl Start {
     /// Does not give up: a process may be started before its servers and its schema.
     async fn find_epoch(&self, postgres: &Probe) -> Epoch {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        let mut said = Said::default();
         loop {
-            match self
-                .ladder
-                .heads()
-                .read_epoch(Deadline::within(ATTEMPT))
-                .await
-            {
-                Ok(epoch) => {
-                    postgres.up();
-                    return epoch;
+            match self.read_epoch(postgres).await {
+                Ok(epoch) => return epoch,
+                Err(error) if said.is_news(&error) => {
+                    tracing::warn!(error = %Chain(&error), "the epoch cannot be read yet");
                 }
-                Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "the epoch cannot be read");
-                    postgres.down(reason(&error));
-                }
+                Err(_) => {}
             }
             backoff.pause().await;
         }
     }
 
     /// Ends when the history is another one. PostgreSQL may be away: covered reads go on.
-    async fn watch_epoch(&self) -> EpochChanged {
+    async fn watch_epoch(&self, postgres: &Probe) -> EpochChanged {
         let heads = self.ladder.heads();
         let mut ticks = tokio::time::interval(EPOCH_EVERY);
         loop {
@@ -104,11 +109,21 @@ impl Start {
                 _ = ticks.tick() => {}
                 () = heads.epoch_changed() => {}
             }
-            let found = heads.read_epoch(Deadline::within(ATTEMPT)).await;
+            let found = self.read_epoch(postgres).await;
             if let Ok(Err(changed)) = found.map(|found| self.epoch.set(found)) {
                 return changed;
             }
         }
+    }
+
+    async fn read_epoch(&self, postgres: &Probe) -> Result<Epoch, HeadsError> {
+        let heads = self.ladder.heads();
+        let found = heads.read_epoch(Deadline::within(ATTEMPT)).await;
+        match &found {
+            Ok(_) => postgres.up(),
+            Err(error) => postgres.down(reason(error)),
+        }
+        found
     }
 
     async fn observe(self) {
@@ -121,10 +136,19 @@ impl Start {
     async fn ping(self, probe: Probe) {
         let mut ticks = tokio::time::interval(PING_EVERY);
         let elasticsearch = self.ladder.elasticsearch().with_timeout(PING);
+        let mut said = Said::default();
         while self.token.run_until_cancelled(ticks.tick()).await.is_some() {
             match elasticsearch.ping().await {
-                Ok(()) => probe.up(),
-                Err(_) => probe.down("elasticsearch does not answer"),
+                Ok(()) => {
+                    said = Said::default();
+                    probe.up();
+                }
+                Err(error) => {
+                    if said.is_news(&error) {
+                        tracing::warn!(error = %Chain(&error), "elasticsearch cannot be used");
+                    }
+                    probe.down(error.outline());
+                }
             }
         }
     }
@@ -134,6 +158,7 @@ impl Start {
 fn reason(error: &HeadsError) -> &'static str {
     match error {
         HeadsError::Query(error) if error.code().is_some() => "the schema is not there yet",
+        HeadsError::Standby => "a standby answers, and not the primary",
         _ => "postgres does not answer",
     }
 }

@@ -9,6 +9,7 @@ pub mod lane;
 pub mod money;
 pub mod problem;
 pub mod rest;
+pub mod text;
 pub mod tidemark;
 pub mod topic;
 pub mod upcast;

@@ -2,4 +2,5 @@
 
 pub mod command;
 pub mod import;
+pub mod members;
 pub mod query;

@@ -4,14 +4,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    #[error("read the elasticsearch url: {0}")]
-    Url(String),
-    #[error("build the elasticsearch client")]
-    Build(#[source] ::elasticsearch::http::transport::BuildError),
-}
-
-#[derive(Debug, thiserror::Error)]
 pub enum ElasticsearchError {
     /// Away, overloaded or too slow: the same call may succeed later. Its outcome is unknown.
     #[error("elasticsearch {operation}: unavailable: {reason}")]
@@ -73,12 +65,32 @@ impl ElasticsearchError {
         matches!(self, Self::Unavailable { .. } | Self::Incomplete { .. })
     }
 
+    /// True where there was no connection, or it broke: nothing else will come through either. A
+    /// slow or overloaded server is not that.
+    pub fn is_unreachable(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else {
+            return false;
+        };
+        source.as_ref().is_some_and(|source| !source.is_timeout())
+    }
+
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 
     pub fn is_already_exists(&self) -> bool {
         matches!(self, Self::AlreadyExists { .. })
+    }
+
+    /// For `/readyz`: no addresses, no names.
+    pub fn outline(&self) -> &'static str {
+        match self {
+            Self::Rejected {
+                status: 401 | 403, ..
+            } => "elasticsearch refuses who asks",
+            Self::Rejected { .. } | Self::Unreadable { .. } => "elasticsearch refuses to answer",
+            _ => "elasticsearch does not answer",
+        }
     }
 
     /// The label in metrics.

@@ -90,6 +90,7 @@ fn is_network(error: &Error) -> bool {
     let kind = error.to_string();
     [
         "error connecting to server",
+        "error performing TLS handshake",
         "timeout waiting for server",
         "connection closed",
     ]

@@ -1,6 +1,6 @@
 //! What every answer gets: a tidemark, a problem body where it is an error, an id, and a metric.
 //!
-//! From the inside out: `catch_panics`, `open_tidemark`, CORS, `finish`. So CORS headers are also
+//! From the inside out: `route_head_as_get`, `catch_panics`, `open_tidemark`, CORS, `finish`. So CORS headers are also
 //! on what `open_tidemark` refuses, and `finish` sees everything, preflights included.
 
 use std::panic::AssertUnwindSafe;
@@ -28,6 +28,18 @@ type Answer = Result<ServiceResponse<BoxBody>, Error>;
 
 /// Paths that answer before the epoch is known.
 const ALWAYS_OPEN: [&str; 5] = ["/livez", "/readyz", "/metrics", "/openapi.json", "/docs"];
+
+/// HEAD is answered wherever GET is, with the same status and headers. The connection remembers the
+/// method and leaves the body out.
+pub(super) async fn route_head_as_get(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Answer {
+    if *request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
 
 /// A handler that panics is a 500, and the worker goes on.
 pub(super) async fn catch_panics(

@@ -13,13 +13,14 @@ use uuid::Uuid;
 
 use super::*;
 use crate::auth::Principal;
+use crate::config::{DEVELOPMENT_JWT_SECRET, DEVELOPMENT_TIDEMARK_KEYS};
 use crate::extract::{Json, Query};
 use crate::tidemark::{EpochHandle, Presented, Session, TIDEMARK};
 
 const EPOCH: Epoch = Epoch(7);
 
 fn keyring() -> Keyring {
-    "1:00112233445566778899aabbccddeeff".parse().unwrap()
+    DEVELOPMENT_TIDEMARK_KEYS.parse().unwrap()
 }
 
 fn bolts(epoch: Option<Epoch>) -> Bolts {
@@ -27,7 +28,7 @@ fn bolts(epoch: Option<Epoch>) -> Bolts {
     epoch.map(|epoch| handle.set(epoch)).transpose().unwrap();
     Bolts {
         tides: Some(Tides::new(keyring(), handle)),
-        verifier: Some(Verifier::new(&"secret".into())),
+        verifier: Some(Verifier::new(&DEVELOPMENT_JWT_SECRET.into()).unwrap()),
         openapi: Some(OpenApi::default()),
         ..Bolts::new(Health::default(), Metrics::detached())
     }
@@ -312,13 +313,13 @@ async fn before_the_epoch_is_known_only_operational_paths_answer() {
 }
 
 #[actix_web::test]
-async fn readiness_names_what_is_missing() {
+async fn a_process_is_unready_until_its_requirements_are_met() {
     let bolts = bolts(Some(EPOCH));
-    let (postgres, kafka) = (
-        bolts.health.dependency("postgres"),
-        bolts.health.dependency("kafka"),
+    let (postgres, epoch) = (
+        bolts.health.requirement("postgres"),
+        bolts.health.requirement("epoch"),
     );
-    kafka.up();
+    epoch.up();
     let answer = ask_with(bolts.clone(), get("/readyz")).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(
@@ -327,6 +328,28 @@ async fn readiness_names_what_is_missing() {
     );
     postgres.up();
     assert_eq!(ask_with(bolts, get("/readyz")).await.status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn a_dependency_that_is_away_is_named_and_takes_nobody_away() {
+    let bolts = bolts(Some(EPOCH));
+    bolts.health.requirement("postgres").up();
+    let kafka = bolts.health.dependency("kafka");
+    kafka.down("brokers do not answer");
+    let away = ask_with(bolts.clone(), get("/readyz")).await;
+    assert_eq!(away.status, StatusCode::OK);
+    assert_eq!(away.body["away"], json!({"kafka": "brokers do not answer"}));
+    kafka.up();
+    let back = ask_with(bolts.clone(), get("/readyz")).await;
+    assert_eq!(back.body["away"], json!({}));
+    bolts.health.requirement("postgres").down("timeout");
+    kafka.down("brokers do not answer");
+    let unready = ask_with(bolts, get("/readyz")).await;
+    assert_eq!(unready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        unready.body["away"],
+        json!({"kafka": "brokers do not answer"})
+    );
 }
 
 #[actix_web::test]
@@ -345,13 +368,61 @@ async fn the_description_and_its_page_are_served() {
 }
 
 /// What a socket reads for a request, to the end of the connection.
-async fn exchange(address: SocketAddr, path: &str) -> String {
+async fn exchange(address: SocketAddr, method: &str, path: &str) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+/// Status line and headers in order, without those that differ from request to request.
+fn head_of(answer: &str) -> Vec<&str> {
+    let (head, _) = answer.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<&str> = head.lines().collect();
+    lines.retain(|line| !line.starts_with("date:") && !line.starts_with("x-request-id:"));
+    lines.sort_unstable();
+    lines
+}
+
+#[tokio::test]
+async fn head_is_answered_as_get_is_without_a_body() {
+    let args = HttpArgs {
+        bind: None,
+        workers: 1,
+        drain_seconds: 1,
+    };
+    let server = Server::bind(&args, 0).unwrap();
+    let address = server.address();
+    let shutdown = Shutdown::default();
+    let ask = async {
+        let paths = [
+            "/livez",
+            "/readyz",
+            "/openapi.json",
+            "/docs/",
+            "/heads",
+            "/nothing",
+            "/things",
+        ];
+        let mut answers = Vec::new();
+        for path in paths {
+            let (get, head) = (
+                exchange(address, "GET", path).await,
+                exchange(address, "HEAD", path).await,
+            );
+            answers.push((path, get, head));
+        }
+        shutdown.start();
+        answers
+    };
+    let (served, answers) = tokio::join!(server.run(bolts(Some(EPOCH)), &shutdown, routes), ask);
+    served.unwrap();
+    for (path, get, head) in answers {
+        assert_eq!(head_of(&head), head_of(&get), "{path}");
+        assert!(head.ends_with("\r\n\r\n"), "{path} has a body: {head}");
+    }
 }
 
 #[tokio::test]
@@ -366,8 +437,8 @@ async fn a_server_answers_on_a_free_port_until_it_is_asked_to_end() {
     let shutdown = Shutdown::default();
     let ask = async {
         let answers = [
-            exchange(address, "/panic").await,
-            exchange(address, "/livez").await,
+            exchange(address, "GET", "/panic").await,
+            exchange(address, "GET", "/livez").await,
         ];
         shutdown.start();
         answers

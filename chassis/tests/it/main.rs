@@ -8,6 +8,7 @@ use infra::stack::{self, SharedStack};
 mod elasticsearch;
 mod kafka;
 mod postgres;
+mod watermark_tail;
 
 /// A corner of the shared stack, and the lease that keeps it up.
 struct Corner {

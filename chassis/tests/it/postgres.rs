@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chassis::clock::{Deadline, instant};
 use chassis::postgres::{
-    self, Fault, PoolOptions, Session, classify, client_config, connect_alone, get_within,
+    self, Fault, PoolOptions, Session, Target, classify, connect_alone, get_within,
 };
+use chassis::telemetry::Chain;
 use deadpool_postgres::Pool;
 use deadpool_postgres::tokio_postgres::Error;
 use secrecy::SecretString;
@@ -126,8 +127,8 @@ async fn a_wait_for_a_connection_ends_with_the_deadline() {
 async fn a_connection_alone_ends_when_it_is_dropped() {
     let corner = Corner::take().await;
     let url = SecretString::from(corner.namespace.database_url.as_str());
-    let config = client_config(&url, "chassis-alone", Session::Unlimited).unwrap();
-    let alone = connect_alone(&config, &Handle::current()).await.unwrap();
+    let target = Target::new(&url, "chassis-alone", Session::Unlimited).unwrap();
+    let alone = connect_alone(&target, &Handle::current()).await.unwrap();
     let lock = "select pg_advisory_lock(7)";
     alone.client.batch_execute(lock).await.unwrap();
     assert!(!alone.is_closed());
@@ -144,9 +145,22 @@ async fn a_connection_alone_ends_when_it_is_dropped() {
 #[tokio::test]
 async fn a_server_that_is_away_is_a_lost_connection() {
     let url = SecretString::from("postgres://nobody@127.0.0.1:1/nothing");
-    let config = client_config(&url, "chassis-tests", Session::Reader).unwrap();
-    let error = connect_alone(&config, &Handle::current())
+    let target = Target::new(&url, "chassis-tests", Session::Reader).unwrap();
+    let error = connect_alone(&target, &Handle::current())
         .await
         .unwrap_err();
+    assert_eq!(classify(&error), Fault::ConnectionLost);
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_not_taken_where_it_must_be_verified() {
+    let corner = Corner::take().await;
+    let url = format!("{}?sslmode=verify-full", corner.namespace.database_url);
+    let target = Target::new(&url.into(), "chassis-tests", Session::Reader).unwrap();
+    let error = connect_alone(&target, &Handle::current())
+        .await
+        .unwrap_err();
+    let told = Chain(&error).to_string();
+    assert!(told.contains("server does not support TLS"), "{told}");
     assert_eq!(classify(&error), Fault::ConnectionLost);
 }

@@ -3,9 +3,10 @@
 //! The bound on their JSON keeps an event below the 256 KiB that one may take, whatever the other
 //! members of the product hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use schemas::problem::Violation;
+use schemas::text::comparing_key;
 
 use super::text::{AttributeKey, AttributeValue};
 use super::violations::{Violations, pointer_step};
@@ -32,9 +33,10 @@ pub enum AttributesChange {
 impl Attributes {
     pub fn parse(given: BTreeMap<String, String>) -> Result<Self, Vec<Violation>> {
         let mut violations = Violations::default();
+        let mut names = Names::default();
         let mut parsed = BTreeMap::new();
         for (key, value) in given {
-            let value = parse_one(&mut violations, &key, Some(&value));
+            let value = parse_one(&mut violations, &mut names, &key, Some(&value));
             parsed.extend(value.and_then(|(key, value)| Some((key, value?))));
         }
         if let Err(message) = check_bounds(&parsed) {
@@ -55,9 +57,11 @@ impl Attributes {
 impl AttributesChange {
     pub fn parse_merge(given: BTreeMap<String, Option<String>>) -> Result<Self, Vec<Violation>> {
         let mut violations = Violations::default();
+        let mut names = Names::default();
         let mut parsed = BTreeMap::new();
         for (key, value) in given {
-            parsed.extend(parse_one(&mut violations, &key, value.as_deref()));
+            let one = parse_one(&mut violations, &mut names, &key, value.as_deref());
+            parsed.extend(one);
         }
         violations.into_result(Some(Self::Merge(parsed)))
     }
@@ -74,9 +78,10 @@ impl AttributesChange {
         };
         let mut after = before.clone();
         for (key, value) in merge {
+            let key = name_in(&after, key);
             match value {
-                Some(value) => after.insert(key.clone(), value.clone()),
-                None => after.remove(key),
+                Some(value) => after.insert(key, value.clone()),
+                None => after.remove(&key),
             };
         }
         check_bounds(&after)?;
@@ -84,14 +89,34 @@ impl AttributesChange {
     }
 }
 
+/// The name under which a product has this attribute: names that compare equal are one.
+fn name_in(attributes: &BTreeMap<String, String>, name: &str) -> String {
+    if attributes.contains_key(name) {
+        return name.to_owned();
+    }
+    let key = comparing_key(name);
+    let mut names = attributes.keys();
+    let same = names.find(|other| comparing_key(other) == key);
+    same.map_or(name, String::as_str).to_owned()
+}
+
+/// Names that a body has given, as they are compared.
+type Names = HashSet<String>;
+
 fn parse_one(
     violations: &mut Violations,
+    names: &mut Names,
     key: &str,
     value: Option<&str>,
 ) -> Option<(String, Option<String>)> {
     let pointer = format!("{POINTER}/{}", pointer_step(key));
     let parsed_key = AttributeKey::parse(key).map_err(|error| format!("the name {error}"));
     let parsed_key = violations.take(&pointer, parsed_key);
+    if let Some(key) = &parsed_key
+        && !names.insert(comparing_key(key.as_str()).into_owned())
+    {
+        violations.add(&pointer, "the name is given more than once");
+    }
     let parsed_value = match value {
         Some(value) => Some(
             violations
@@ -155,6 +180,25 @@ mod tests {
         let change = AttributesChange::parse_merge(merge).unwrap();
         let after = change.apply(&map(&[("a", "1"), ("c", "3")])).unwrap();
         assert_eq!(after, map(&[("b", "2"), ("c", "3")]));
+    }
+
+    #[test]
+    fn names_that_become_equal_by_cleaning_are_refused() {
+        for (first, second) in [("a", " a"), ("a b", "a \u{a0}b"), ("ab", "a\u{200d}b")] {
+            let given = map(&[(first, "1"), (second, "2")]);
+            let found = Attributes::parse(given).unwrap_err();
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].pointer.starts_with("/attributes/"));
+        }
+        let merge = BTreeMap::from([("a".to_owned(), None), ("a ".to_owned(), None)]);
+        assert!(AttributesChange::parse_merge(merge).is_err());
+    }
+
+    #[test]
+    fn a_merge_finds_the_name_that_compares_equal() {
+        let merge = BTreeMap::from([("a\u{200d}b".to_owned(), Some("2".to_owned()))]);
+        let change = AttributesChange::parse_merge(merge).unwrap();
+        assert_eq!(change.apply(&map(&[("ab", "1")])), Ok(map(&[("ab", "2")])));
     }
 
     #[test]

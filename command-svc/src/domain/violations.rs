@@ -4,7 +4,10 @@ use std::fmt::Display;
 
 use schemas::problem::Violation;
 
-/// What was found wrong so far.
+/// A body is told no more than this: a large one could be wrong in tens of thousands of places.
+const MAX_VIOLATIONS: usize = 100;
+
+/// What was found wrong so far, at most `MAX_VIOLATIONS`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
@@ -18,11 +21,17 @@ impl Violations {
 
     /// Keeps what was parsed, or notes all that was found within it.
     pub fn take_all<T>(&mut self, parsed: Result<T, Vec<Violation>>) -> Option<T> {
-        parsed.map_err(|found| self.0.extend(found)).ok()
+        let keep = |found: Vec<Violation>| {
+            let room = MAX_VIOLATIONS.saturating_sub(self.0.len());
+            self.0.extend(found.into_iter().take(room));
+        };
+        parsed.map_err(keep).ok()
     }
 
     pub fn add(&mut self, pointer: &str, message: &str) {
-        self.0.push(Violation::new(pointer, message));
+        if self.0.len() < MAX_VIOLATIONS {
+            self.0.push(Violation::new(pointer, message));
+        }
     }
 
     /// What was built, unless anything was wrong.

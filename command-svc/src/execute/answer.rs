@@ -1,5 +1,6 @@
 //! What a command is answered: the new representation, or a problem. Kept under idempotency keys.
 
+use chassis::problem::PROBLEM_JSON;
 use schemas::problem::{Problem, ProblemType};
 use schemas::rest::command as rest;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use crate::domain::category::Category;
 use crate::domain::product::Product;
 use crate::domain::stock::Stock;
 use crate::store::Stored;
+use crate::store::idempotency::SentAnswer;
 use schemas::event::category::CategoryPath;
 
 /// An answer in full: the same answer again is the same status, body and headers.
@@ -29,6 +31,9 @@ pub enum Answer {
     Refused {
         problem: Problem,
     },
+    /// As it was kept under an idempotency key.
+    #[serde(skip)]
+    Kept(SentAnswer),
 }
 
 /// A representation, as the contract has it.
@@ -54,14 +59,76 @@ impl Answer {
         Self::Refused { problem }
     }
 
+    /// To a creation that expects something to be there.
+    pub(super) fn nothing_to_match() -> Self {
+        let detail = "If-Match expects a resource, and this request makes one";
+        let problem = Problem::new(ProblemType::VersionMismatch, detail);
+        Self::Refused { problem }
+    }
+
     /// False for what a client has to correct before it asks again: such answers keep no key.
     pub(super) fn is_kept(&self) -> bool {
         !matches!(self, Self::Refused { problem } if problem.is(ProblemType::Validation))
     }
 
+    /// As the client gets it; `path` is what it asked for.
+    pub fn into_sent(self, path: &str) -> SentAnswer {
+        match self {
+            Self::Created { resource, version } => resource.into_sent(201, version),
+            Self::Current { resource, version } => resource.into_sent(200, version),
+            Self::Refused { mut problem } => {
+                problem.instance = Some(path.to_owned());
+                let headers = vec![("content-type".to_owned(), PROBLEM_JSON.to_owned())];
+                let (status, body) = (problem.status, to_json(&problem));
+                SentAnswer {
+                    status,
+                    headers,
+                    body,
+                }
+            }
+            Self::Kept(sent) => sent,
+        }
+    }
+
+    /// For releases that read no other form.
     pub(super) fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("answers are plain data")
     }
+}
+
+impl Resource {
+    fn into_sent(self, status: u16, version: u64) -> SentAnswer {
+        let (location, body) = match self {
+            Self::Category(category) => (
+                Some(format!("/v1/categories/{}", category.id)),
+                to_json(&category),
+            ),
+            Self::Product(product) => (
+                Some(format!("/v1/products/{}", product.id)),
+                to_json(&product),
+            ),
+            Self::Stock(stock) => (None, to_json(&stock)),
+        };
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        let mut headers = vec![
+            header("content-type", "application/json".to_owned()),
+            header("etag", format!("\"{version}\"")),
+        ];
+        headers.extend(
+            location
+                .filter(|_| status == 201)
+                .map(|location| header("location", location)),
+        );
+        SentAnswer {
+            status,
+            headers,
+            body,
+        }
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("answers are plain data")
 }
 
 pub(super) fn of_category(category: &Stored<Category>, path: CategoryPath) -> Resource {

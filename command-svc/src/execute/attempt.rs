@@ -1,4 +1,5 @@
-//! One try to execute a command: open, decide, finish; two round trips where all goes well.
+//! One try to execute a command: open, decide, finish; two round trips where all goes well, three
+//! with an idempotency key.
 
 use chassis::clock::Deadline;
 use chassis::postgres::Fault;
@@ -7,7 +8,7 @@ use futures::try_join;
 
 use super::decision::Decision;
 use super::{Answer, Command, Commands, Context, ExecuteError, Outcome, category, product, stock};
-use crate::store::idempotency::{self, IdempotencyKey};
+use crate::store::idempotency::{self, IdempotencyKey, Kept};
 use crate::store::{self, StoreError, Stored, Tx, log};
 
 pub(super) struct Attempt<'a> {
@@ -56,15 +57,19 @@ impl Attempt<'_> {
 
     async fn transact(&self, tx: &Tx) -> Result<Outcome, Failure> {
         let key = self.context.key.as_ref();
-        let ((), claimed, loaded) =
-            try_join!(tx.begin(), idempotency::claim(tx, key), self.load(tx))?;
-        match key {
-            Some(key) if !claimed => replay(tx, key).await,
-            _ => {
-                let decision = self.decide(tx, loaded).await?;
-                Ok(self.finish(tx, decision).await?)
+        let loaded = match key {
+            // Claimed before anything else is locked: a replay waits for nobody.
+            Some(key) => {
+                let ((), claimed) = try_join!(tx.begin(), idempotency::claim(tx, key))?;
+                if !claimed {
+                    return replay(tx, key).await;
+                }
+                self.load(tx).await?
             }
-        }
+            None => try_join!(tx.begin(), self.load(tx))?.1,
+        };
+        let decision = self.decide(tx, loaded).await?;
+        Ok(self.finish(tx, decision).await?)
     }
 
     async fn load(&self, tx: &Tx) -> Result<Loaded, StoreError> {
@@ -115,14 +120,17 @@ impl Attempt<'_> {
             });
         }
         positions.extend(log::positions(tx, &streams).await?);
-        let kept = key.map(|key| (key, answer.to_value()));
-        let keep = kept.as_ref().map(|(key, answer)| log::Keep {
+        let path = &self.context.path;
+        let kept = key.map(|key| (key, answer.to_value(), answer.clone().into_sent(path)));
+        let keep = kept.as_ref().map(|(key, typed, sent)| log::Keep {
             key,
-            answer,
+            sent,
+            typed,
             decided_on: &positions,
         });
         let (epoch, metas) = (self.commands.epoch(), [&self.context.meta]);
-        let append = log::append(tx, epoch, &batch, &metas, keep.as_ref());
+        let deadline = self.context.deadline;
+        let append = log::append(tx, epoch, &batch, &metas, keep.as_ref(), deadline);
         let ((), appended, ()) = try_join!(rows.write(tx), append, tx.commit())?;
         self.commands.committed(&appended);
         positions.extend(appended);
@@ -168,7 +176,10 @@ async fn replay(tx: &Tx, key: &IdempotencyKey) -> Result<Outcome, Failure> {
     if kept.fingerprint != key.fingerprint {
         return Err(Failure::KeyReused);
     }
-    let answer: Answer = serde_json::from_value(kept.answer).map_err(Failure::Kept)?;
+    let answer = match kept.answer {
+        Kept::Sent(sent) => Answer::Kept(sent),
+        Kept::Typed(answer) => serde_json::from_value(answer).map_err(Failure::Kept)?,
+    };
     Ok(Outcome {
         answer,
         positions: kept.positions,

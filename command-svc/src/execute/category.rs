@@ -76,6 +76,9 @@ pub(super) async fn decide(
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
     if let Command::Create { .. } = command {
+        if !expected.allows_creation() {
+            return Ok(Decision::unchanged(Answer::nothing_to_match(), Vec::new()));
+        }
         return create(tx, loaded, command, at).await;
     }
     let Loaded {

@@ -13,6 +13,11 @@ pub enum Expected {
 }
 
 impl Expected {
+    /// What is to be created is not there yet: no tag matches it, and no star.
+    pub fn allows_creation(&self) -> bool {
+        *self == Self::Nothing
+    }
+
     pub fn allows(&self, current: u64) -> bool {
         match self {
             Self::Nothing | Self::Anything => true,

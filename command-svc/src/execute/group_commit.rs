@@ -40,8 +40,11 @@ const AT_ONCE: usize = 2;
 const MOST: usize = 64;
 /// For a connection; those who wait may leave at any time.
 const BORROW: Duration = Duration::from_secs(2);
-/// Whoever has less time left goes alone, so that no group has to hurry for one of many.
+/// Whoever has less time left goes alone: it would hardly see the end of its group.
 const LEAST: Duration = Duration::from_secs(1);
+/// A group's own, whatever its members have left: more than a lane may be waited for, so that the
+/// wait ends with an answer of PostgreSQL and never within COMMIT.
+const BUDGET: Duration = Duration::from_secs(3);
 
 /// Those who wait to be committed together.
 #[derive(Debug)]
@@ -102,8 +105,10 @@ impl Commands {
                 if queue.leave(ticket) {
                     return Verdict::Alone;
                 }
-                // Its group ends by the same deadline, and knows.
-                told.await
+                // Its group goes on without it.
+                return told
+                    .try_recv()
+                    .unwrap_or(Verdict::Unknown(StoreError::Deadline));
             }
         };
         told.unwrap_or(Verdict::Unknown(StoreError::Abandoned))
@@ -145,9 +150,10 @@ async fn commit(commands: &Commands, tx: &Tx, members: Vec<Member>) {
         .into_iter()
         .partition(|member| member.context.deadline.remaining() > LEAST);
     hurried.into_iter().for_each(Member::go_alone);
-    let Some(deadline) = members.iter().map(|member| member.context.deadline).min() else {
+    if members.is_empty() {
         return;
-    };
+    }
+    let deadline = Deadline::within(BUDGET);
     let (free, categories) = match settle(tx, deadline, open(tx, &members)).await {
         Ok(opened) => opened,
         Err(failure) => return dissolve(members, &failure),
@@ -163,7 +169,7 @@ async fn commit(commands: &Commands, tx: &Tx, members: Vec<Member>) {
             tx.rollback().await?;
             return Ok(Vec::new());
         }
-        append(commands, tx, &group).await
+        append(commands, tx, &group, deadline).await
     };
     match settle(tx, deadline, ending).await {
         Ok(appended) => group.deliver(&appended),
@@ -191,9 +197,14 @@ async fn open(tx: &Tx, members: &[Member]) -> Result<Opened, Failure> {
     Ok((free, categories))
 }
 
-async fn append(commands: &Commands, tx: &Tx, group: &Group) -> Result<Vec<Position>, Failure> {
+async fn append(
+    commands: &Commands,
+    tx: &Tx,
+    group: &Group,
+    deadline: Deadline,
+) -> Result<Vec<Position>, Failure> {
     let (epoch, metas) = (commands.epoch(), group.metas());
-    let append = log::append(tx, epoch, group.batch(), &metas, None);
+    let append = log::append(tx, epoch, group.batch(), &metas, None, deadline);
     let ((), appended, ()) = try_join!(group.write(tx), append, tx.commit())?;
     commands.committed(&appended);
     metrics::committed_together(group.riders().len());

@@ -61,6 +61,9 @@ pub(super) async fn decide(
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
     if let Command::Create(wish) = command {
+        if !expected.allows_creation() {
+            return Ok(Decision::unchanged(Answer::nothing_to_match(), Vec::new()));
+        }
         return create(tx, loaded.found, wish, command, at).await;
     }
     let Some(product) = loaded.product else {

@@ -1,9 +1,13 @@
 //! `If-Match`: a list of entity tags whose first number is a stream version, or `*`.
 //!
-//! Commands answer `"<version>"`, reads `"<version>-<seq>"`. A tag that is no tag is malformed; a
-//! weak one, or one that nobody here issued, is a tag that matches nothing.
+//! Commands answer `"<version>"`, reads `"<version>-<seq>-<projection version>"`, and those of an
+//! earlier release `"<version>-<seq>"`. Text that is not a tag is malformed; a weak tag, or one
+//! that no release issues, matches nothing.
 
 use crate::execute::Expected;
+
+/// The most numbers in a tag.
+const MAX_NUMBERS: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("If-Match is neither * nor a list of entity tags in double quotes")]
@@ -30,12 +34,9 @@ pub fn parse(value: &str) -> Result<Expected, MalformedIfMatch> {
 }
 
 fn version(tag: &str) -> Option<u64> {
-    let (version, seq) = match tag.split_once('-') {
-        Some((version, seq)) => (version, Some(seq)),
-        None => (tag, None),
-    };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let is_ours = is_number(version) && seq.is_none_or(is_number);
+    let is_ours = tag.split('-').all(is_number) && tag.split('-').count() <= MAX_NUMBERS;
+    let version = tag.split('-').next()?;
     version.parse().ok().filter(|_| is_ours)
 }
 
@@ -47,10 +48,11 @@ mod tests {
 
     #[rstest]
     #[case::of_a_command("\"3\"", &[3])]
-    #[case::of_a_read("\"3-17\"", &[3])]
+    #[case::of_a_read("\"3-17-2\"", &[3])]
+    #[case::of_an_earlier_read("\"3-17\"", &[3])]
     #[case::a_list("\"3\" , \"4-1\"", &[3, 4])]
     #[case::a_weak_one_matches_nothing("W/\"3\"", &[])]
-    #[case::a_foreign_one_matches_nothing("\"abc\", \"-3\", \"+3\"", &[])]
+    #[case::a_foreign_one_matches_nothing("\"abc\", \"-3\", \"+3\", \"3-1-2-4\", \"3-\"", &[])]
     #[case::too_large_matches_nothing("\"99999999999999999999\"", &[])]
     fn tags_name_versions(#[case] value: &str, #[case] versions: &[u64]) {
         assert_eq!(parse(value), Ok(Expected::Versions(versions.to_vec())));

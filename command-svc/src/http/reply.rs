@@ -1,61 +1,38 @@
-//! Outcomes as responses: status, ETag, Location, and the tidemark raised to what was decided on.
+//! Outcomes as responses, and the tidemark raised to what they were decided on.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::HeaderName;
 use chassis::problem::ApiError;
 use chassis::tidemark::Session;
 use schemas::problem::{Problem, ProblemType};
 
-use crate::execute::{Answer, ExecuteError, Outcome, Resource};
+use crate::execute::{ExecuteError, Outcome};
+use crate::store::idempotency::SentAnswer;
 
 static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Where nothing better is known.
 const RETRY_MS: u64 = 1_000;
 
-pub fn reply(outcome: Outcome, session: &Session) -> Result<HttpResponse, ApiError> {
+pub fn reply(outcome: Outcome, path: &str, session: &Session) -> Result<HttpResponse, ApiError> {
     for position in outcome.positions {
         session.raise(position);
     }
-    let replayed = outcome.replayed.then(|| {
-        (
-            IDEMPOTENCY_REPLAYED.clone(),
-            HeaderValue::from_static("true"),
-        )
-    });
-    let (status, resource, version) = match outcome.answer {
-        Answer::Created { resource, version } => (StatusCode::CREATED, resource, version),
-        Answer::Current { resource, version } => (StatusCode::OK, resource, version),
-        Answer::Refused { problem } => {
-            let error = ApiError::from(problem);
-            return Err(match replayed {
-                Some((name, value)) => error.with_header(name, value),
-                None => error,
-            });
-        }
-    };
+    let SentAnswer {
+        status,
+        headers,
+        body,
+    } = outcome.answer.into_sent(path);
+    let status = StatusCode::from_u16(status).map_err(ApiError::internal)?;
     let mut response = HttpResponse::build(status);
-    response.insert_header((ETAG, format!("\"{version}\"")));
-    if let Some(header) = replayed {
-        response.insert_header(header);
+    for (name, value) in headers {
+        response.insert_header((name, value));
     }
-    if let Some(location) = location(&resource).filter(|_| status == StatusCode::CREATED) {
-        response.insert_header((LOCATION, location));
+    if outcome.replayed {
+        response.insert_header((IDEMPOTENCY_REPLAYED.clone(), "true"));
     }
-    Ok(match resource {
-        Resource::Category(category) => response.json(category),
-        Resource::Product(product) => response.json(product),
-        Resource::Stock(stock) => response.json(stock),
-    })
-}
-
-fn location(resource: &Resource) -> Option<String> {
-    match resource {
-        Resource::Category(category) => Some(format!("/v1/categories/{}", category.id)),
-        Resource::Product(product) => Some(format!("/v1/products/{}", product.id)),
-        Resource::Stock(_) => None,
-    }
+    Ok(response.body(body))
 }
 
 impl From<ExecuteError> for ApiError {

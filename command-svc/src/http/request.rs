@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, IF_MATCH};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
-use chassis::auth::Principal;
+use chassis::auth::{Principal, Role};
 use chassis::clock::Deadline;
 use chassis::extract::Body;
 use chassis::problem::ApiError;
@@ -126,7 +126,7 @@ impl CommandRequest {
     /// Executes the command that the body stands for, and replies.
     pub async fn execute(self, command: Command, body: &[u8]) -> Result<HttpResponse, ApiError> {
         let key = self.key.as_ref().map(|key| IdempotencyKey {
-            principal: self.admin.to_string(),
+            principal: principal(Role::Admin, self.admin),
             key: key.clone(),
             fingerprint: self.fingerprint(body),
         });
@@ -139,8 +139,10 @@ impl CommandRequest {
             request_id: Some(request_id),
             traceparent,
         };
+        let path = self.request.path().to_owned();
         let context = Context {
             meta,
+            path: path.clone(),
             expected: self.expected,
             key,
             deadline: self.deadline,
@@ -150,7 +152,7 @@ impl CommandRequest {
             let soon = self.deadline.at_most(SETTLE_BUDGET);
             settle(&self.commands, &self.session, soon).await;
         }
-        reply::reply(outcome, &self.session)
+        reply::reply(outcome, &path, &self.session)
     }
 
     /// The same for requests that ask the same, however their JSON is laid out.
@@ -174,6 +176,15 @@ impl CommandRequest {
             digest.update(part);
         }
         digest.finalize().to_vec()
+    }
+}
+
+/// Keys of one role and subject say nothing to another. An admin's is the subject alone, as it was
+/// when nobody else could send commands: what was kept then is still found.
+fn principal(role: Role, subject: Uuid) -> String {
+    match role {
+        Role::Admin => subject.to_string(),
+        Role::Customer => format!("customer:{subject}"),
     }
 }
 
@@ -224,4 +235,18 @@ fn read_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 fn malformed(detail: &str) -> ApiError {
     ApiError::new(ProblemType::Malformed, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_belong_to_a_role_and_a_subject_and_those_of_admins_are_found_again() {
+        let subject = Uuid::from_u128(7);
+        let admin = principal(Role::Admin, subject);
+        assert_ne!(admin, principal(Role::Customer, subject));
+        assert_ne!(admin, principal(Role::Admin, Uuid::from_u128(8)));
+        assert_eq!(admin, "00000000-0000-0000-0000-000000000007");
+    }
 }

@@ -111,6 +111,7 @@ impl Batch {
                 let categories = wish
                     .paths
                     .iter()
+                    .flatten()
                     .filter_map(|path| self.tree.add(path))
                     .collect();
                 self.entries.push(Entry {
@@ -141,7 +142,7 @@ impl Batch {
                 ..Self::default()
             };
             for entry in entries {
-                let paths = entry.wish.paths.iter();
+                let paths = entry.wish.paths.iter().flatten();
                 let categories = paths.filter_map(|path| half.tree.add(path)).collect();
                 half.entries.push(Entry {
                     categories,

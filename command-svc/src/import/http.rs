@@ -16,7 +16,7 @@ use chassis::tidemark::{Session, Tides};
 use futures::{Stream, StreamExt, stream};
 use schemas::event::Meta;
 use schemas::problem::{Problem, ProblemType};
-use schemas::rest::import::{LineAnswer, ProductLine};
+use schemas::rest::import::{LineAnswer, ProductUpsert};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -41,12 +41,14 @@ const RETRY_BUSY_MS: u64 = 5_000;
 /// Upserts products by sku from a stream of lines (NDJSON, may be gzipped).
 ///
 /// Answers a line for each line, in order, and totals at the end with a tidemark that covers all.
+/// A member that is left out leaves what is stored alone, null or an empty value clears it;
+/// `attributes` and `categories` are replaced as a whole. A new product needs sku, name and price.
 /// Missing categories are made; `inventory` counts where a product is made; a bad line is refused
 /// and stops no other. An answer without totals broke off: send the file again, what is there is
 /// `unchanged`.
 #[utoipa::path(
     post, path = "/v1/imports/products", tag = "imports",
-    request_body(content = ProductLine, content_type = "application/x-ndjson"),
+    request_body(content = ProductUpsert, content_type = "application/x-ndjson"),
     responses((status = 200, body = LineAnswer, content_type = "application/x-ndjson"), Problems)
 )]
 pub async fn import_products(request: ImportRequest) -> HttpResponse {

@@ -13,7 +13,7 @@ use schemas::rest::import::LineStatus;
 
 use super::batch::Entry;
 use super::tree::Grown;
-use super::wish::Wish;
+use super::wish::missing;
 use crate::domain::Refusal;
 use crate::domain::attributes::AttributesChange;
 use crate::domain::product::{
@@ -76,11 +76,15 @@ pub fn plan(entries: &[Entry], mut known: BySku, grown: &Grown, at: DateTime<Utc
         .extend(grown.events.iter().map(|event| (1, event.clone())));
     for entry in entries {
         let decided = match known.remove(entry.wish.sku.as_str()) {
-            Some(product) => plan.upsert(entry, product, grown, at),
-            None => plan.create(entry, grown, at),
+            Some(product) => plan
+                .upsert(entry, product, grown, at)
+                .map_err(|refusal| Box::new(refusal.problem())),
+            None => new_product(entry, grown).and_then(|wish| {
+                plan.create(entry, wish, grown, at)
+                    .map_err(|refusal| Box::new(refusal.problem()))
+            }),
         };
-        let answered =
-            decided.unwrap_or_else(|refusal| Answered::refused(entry.number, refusal.problem()));
+        let answered = decided.unwrap_or_else(|problem| Answered::refused(entry.number, *problem));
         plan.answers.push(answered);
     }
     plan
@@ -100,28 +104,19 @@ impl Plan {
     fn create(
         &mut self,
         entry: &Entry,
+        wish: CreateProduct,
         grown: &Grown,
         at: DateTime<Utc>,
     ) -> Result<Answered, Refusal> {
-        let wish = &entry.wish;
-        let command = Command::Create(Box::new(CreateProduct {
-            id: entry.id,
-            sku: wish.sku.clone(),
-            name: wish.name.clone(),
-            description: wish.description.clone(),
-            brand: wish.brand.clone(),
-            price: wish.price,
-            categories: categories(entry, grown),
-            attributes: wish.attributes.clone(),
-            inventory: wish.inventory,
-        }));
+        let inventory = wish.inventory;
+        let command = Command::Create(Box::new(wish));
         let events = decide(None, &command, &grown.places, at)?;
         let product = events
             .iter()
             .fold(None, evolve)
             .expect("creation makes a product");
         let empty = Stock::empty(entry.id, at);
-        let open = stock::Command::Open(wish.inventory);
+        let open = stock::Command::Open(inventory);
         let opening = stock::decide(Some(&empty), &open, at)?;
         self.stocks.push(Stored {
             value: opening.iter().fold(empty, stock::evolve),
@@ -191,25 +186,45 @@ fn change(
     grown: &Grown,
     at: DateTime<Utc>,
 ) -> Result<Vec<Event>, Refusal> {
-    let Wish {
-        name,
-        description,
-        brand,
-        price,
-        attributes,
-        ..
-    } = &*entry.wish;
-    let wish = Command::Change(Box::new(ChangeProduct {
-        name: Some(name.clone()),
-        description: Some(description.clone()),
-        brand: Some(brand.clone()),
-        categories: Some(categories(entry, grown)),
-        attributes: Some(AttributesChange::Replace(attributes.clone())),
+    let wish = &*entry.wish;
+    let change = Command::Change(Box::new(ChangeProduct {
+        name: wish.name.clone(),
+        description: wish.description.clone(),
+        brand: wish.brand.clone(),
+        categories: wish.paths.is_some().then(|| categories(entry, grown)),
+        attributes: wish.attributes.clone().map(AttributesChange::Replace),
     }));
-    let mut events = product::decide(Some(product), &wish, &grown.places, at)?;
-    let price = Command::ChangePrice(*price);
-    events.extend(product::decide(Some(product), &price, &grown.places, at)?);
+    let mut events = product::decide(Some(product), &change, &grown.places, at)?;
+    if let Some(price) = wish.price {
+        let price = Command::ChangePrice(price);
+        events.extend(product::decide(Some(product), &price, &grown.places, at)?);
+    }
     Ok(events)
+}
+
+/// What a line makes that names a sku nobody has, or which members it lacks.
+fn new_product(entry: &Entry, grown: &Grown) -> Result<CreateProduct, Box<Problem>> {
+    let wish = &*entry.wish;
+    let (Some(name), Some(price)) = (wish.name.clone(), wish.price) else {
+        let lacking = [
+            ("name", wish.name.is_none()),
+            ("price", wish.price.is_none()),
+        ];
+        let lacking = lacking.into_iter().filter(|(_, is_missing)| *is_missing);
+        let violations: Vec<_> = lacking.map(|(member, _)| missing(member)).collect();
+        return Err(Box::new(Problem::validation(&violations)));
+    };
+    Ok(CreateProduct {
+        id: entry.id,
+        sku: wish.sku.clone(),
+        name,
+        description: wish.description.clone().unwrap_or_default(),
+        brand: wish.brand.clone().unwrap_or_default(),
+        price,
+        categories: categories(entry, grown),
+        attributes: wish.attributes.clone().unwrap_or_default(),
+        inventory: wish.inventory,
+    })
 }
 
 fn categories(entry: &Entry, grown: &Grown) -> Categories {

@@ -124,6 +124,7 @@ async fn attempt(
         meta,
         batch,
         at,
+        deadline,
     };
     let ran = deadline.run(transaction.run()).await;
     let ran = ran.unwrap_or(Err(StoreError::Deadline.into()));

@@ -3,9 +3,10 @@
 //! Locks come in the order of all commands: tree, products by id, inserts by sku, lanes. A batch is
 //! there wholly or not at all.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use chassis::clock;
+use chassis::clock::{self, Deadline};
 use chassis::postgres::Fault;
 use chrono::{DateTime, Utc};
 use futures::try_join;
@@ -70,6 +71,7 @@ pub struct Transaction<'a> {
     pub meta: &'a Meta,
     pub batch: &'a Batch,
     pub at: DateTime<Utc>,
+    pub deadline: Deadline,
 }
 
 impl Transaction<'_> {
@@ -95,10 +97,16 @@ impl Transaction<'_> {
             rows::products(tx, &skus),
         )?;
         let new_id = || CategoryId(clock::new_id());
-        let grown = self
+        let there: HashSet<&str> = products.iter().map(|p| p.value.sku.as_str()).collect();
+        let decided = self
             .batch
-            .tree
-            .grow(&found, new_id, self.at)
+            .entries
+            .iter()
+            .filter(|entry| there.contains(entry.wish.sku.as_str()) || entry.wish.can_create());
+        let nodes = decided.flat_map(|entry| entry.categories.iter().copied());
+        let tree = &self.batch.tree;
+        let grown = tree
+            .grow(&found, &tree.with_ancestors(nodes), new_id, self.at)
             .map_err(AttemptError::Tree)?;
         let known = self.lock_what_changes(&grown, products).await?;
         let plan = plan(&self.batch.entries, known, &grown, self.at);
@@ -162,7 +170,7 @@ impl Transaction<'_> {
         let (epoch, metas) = (self.imports.commands.epoch(), [self.meta]);
         let ((), appended, (), released) = try_join!(
             self.write_beside(&plan),
-            log::append_timed(tx, epoch, &log, &metas, None),
+            log::append_timed(tx, epoch, &log, &metas, None, self.deadline),
             tx.commit(),
             rows::clock(tx),
         )?;

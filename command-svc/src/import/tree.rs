@@ -3,7 +3,7 @@
 //! Pure. Nodes come parents first. New categories are ordered by level and path, the same for
 //! everybody, so that two imports which make the same ones wait for each other and never in a ring.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use schemas::event::category::CategoryPath;
@@ -77,10 +77,26 @@ impl NameTree {
             .map_or(0, |parent| self.level(parent))
     }
 
-    /// Gives an id to each node: that of the category found there, or of a new one.
+    /// These nodes and all above them.
+    pub fn with_ancestors(&self, nodes: impl IntoIterator<Item = Node>) -> HashSet<Node> {
+        let mut wanted = HashSet::new();
+        for node in nodes {
+            let mut next = Some(node);
+            while let Some(node) = next
+                && wanted.insert(node)
+            {
+                next = self.nodes[node].parent;
+            }
+        }
+        wanted
+    }
+
+    /// Gives an id to each node: that of the category found there, or of a new one, which is made
+    /// where it is wanted.
     pub fn grow(
         &self,
         found: &[Option<CategoryId>],
+        wanted: &HashSet<Node>,
         mut new_id: impl FnMut() -> CategoryId,
         at: DateTime<Utc>,
     ) -> Result<Grown, Refusal> {
@@ -90,7 +106,7 @@ impl NameTree {
             .collect();
         let paths = self.paths(&ids);
         let mut missing: Vec<Node> = (0..ids.len())
-            .filter(|node| found[*node].is_none())
+            .filter(|node| found[*node].is_none() && wanted.contains(node))
             .collect();
         missing.sort_by_cached_key(|node| (self.level(*node), self.path_text(*node)));
         let mut grown = Grown::default();
@@ -189,7 +205,9 @@ mod tests {
             next += 1;
             id(next)
         };
-        tree.grow(found, new_id, DateTime::UNIX_EPOCH).unwrap()
+        let all = (0..tree.nodes().len()).collect();
+        tree.grow(found, &all, new_id, DateTime::UNIX_EPOCH)
+            .unwrap()
     }
 
     #[test]
@@ -224,6 +242,16 @@ mod tests {
             .map(|step| &step.name)
             .collect();
         assert_eq!(names, ["A", "B"]);
+    }
+
+    #[test]
+    fn what_nobody_wants_is_not_made() {
+        let tree = tree(&[&["A", "B"], &["C"]]);
+        let wanted = tree.with_ancestors([1]);
+        assert_eq!(wanted, HashSet::from([0, 1]));
+        let new_id = || id(1);
+        let grown = tree.grow(&[None; 3], &wanted, new_id, DateTime::UNIX_EPOCH);
+        assert_eq!(grown.unwrap().created.len(), 2);
     }
 
     #[test]

@@ -1,38 +1,49 @@
 //! A line of a product import, read: what the catalogue shall hold under a sku.
 //!
-//! Pure. Nobody will correct these texts by hand, so control characters become blanks; what still
-//! cannot be, is refused with every violation at once.
+//! Pure. Nobody will correct these texts by hand, so control characters become blanks in all of them
+//! but the sku, which is never changed into another; what still cannot be, is refused with every
+//! violation at once.
 
 use std::collections::BTreeMap;
 
-use chassis::extract::parse_json;
+use chassis::extract::parse_json_line;
 use schemas::money::Money;
 use schemas::problem::{Problem, ProblemType, Violation};
-use schemas::rest::command::MoneyBody;
-use schemas::rest::import::ProductLine;
+use schemas::rest::command::{MoneyBody, Patch};
+use schemas::rest::import::ProductUpsert;
+use schemas::text::without_controls;
 
 use super::lines::Line;
-use crate::domain::Violations;
 use crate::domain::attributes::Attributes;
 use crate::domain::category::MAX_DEPTH;
 use crate::domain::number::Inventory;
 use crate::domain::product::MAX_CATEGORIES;
-use crate::domain::text::{Brand, CategoryName, Description, Name, Sku, cleaned, cleaned_lines};
+use crate::domain::text::{Brand, CategoryName, Description, Name, Sku, cleaned_lines};
+use crate::domain::violations::{Violations, pointer_step};
 
 /// The names from a root down to a category.
 pub type NamePath = Vec<CategoryName>;
 
+/// None leaves alone what is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     pub sku: Sku,
-    pub name: Name,
-    pub description: Description,
-    pub brand: Brand,
-    pub price: Money,
+    pub name: Option<Name>,
+    pub description: Option<Description>,
+    pub brand: Option<Brand>,
+    pub price: Option<Money>,
     /// Each once.
-    pub paths: Vec<NamePath>,
-    pub attributes: Attributes,
+    pub paths: Option<Vec<NamePath>>,
+    pub attributes: Option<Attributes>,
+    /// Of a new product.
     pub inventory: Inventory,
+}
+
+impl Wish {
+    /// False where a new product would lack something.
+    pub fn can_create(&self) -> bool {
+        self.name.is_some() && self.price.is_some()
+    }
 }
 
 /// Reads a line, or says why it is refused.
@@ -41,34 +52,75 @@ pub fn read(line: &Line) -> Result<Wish, Box<Problem>> {
         .content
         .as_ref()
         .map_err(|too_long| Problem::new(ProblemType::BodyTooLarge, too_long.to_string()))?;
-    let body: ProductLine = parse_json(content).map_err(|error| error.problem().clone())?;
+    let body: ProductUpsert = parse_json_line(content).map_err(|error| error.problem().clone())?;
     parse(body).map_err(|violations| Box::new(Problem::validation(&violations)))
 }
 
-fn parse(body: ProductLine) -> Result<Wish, Vec<Violation>> {
+/// A member that a new product needs.
+pub fn missing(member: &str) -> Violation {
+    let message = format!("missing field `{member}`, which a new product needs");
+    Violation::new(format!("/{member}"), message)
+}
+
+fn parse(body: ProductUpsert) -> Result<Wish, Vec<Violation>> {
     let mut violations = Violations::default();
-    let sku = violations.take("/sku", Sku::parse(&cleaned(&body.sku)));
-    let name = violations.take("/name", Name::parse(&cleaned(&body.name)));
-    let description = Description::parse(&cleaned_lines(&body.description));
-    let description = violations.take("/description", description);
-    let brand = violations.take("/brand", Brand::parse(&cleaned(&body.brand)));
-    let price = price(&mut violations, &body.price);
-    let paths = paths(&mut violations, &body.categories);
-    let attributes = violations.take_all(Attributes::parse(clean_all(&body.attributes)));
-    let inventory = violations.take("/inventory", Inventory::parse(body.inventory));
-    let wish = (|| {
-        Some(Wish {
-            sku: sku?,
-            name: name?,
-            description: description?,
-            brand: brand?,
-            price: price?,
-            paths: paths?,
-            attributes: attributes?,
-            inventory: inventory?,
-        })
-    })();
+    let sku = match &body.sku {
+        Some(sku) => violations.take("/sku", Sku::parse(sku)),
+        None => {
+            violations.add("/sku", "missing field `sku`");
+            None
+        }
+    };
+    let name = needed(&mut violations, "/name", body.name)
+        .and_then(|name| violations.take("/name", Name::parse(&without_controls(&name))));
+    let price = needed(&mut violations, "/price", body.price)
+        .and_then(|body| price(&mut violations, &body));
+    let description = given(body.description, |text| {
+        violations.take("/description", Description::parse(&cleaned_lines(&text)))
+    });
+    let brand = given(body.brand, |text| {
+        violations.take("/brand", Brand::parse(&without_controls(&text)))
+    });
+    let paths = given(body.categories, |paths| {
+        parse_paths(&mut violations, &paths)
+    });
+    let attributes = given(body.attributes, |attributes| {
+        parse_attributes(&mut violations, attributes)
+    });
+    let inventory = given(body.inventory, Some).unwrap_or_default();
+    let inventory = violations.take("/inventory", Inventory::parse(inventory));
+    let wish = sku.zip(inventory).map(|(sku, inventory)| Wish {
+        sku,
+        name,
+        description,
+        brand,
+        price,
+        paths,
+        attributes,
+        inventory,
+    });
     violations.into_result(wish)
+}
+
+/// A member that cannot be cleared.
+fn needed<T>(violations: &mut Violations, pointer: &str, member: Patch<T>) -> Option<T> {
+    match member {
+        Patch::Absent => None,
+        Patch::Null => {
+            violations.add(pointer, "must not be null");
+            None
+        }
+        Patch::Value(value) => Some(value),
+    }
+}
+
+/// A member that null clears.
+fn given<B: Default, T>(member: Patch<B>, parse: impl FnOnce(B) -> Option<T>) -> Option<T> {
+    match member {
+        Patch::Absent => None,
+        Patch::Null => parse(B::default()),
+        Patch::Value(value) => parse(value),
+    }
 }
 
 fn price(violations: &mut Violations, body: &MoneyBody) -> Option<Money> {
@@ -80,14 +132,23 @@ fn price(violations: &mut Violations, body: &MoneyBody) -> Option<Money> {
     })
 }
 
-fn clean_all(attributes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    attributes
-        .iter()
-        .map(|(key, value)| (cleaned(key).into_owned(), cleaned_lines(value).into_owned()))
-        .collect()
+fn parse_attributes(
+    violations: &mut Violations,
+    given: BTreeMap<String, String>,
+) -> Option<Attributes> {
+    let mut cleaned = BTreeMap::new();
+    for (name, value) in given {
+        let name = without_controls(&name).into_owned();
+        let value = cleaned_lines(&value).into_owned();
+        if cleaned.insert(name.clone(), value).is_some() {
+            let pointer = format!("/attributes/{}", pointer_step(&name));
+            violations.add(&pointer, "the name is given more than once");
+        }
+    }
+    violations.take_all(Attributes::parse(cleaned))
 }
 
-fn paths(violations: &mut Violations, categories: &[String]) -> Option<Vec<NamePath>> {
+fn parse_paths(violations: &mut Violations, categories: &[String]) -> Option<Vec<NamePath>> {
     let mut paths = Vec::new();
     let mut complete = true;
     for (index, text) in categories.iter().enumerate() {
@@ -96,19 +157,17 @@ fn paths(violations: &mut Violations, categories: &[String]) -> Option<Vec<NameP
             Some(path) => paths.push(path),
             None => complete = false,
         }
-    }
-    if paths.len() > MAX_CATEGORIES {
-        violations.add(
-            "/categories",
-            &format!("must name at most {MAX_CATEGORIES} categories"),
-        );
-        complete = false;
+        if paths.len() > MAX_CATEGORIES {
+            let message = format!("must name at most {MAX_CATEGORIES} categories");
+            violations.add("/categories", &message);
+            return None;
+        }
     }
     complete.then_some(paths)
 }
 
 fn path(text: &str) -> Result<NamePath, String> {
-    let text = cleaned(text);
+    let text = without_controls(text);
     let levels = levels(&text);
     if levels.len() > MAX_DEPTH {
         return Err(format!("must have at most {MAX_DEPTH} levels"));
@@ -168,15 +227,16 @@ mod tests {
     #[test]
     fn a_line_needs_sku_name_and_price_alone() {
         let wish = read_json(&lamp()).unwrap();
+        assert_eq!((&wish.description, &wish.paths), (&None, &None));
         assert_eq!((wish.sku.as_str(), wish.inventory.units()), ("L-1", 0));
     }
 
     #[test]
     fn control_characters_become_blanks() {
         let wish = read_json(&with("name", json!("\u{1}Desk\u{85}lamp\n"))).unwrap();
-        assert_eq!(wish.name.as_str(), "Desk lamp");
+        assert_eq!(wish.name.unwrap().as_str(), "Desk lamp");
         let wish = read_json(&with("description", json!("one\ntwo\u{7}"))).unwrap();
-        assert_eq!(wish.description.as_str(), "one\ntwo");
+        assert_eq!(wish.description.unwrap().as_str(), "one\ntwo");
     }
 
     #[rstest]
@@ -194,8 +254,8 @@ mod tests {
     #[test]
     fn a_category_named_twice_is_named_once() {
         let wish = read_json(&with("categories", json!(["A > B", " A >  B", "", "A"]))).unwrap();
-        let names: Vec<Vec<&str>> = wish
-            .paths
+        let paths = wish.paths.unwrap();
+        let names: Vec<Vec<&str>> = paths
             .iter()
             .map(|path| path.iter().map(CategoryName::as_str).collect())
             .collect();
@@ -205,6 +265,14 @@ mod tests {
     #[rstest]
     #[case("categories", json!(["A", "1 > 2 > 3 > 4 > 5 > 6 > 7 > 8 > 9"]), "/categories/1")]
     #[case("categories", json!(["x".repeat(101)]), "/categories/0")]
+    #[case("sku", json!("X\u{7}B"), "/sku")]
+    #[case("sku", json!("X\u{0}"), "/sku")]
+    #[case("sku", json!("X\u{200b}"), "/sku")]
+    #[case("sku", json!(null), "/sku")]
+    #[case("name", json!(null), "/name")]
+    #[case("price", json!(null), "/price")]
+    #[case("brand", json!("\u{2800}"), "/brand")]
+    #[case("attributes", json!({"a": "1", "a\u{85}": "2"}), "/attributes/a ")]
     #[case("name", json!(""), "/name")]
     #[case("name", json!("x".repeat(251)), "/name")]
     #[case("price", json!({"amount": -1, "currency": "EUR"}), "/price/amount")]
@@ -221,6 +289,31 @@ mod tests {
         let problem = read_json(&with(member, value)).unwrap_err();
         assert_eq!(problem.status, 422);
         assert_eq!(problem.members["errors"][0]["pointer"], pointer);
+    }
+
+    #[test]
+    fn a_repeated_attribute_is_refused_with_its_pointer() {
+        let content = br#"{"sku": "L-1", "attributes": {"a": "1", "b": "", "a": "2"}}"#;
+        let line = Line {
+            number: 1,
+            content: Ok(Bytes::from_static(content)),
+        };
+        let problem = read(&line).unwrap_err();
+        assert_eq!(problem.members["errors"][0]["pointer"], "/attributes/a");
+    }
+
+    #[test]
+    fn null_clears_what_may_be_empty() {
+        let line = json!({
+            "sku": "L-1", "description": null, "brand": null, "categories": null,
+            "attributes": null, "inventory": null
+        });
+        let wish = read_json(&line).unwrap();
+        assert_eq!((wish.name, wish.price), (None, None));
+        assert_eq!(wish.description.unwrap().as_str(), "");
+        assert_eq!(wish.brand.unwrap().as_str(), "");
+        assert_eq!(wish.paths, Some(Vec::new()));
+        assert_eq!(wish.attributes, Some(Attributes::default()));
     }
 
     #[test]

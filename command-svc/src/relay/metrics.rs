@@ -6,6 +6,7 @@ const PUBLISHED: &str = "tidemark_relay_published_total";
 const REFUSED: &str = "tidemark_relay_refused_total";
 const LAG: &str = "tidemark_relay_lag_events";
 const OWNED: &str = "tidemark_relay_owned_partitions";
+const PARTITIONS: &str = "tidemark_relay_partitions";
 const PRODUCER_STARTS: &str = "tidemark_relay_producer_starts_total";
 
 pub fn describe() {
@@ -21,6 +22,11 @@ pub fn describe() {
         "Committed events of owned lanes that Kafka has not settled"
     );
     describe_gauge!(OWNED, Unit::Count, "Partitions that this process publishes");
+    describe_gauge!(
+        PARTITIONS,
+        Unit::Count,
+        "Partitions of the events topic; owned by all processes together, or something stands"
+    );
     describe_counter!(
         PRODUCER_STARTS,
         Unit::Count,
@@ -44,6 +50,11 @@ pub fn lag(events: u64) {
 #[expect(clippy::cast_precision_loss, reason = "at most 64 partitions")]
 pub fn owned(partitions: usize) {
     gauge!(OWNED).set(partitions as f64);
+}
+
+/// As last seen in Kafka.
+pub fn partitions(partitions: i32) {
+    gauge!(PARTITIONS).set(f64::from(partitions));
 }
 
 pub fn producer_started() {

@@ -65,15 +65,23 @@ impl Progress {
         })
     }
 
+    /// Fails where an event is not its lane's next.
+    pub fn expect(&self, next: Position) -> Result<(), GapInLog> {
+        let lane = self.lanes[next.lane.index()].as_ref();
+        let sent = lane.map_or(0, |progress| progress.sent);
+        if lane.is_some() && next.seq == sent + 1 {
+            return Ok(());
+        }
+        Err(GapInLog { found: next, sent })
+    }
+
     /// Notes that an event was handed to Kafka. It has to be the lane's next.
     pub fn send(&mut self, next: Position) -> Result<(), GapInLog> {
-        let lane = self.lanes[next.lane.index()].as_mut();
-        let sent = lane.as_ref().map_or(0, |progress| progress.sent);
-        let lane = lane
-            .filter(|_| next.seq == sent + 1)
-            .ok_or(GapInLog { found: next, sent })?;
-        lane.sent = next.seq;
-        self.in_flight += 1;
+        self.expect(next)?;
+        if let Some(lane) = &mut self.lanes[next.lane.index()] {
+            lane.sent = next.seq;
+            self.in_flight += 1;
+        }
         Ok(())
     }
 

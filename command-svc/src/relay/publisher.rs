@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::clock::Deadline;
-use chassis::kafka::producer_config;
+use chassis::kafka::{KafkaBrokers, producer_config};
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -116,12 +116,12 @@ impl Publisher {
     /// `batch_bytes`: a record that is larger travels alone. Answers also how many partitions the
     /// topic has; 0 where there is no such topic.
     pub async fn open(
-        bootstrap: &str,
+        brokers: &KafkaBrokers,
         topic: &str,
         batch_bytes: usize,
     ) -> KafkaResult<(Self, UnboundedReceiver<Report>, i32)> {
         let (reporter, reports) = unbounded_channel();
-        let producer = producer_config(bootstrap)
+        let producer = producer_config(brokers)
             .set("batch.size", batch_bytes.to_string())
             .create_with_context(Reporter(reporter))?;
         let publisher = Self {

@@ -86,7 +86,7 @@ impl<'a> Session<'a> {
         }
         let deadline = Deadline::within(TOPIC_LIMIT);
         let created = ensure_events(
-            &options.bootstrap,
+            &options.brokers,
             options.partitions,
             &options.names,
             deadline,
@@ -95,13 +95,14 @@ impl<'a> Session<'a> {
             .await
             .inspect_err(|_| kafka.down("the events topic cannot be reached"))?;
         let topic = options.names.events();
-        let opened = Publisher::open(&options.bootstrap, &topic, batch_bytes).await;
+        let opened = Publisher::open(&options.brokers, &topic, batch_bytes).await;
         let (publisher, reports, partitions) =
             opened.inspect_err(|_| kafka.down("brokers do not answer"))?;
         if partitions == 0 {
             return Err(SessionError::TopicChanged);
         }
         metrics::producer_started();
+        metrics::partitions(partitions);
         let now = clock::instant();
         Ok(Self {
             options,
@@ -195,6 +196,8 @@ impl<'a> Session<'a> {
         for row in rows {
             let position = row.position;
             self.progress.see_head(position);
+            // Before it is handed over: nothing may leave behind a gap.
+            self.progress.expect(position)?;
             let sent = self
                 .publisher
                 .send(row, position.lane.partition(self.partitions));
@@ -260,7 +263,7 @@ impl<'a> Session<'a> {
             self.progress.see_head(head);
         }
         metrics::lag(self.progress.lag());
-        self.kafka.ask_in_silence(&self.publisher);
+        self.kafka.ask_when_due(&self.publisher);
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chassis::clock::{Deadline, DeadlinePassed};
-use chassis::postgres::{OwnedConnection, Session, SetupError, client_config, connect_alone};
+use chassis::postgres::{OwnedConnection, Session, SetupError, Target, connect_alone};
 use futures::{StreamExt, pin_mut};
 use schemas::id::Epoch;
 use schemas::lane::{Lane, LaneOutOfRange, Position};
@@ -22,6 +22,11 @@ const REMEMBER: &str = include_str!("../store/sql/relay/remember.sql");
 const OWN: &str = include_str!("../store/sql/relay/own.sql");
 const REMEMBERED: &str = "select lane, seq from relay where lane = any ($1)";
 const HEADS: &str = "select id as lane, head as seq from lane where id = any ($1)";
+
+/// Asked of the server: the locks of a host that died are free again after some ten seconds, not
+/// after the hours that an operating system waits.
+const KEEPALIVES: &str = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 \
+    -c tcp_keepalives_count=3 -c tcp_user_timeout=10000";
 
 /// The first half of the locks' keys; the second is the partition.
 const LOCK_CLASS: i32 = 0x7464_726c;
@@ -64,9 +69,12 @@ pub struct Source {
 
 impl Source {
     pub async fn connect(url: &SecretString) -> Result<Self, SourceError> {
-        let config = client_config(url, "command-svc relay", Session::Unlimited)?;
+        let mut target = Target::new(url, "command-svc relay", Session::Unlimited)?;
+        let options = target.config.get_options().unwrap_or_default();
+        let options = format!("{KEEPALIVES} {options}");
+        target.config.options(options);
         let runtime = Handle::current();
-        let connection = within("connect", connect_alone(&config, &runtime)).await?;
+        let connection = within("connect", connect_alone(&target, &runtime)).await?;
         let prepare = |sql| within("prepare", connection.client.prepare(sql));
         let (unpublished, remember, own, remembered, heads) = tokio::try_join!(
             prepare(UNPUBLISHED),

@@ -1,4 +1,5 @@
-//! Whether Kafka is there: acks say so by themselves, and in silence it is asked.
+//! Whether Kafka is there: acks say so by themselves, and in silence it is asked. How many
+//! partitions the topic has no ack says, so that is asked under traffic too.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use super::publisher::{Publisher, answer};
 
 /// Silence after which Kafka is asked for a sign.
 const ASK_AFTER: Duration = Duration::from_secs(2);
+/// However much is heard, so that a topic that has grown is noticed.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 const SILENT: &str = "brokers do not answer";
 
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub struct KafkaWatch<'a> {
     probe: &'a Probe,
     is_up: bool,
     heard: Instant,
+    asked: Instant,
     question: Option<JoinHandle<KafkaResult<i32>>>,
 }
 
@@ -26,10 +30,12 @@ impl<'a> KafkaWatch<'a> {
     /// After a first sign of Kafka.
     pub fn new(probe: &'a Probe) -> Self {
         probe.up();
+        let now = clock::instant();
         Self {
             probe,
             is_up: true,
-            heard: clock::instant(),
+            heard: now,
+            asked: now,
             question: None,
         }
     }
@@ -48,9 +54,11 @@ impl<'a> KafkaWatch<'a> {
         self.probe.down(SILENT);
     }
 
-    /// Asks for the topic's partitions, unless there was a sign lately or a question is open.
-    pub fn ask_in_silence(&mut self, publisher: &Publisher) {
-        if self.question.is_none() && self.heard.elapsed() >= ASK_AFTER {
+    /// Asks for the topic's partitions in silence, and now and then, unless a question is open.
+    pub fn ask_when_due(&mut self, publisher: &Publisher) {
+        let is_due = self.heard.elapsed() >= ASK_AFTER || self.asked.elapsed() >= ASK_EVERY;
+        if self.question.is_none() && is_due {
+            self.asked = clock::instant();
             self.question = Some(publisher.ask_partitions());
         }
     }

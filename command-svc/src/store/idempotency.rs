@@ -3,8 +3,11 @@
 use schemas::lane::{Lane, Position};
 use serde_json::Value;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 
-use super::statement::{IDEMPOTENCY_CLAIM, IDEMPOTENCY_EXPIRE, IDEMPOTENCY_SELECT};
+use super::statement::{
+    IDEMPOTENCY_CLAIM, IDEMPOTENCY_EXPIRE, IDEMPOTENCY_KEEP, IDEMPOTENCY_SELECT,
+};
 use super::{RowError, StoreError, Tx};
 
 /// A client's key, and what it stands for.
@@ -17,18 +20,32 @@ pub struct IdempotencyKey {
     pub fingerprint: Vec<u8>,
 }
 
+/// An answer as it is sent, without what differs each time: tidemark, date, request id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentAnswer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
 /// What was answered to the first request under a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptAnswer {
     pub fingerprint: Vec<u8>,
-    pub answer: Value,
+    pub answer: Kept,
     pub positions: Vec<Position>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    Sent(SentAnswer),
+    /// As releases before V5 keep it.
+    Typed(Value),
 }
 
 /// True where the key is ours: nobody has used it, or too long ago. Waits for a twin that is still
 /// deciding. The first lock of a transaction.
-pub async fn claim(tx: &Tx, key: Option<&IdempotencyKey>) -> Result<bool, StoreError> {
-    let Some(key) = key else { return Ok(true) };
+pub async fn claim(tx: &Tx, key: &IdempotencyKey) -> Result<bool, StoreError> {
     let claimed = tx
         .execute(
             IDEMPOTENCY_CLAIM,
@@ -48,6 +65,18 @@ pub async fn kept(tx: &Tx, key: &IdempotencyKey) -> Result<Option<KeptAnswer>, S
         .map_err(StoreError::row(IDEMPOTENCY_SELECT.name))
 }
 
+/// Keeps an answer under a key that was claimed in this transaction.
+pub async fn keep(tx: &Tx, key: &IdempotencyKey, sent: &SentAnswer) -> Result<(), StoreError> {
+    let status = i16::try_from(sent.status).expect("a status has three digits");
+    let (headers, body) = (Json(&sent.headers), &sent.body);
+    tx.execute(
+        IDEMPOTENCY_KEEP,
+        &[&key.principal, &key.key, &status, &headers, body],
+    )
+    .await
+    .map(|_| ())
+}
+
 /// Removes at most so many answers that are too old, and says how many they were.
 pub async fn expire(tx: &Tx, limit: i64) -> Result<u64, StoreError> {
     tx.execute(IDEMPOTENCY_EXPIRE, &[&limit]).await
@@ -62,9 +91,17 @@ fn from_row(row: &Row) -> Result<KeptAnswer, RowError> {
             seq: u64::try_from(seq)?,
         })
     };
+    let answer = match row.try_get::<_, Option<i16>>("status")? {
+        Some(status) => Kept::Sent(SentAnswer {
+            status: u16::try_from(status)?,
+            headers: row.try_get::<_, Json<_>>("headers")?.0,
+            body: row.try_get("body")?,
+        }),
+        None => Kept::Typed(row.try_get("answer")?),
+    };
     Ok(KeptAnswer {
         fingerprint: row.try_get("fingerprint")?,
-        answer: row.try_get("answer")?,
+        answer,
         positions: lanes
             .into_iter()
             .zip(seqs)

@@ -1,18 +1,26 @@
 //! The event log: appending, the last step before commit, and finding where a stream stands.
 
-use chassis::clock;
+use std::time::Duration;
+
+use chassis::clock::{self, Deadline};
 use chrono::{DateTime, Utc};
+use futures::try_join;
 use schemas::event::{Event, Meta, StreamId, StreamKind};
 use schemas::id::Epoch;
 use schemas::lane::{Lane, Position};
 use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
-use super::idempotency::IdempotencyKey;
-use super::statement::{EVENT_APPEND, EVENT_HEADS, EVENT_POSITIONS};
+use super::idempotency::{self, IdempotencyKey, SentAnswer};
+use super::statement::{EVENT_APPEND, EVENT_HEADS, EVENT_LOCK_TIMEOUT, EVENT_POSITIONS};
 use super::{RowError, StoreError, Tx, to_bigint};
+
+/// Waiting for lanes, at most.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Left of a deadline for COMMIT to be answered, however long the lanes are waited for.
+const FOR_COMMIT: Duration = Duration::from_millis(200);
 
 /// Events to append, an element each; a broadcast is one element a lane.
 #[derive(Debug, Default)]
@@ -31,7 +39,9 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Keep<'a> {
     pub key: &'a IdempotencyKey,
-    pub answer: &'a Value,
+    pub sent: &'a SentAnswer,
+    /// The same for releases before V5.
+    pub typed: &'a Value,
     pub decided_on: &'a [Position],
 }
 
@@ -114,19 +124,23 @@ pub async fn append(
     batch: &Batch,
     metas: &[&Meta],
     keep: Option<&Keep<'_>>,
+    deadline: Deadline,
 ) -> Result<Vec<Position>, StoreError> {
-    let appended = append_timed(tx, epoch, batch, metas, keep).await?;
+    let appended = append_timed(tx, epoch, batch, metas, keep, deadline).await?;
     Ok(appended.positions)
 }
 
 /// Appends, and fills the answer into the idempotency row. Nothing but COMMIT may follow: the lanes
-/// are locked until then. One of `metas` is of all elements, else there is one for each.
+/// are locked until then. One of `metas` is of all elements, else there is one for each. Ends
+/// before anything is sent where the deadline leaves no time for COMMIT, so that what became of it
+/// is known.
 pub async fn append_timed(
     tx: &Tx,
     epoch: Epoch,
     batch: &Batch,
     metas: &[&Meta],
     keep: Option<&Keep<'_>>,
+    deadline: Deadline,
 ) -> Result<Appended, StoreError> {
     debug_assert!(metas.len() == 1 || metas.len() == batch.len());
     let key = keep.map(|keep| keep.key);
@@ -136,29 +150,50 @@ pub async fn append_timed(
         .map(|position| (i16::from(position.lane.number()), to_bigint(position.seq)))
         .unzip();
     let metas: Vec<Json<&Meta>> = metas.iter().copied().map(Json).collect();
-    let rows = tx
-        .query(
-            EVENT_APPEND,
-            &[
-                &i64::from(epoch.0),
-                &batch.lanes,
-                &batch.event_ids,
-                &batch.subjects,
-                &batch.stream_ids,
-                &batch.stream_versions,
-                &batch.types,
-                &batch.versions,
-                &batch.data,
-                &metas,
-                &key.map(|key| &key.principal),
-                &key.map(|key| &key.key),
-                &keep.map(|keep| keep.answer),
-                &lanes,
-                &seqs,
-            ],
-        )
-        .await?;
+    let (epoch, typed) = (i64::from(epoch.0), keep.map(|keep| keep.typed));
+    let (principal, name) = key.map(|key| (&key.principal, &key.key)).unzip();
+    let params: [&(dyn ToSql + Sync); 15] = [
+        &epoch,
+        &batch.lanes,
+        &batch.event_ids,
+        &batch.subjects,
+        &batch.stream_ids,
+        &batch.stream_versions,
+        &batch.types,
+        &batch.versions,
+        &batch.data,
+        &metas,
+        &principal,
+        &name,
+        &typed,
+        &lanes,
+        &seqs,
+    ];
+    let ((), (), rows) = try_join!(
+        limit_lock_waits(tx, deadline),
+        keep_sent(tx, keep),
+        tx.query(EVENT_APPEND, &params),
+    )?;
     read_appended(&rows).map_err(StoreError::row(EVENT_APPEND.name))
+}
+
+async fn limit_lock_waits(tx: &Tx, deadline: Deadline) -> Result<(), StoreError> {
+    let left = deadline.remaining().saturating_sub(FOR_COMMIT);
+    let limit = left.min(LOCK_TIMEOUT).as_millis();
+    // To PostgreSQL, 0 is no limit.
+    if limit == 0 {
+        return Err(StoreError::Deadline);
+    }
+    tx.execute(EVENT_LOCK_TIMEOUT, &[&limit.to_string()])
+        .await
+        .map(|_| ())
+}
+
+async fn keep_sent(tx: &Tx, keep: Option<&Keep<'_>>) -> Result<(), StoreError> {
+    match keep {
+        Some(keep) => idempotency::keep(tx, keep.key, keep.sent).await,
+        None => Ok(()),
+    }
 }
 
 /// Where these events stand, each stream's in its subject's own lane.

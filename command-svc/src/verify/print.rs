@@ -4,19 +4,19 @@ use std::io::Write;
 
 use anyhow::Context;
 use chassis::config::PostgresArgs;
-use chassis::postgres::{Session, client_config, connect_alone};
+use chassis::postgres::{Session, Target, connect_alone};
 use tokio::runtime::Handle;
 
 use super::Verified;
 
 /// Fails where there are differences.
 pub async fn print(postgres: &PostgresArgs) -> anyhow::Result<()> {
-    let config = client_config(
+    let target = Target::new(
         &postgres.database_url,
         "command-svc-verify",
         Session::Unlimited,
     )?;
-    let mut connection = connect_alone(&config, &Handle::current()).await?;
+    let mut connection = connect_alone(&target, &Handle::current()).await?;
     let mut told = Ok(());
     let verified = super::rows(&mut connection.client, |difference| {
         if told.is_ok() {

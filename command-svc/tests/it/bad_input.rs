@@ -53,6 +53,16 @@ fn bad_products() -> Vec<(Value, Vec<&'static str>)> {
         ),
         (with(json!({"sku": long(65)})), vec!["/sku"]),
         (with(json!({"sku": "a\nb"})), vec!["/sku"]),
+        (with(json!({"sku": "X\u{7}B"})), vec!["/sku"]),
+        (with(json!({"sku": "\u{feff}X"})), vec!["/sku"]),
+        (with(json!({"sku": "X\u{ad}"})), vec!["/sku"]),
+        (with(json!({"name": "\u{200b}"})), vec!["/name"]),
+        (with(json!({"brand": "\u{2800}"})), vec!["/brand"]),
+        (with(json!({"brand": "Acme\u{99}"})), vec!["/brand"]),
+        (
+            with(json!({"attributes": {"a b": "1", "a  b": "2"}})),
+            vec!["/attributes/a b"],
+        ),
         (with(json!({"name": long(251)})), vec!["/name"]),
         (
             with(json!({"description": long(20_001)})),

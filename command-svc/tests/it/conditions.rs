@@ -6,7 +6,7 @@ use schemas::lane::Lane;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::service::{Answer, Service, send};
+use crate::service::{Answer, Service, product, send};
 
 async fn reprice(service: &Service, id: &str, amount: i64, if_match: &str) -> Result<Answer> {
     let price = json!({"amount": amount, "currency": "EUR"});
@@ -49,6 +49,26 @@ async fn the_first_number_of_an_etag_decides() -> Result<()> {
         reprice(&service, &id, 5, malformed)
             .await?
             .expect_problem("malformed")?;
+    }
+    assert_eq!(service.heads().await?, heads);
+    service.stop().await
+}
+
+#[tokio::test]
+async fn nothing_is_there_that_a_creation_could_match() -> Result<()> {
+    let service = Service::start().await?;
+    let heads = service.heads().await?;
+    let wanted = [
+        ("/v1/products", product("L-1")),
+        ("/v1/categories", json!({"name": "Lamps"})),
+    ];
+    for (path, body) in &wanted {
+        for tag in ["*", "\"1\"", "\"abc\""] {
+            let request = service.request(Method::POST, path).header("if-match", tag);
+            let refused = send(request.json(body)).await?;
+            assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED);
+            refused.expect_problem("version-mismatch")?;
+        }
     }
     assert_eq!(service.heads().await?, heads);
     service.stop().await

@@ -158,6 +158,56 @@ async fn a_signal_lets_what_is_under_way_end() -> Result<()> {
     Ok(())
 }
 
+/// Until the relay has published, and remembered so, all that the lanes hold.
+async fn await_published(service: &Service) -> Result<()> {
+    let published = "select not exists (
+        select from lane l join relay r on r.lane = l.id where r.seq < l.head)";
+    let remembered = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while !service
+            .db
+            .query_one(published, &[])
+            .await?
+            .get::<_, bool>(0)
+        {
+            looks.tick().await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(LONG, remembered)
+        .await
+        .context("what was written was not published")?
+}
+
+#[tokio::test]
+async fn what_is_answered_last_is_published_before_the_process_ends() -> Result<()> {
+    let service = Service::start().await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    // The relay is at work before the signal comes; what is tested is that it ends last.
+    await_published(&service).await?;
+    let other = service.hold("product").await?;
+    let stop = async {
+        service.blocked_backend().await?;
+        service.tell_to_stop().await?;
+        // Whatever ends with the signal alone has ended by the time it takes no more requests.
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while service
+            .anonymous(Method::GET, "/livez")
+            .send()
+            .await
+            .is_ok()
+        {
+            looks.tick().await;
+        }
+        Ok(other.batch_execute("commit").await?)
+    };
+    let (answer, ()) = tokio::try_join!(reprice(&service, &id, None), stop)?;
+    answer.expect(StatusCode::OK)?;
+    await_published(&service).await?;
+    assert!(service.ended().await?.success());
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() -> Result<()> {
     let mut service = Service::start().await?;

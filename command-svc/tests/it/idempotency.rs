@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::service::{Answer, Service, product, send};
 
+/// As every command that renames, moves or retires a category.
+const LOCK_TREE: &str = "select pg_advisory_xact_lock(x'7469646574726565'::bigint)";
+
 async fn post(service: &Service, path: &str, key: &str, body: &Value) -> Result<Answer> {
     let request = service
         .request(Method::POST, path)
@@ -52,6 +55,75 @@ async fn an_answer_is_given_again_in_full() -> Result<()> {
     let mismatch = reprice().await?.expect_problem("version-mismatch")?;
     assert_same(&mismatch, &reprice().await?);
     assert_eq!(service.heads().await?, heads);
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_replay_waits_for_nothing_but_its_key() -> Result<()> {
+    let service = Service::start().await?;
+    let lamps = service.new_category("Lamps", None).await?;
+    let id = service.new_product("L-1", json!({})).await?;
+    let path = format!("/v1/products/{id}");
+    let change = || {
+        let body = json!({"category_ids": [&lamps], "name": "Lamp"});
+        let request = service.request(Method::PATCH, &path);
+        send(request.header("idempotency-key", "k").json(&body))
+    };
+    let first = change().await?.expect(StatusCode::OK)?;
+    let product = service.hold("product").await?;
+    // The lock of the tree.
+    let tree = service.connect().await?;
+    tree.batch_execute("begin").await?;
+    tree.execute(LOCK_TREE, &[]).await?;
+    let lanes = service.hold("lane").await?;
+    assert_same(&first, &change().await?);
+    for other in [product, tree, lanes] {
+        other.batch_execute("rollback").await?;
+    }
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_kept_answer_is_what_was_sent_whatever_this_release_would_say() -> Result<()> {
+    let service = Service::start().await?;
+    let body = product("L-1");
+    let created = post(&service, "/v1/products", "k", &body).await?;
+    created.expect(StatusCode::CREATED)?;
+    let other = r#"update idempotency set answer = '{"from": "another release"}', status = 201,
+        headers = '[["content-type", "application/json"], ["etag", "\"later\""]]',
+        body = convert_to('{"a field": "of another release"}', 'UTF8')"#;
+    service.db.execute(other, &[]).await?;
+    let again = post(&service, "/v1/products", "k", &body).await?;
+    let again = again.expect(StatusCode::CREATED)?;
+    assert_eq!(again.body, json!({"a field": "of another release"}));
+    assert_eq!(again.etag(), "\"later\"");
+    service.stop().await
+}
+
+/// As if the release before had answered: it leaves the columns of V5 empty, or as they were under
+/// a key that it took over after a day.
+#[tokio::test]
+async fn what_the_release_before_has_kept_is_read_and_reads_what_is_kept_now() -> Result<()> {
+    let service = Service::start().await?;
+    let body = product("L-1");
+    let asked = [("k1", "/v1/products"), ("k2", "/v1/products")];
+    for (key, path) in asked {
+        let first = post(&service, path, key, &body).await?;
+        let typed = "select answer from idempotency where key = $1";
+        let typed: Value = service.db.query_one(typed, &[&key]).await?.get(0);
+        assert!(
+            typed.get("created").or(typed.get("refused")).is_some(),
+            "the release before reads {typed}"
+        );
+        let stale = "update idempotency
+            set status = 200, headers = '[]', body = '', created_at = now() where key = $1";
+        let absent = "update idempotency
+            set status = null, headers = null, body = null, sent_for = null where key = $1";
+        for kept in [stale, absent] {
+            service.db.execute(kept, &[&key]).await?;
+            assert_same(&first, &post(&service, path, key, &body).await?);
+        }
+    }
     service.stop().await
 }
 

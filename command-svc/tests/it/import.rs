@@ -30,24 +30,24 @@ const REAL_DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"
 
 /// An import's answer: a line each, and the totals.
 #[derive(Debug)]
-struct Answered {
-    lines: Vec<Value>,
-    totals: Value,
+pub struct Answered {
+    pub lines: Vec<Value>,
+    pub totals: Value,
 }
 
 impl Answered {
-    fn statuses(&self) -> Vec<&str> {
+    pub fn statuses(&self) -> Vec<&str> {
         self.lines
             .iter()
             .filter_map(|line| line["status"].as_str())
             .collect()
     }
 
-    fn count(&self, status: &str) -> u64 {
+    pub fn count(&self, status: &str) -> u64 {
         self.totals[status].as_u64().unwrap_or_default()
     }
 
-    fn ensure_totals(&self, expected: [(&str, u64); 4]) -> Result<()> {
+    pub fn ensure_totals(&self, expected: [(&str, u64); 4]) -> Result<()> {
         for (status, count) in expected {
             let told = self
                 .statuses()
@@ -62,7 +62,7 @@ impl Answered {
     }
 }
 
-fn all(created: u64, updated: u64, unchanged: u64, refused: u64) -> [(&'static str, u64); 4] {
+pub fn all(created: u64, updated: u64, unchanged: u64, refused: u64) -> [(&'static str, u64); 4] {
     [
         ("created", created),
         ("updated", updated),
@@ -80,7 +80,7 @@ fn request(service: &Service, body: impl Into<Body>) -> RequestBuilder {
         .body(body)
 }
 
-async fn import(service: &Service, body: impl Into<Body>) -> Result<Answered> {
+pub async fn import(service: &Service, body: impl Into<Body>) -> Result<Answered> {
     read(request(service, body)).await
 }
 
@@ -102,7 +102,7 @@ async fn read(request: RequestBuilder) -> Result<Answered> {
     Ok(Answered { lines, totals })
 }
 
-fn lamp(sku: &str) -> Value {
+pub fn lamp(sku: &str) -> Value {
     json!({
         "sku": sku, "name": format!("Lamp {sku}"), "description": "A lamp.", "brand": "Lumen",
         "price": {"amount": 1999, "currency": "EUR"}, "categories": ["Home > Lamps > Desk"],
@@ -116,17 +116,17 @@ fn with(sku: &str, member: &str, value: Value) -> Value {
     line
 }
 
-fn body(lines: &[Value]) -> String {
+pub fn body(lines: &[Value]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn lamps(count: usize) -> Vec<Value> {
+pub fn lamps(count: usize) -> Vec<Value> {
     (0..count)
         .map(|number| lamp(&format!("L-{number}")))
         .collect()
 }
 
-async fn ensure_sound(service: &Service) -> Result<()> {
+pub async fn ensure_sound(service: &Service) -> Result<()> {
     let (told, rows_are_folds) = service.verify().await?;
     ensure!(rows_are_folds, "{told:?}");
     let gaps = "select l.id from lane l left join event e on e.lane = l.id
@@ -250,7 +250,7 @@ async fn a_bad_line_is_refused_and_stops_no_other() -> Result<()> {
         file.push(b'\n');
     }
     let answered = import(&service, file).await?;
-    answered.ensure_totals(all(3, 0, 0, 8))?;
+    answered.ensure_totals(all(4, 0, 0, 7))?;
     let problems: HashMap<u64, String> = answered
         .lines
         .iter()
@@ -269,7 +269,6 @@ async fn a_bad_line_is_refused_and_stops_no_other() -> Result<()> {
         (5, "validation"),
         (6, "validation"),
         (7, "validation"),
-        (10, "validation"),
         (11, "validation"),
     ];
     ensure!(problems == expected.map(|(line, name)| (line, name.to_owned())).into());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use chassis::clock::{self, Deadline};
 use chassis::health::Health;
-use chassis::kafka::tail_config;
+use chassis::kafka::{KafkaBrokers, tail_config};
 use chassis::postgres::{PoolOptions, Session, pool};
 use chrono::{DateTime, Utc};
 use command_svc::relay::{Relay, RelayHandle, RelayOptions};
@@ -86,7 +86,7 @@ impl Log {
     pub fn relay(&self) -> (Relay, RelayHandle) {
         let options = RelayOptions {
             database_url: SecretString::from(self.namespace.database_url.clone()),
-            bootstrap: self.kafka().to_owned(),
+            brokers: KafkaBrokers::plain(self.kafka()),
             partitions: PARTITIONS,
             names: self.names.clone(),
         };
@@ -112,7 +112,8 @@ impl Log {
         let tx = store::borrow(&self.pool, Deadline::within(WITHIN)).await?;
         tx.begin().await?;
         let meta = Meta::default();
-        let positions = log::append(&tx, self.names.epoch(), &batch, &[&meta], None).await?;
+        let (epoch, deadline) = (self.names.epoch(), Deadline::within(WITHIN));
+        let positions = log::append(&tx, epoch, &batch, &[&meta], None, deadline).await?;
         tx.commit().await?;
         Ok(positions)
     }
@@ -150,7 +151,7 @@ impl Log {
 
     /// The topic from its beginning, until it holds what is asked for.
     pub async fn read_until(&self, enough: impl Fn(&[Record]) -> bool) -> Result<Vec<Record>> {
-        let config = tail_config(self.kafka());
+        let config = tail_config(&KafkaBrokers::plain(self.kafka()));
         let consumer: StreamConsumer = config.create()?;
         let mut assignment = TopicPartitionList::new();
         for partition in 0..PARTITIONS {

@@ -4,13 +4,22 @@
 
 mod bad_input;
 mod catalogue;
+mod commit_loss;
 mod concurrency;
 mod conditions;
+mod connections;
+mod deadlines;
 mod faults;
 mod group_commit;
 mod idempotency;
 mod import;
+mod import_faults;
+mod import_text;
+mod in_process;
+mod keys;
 mod log;
+mod migrations;
+mod proxy;
 mod relay;
 mod service;
 mod tidemarks;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use chassis::clock::{self, Deadline};
 use chassis::event_log;
-use chassis::kafka::ensure_topic;
+use chassis::kafka::{KafkaBrokers, ensure_topic};
 use chassis::metrics::{self, Metrics};
 use chassis::shutdown::Shutdown;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -172,7 +172,7 @@ async fn a_record_that_kafka_refuses_is_counted_and_left_out() -> Result<()> {
     let settings = [("max.message.bytes", "6000")];
     let deadline = Deadline::within(WITHIN);
     ensure_topic(
-        log.kafka(),
+        &KafkaBrokers::plain(log.kafka()),
         &log.names.events(),
         PARTITIONS,
         &settings,
@@ -241,6 +241,81 @@ async fn a_topic_that_was_deleted_is_made_again() -> Result<()> {
     };
     log.read_until(all_of_them).await?;
     log.wait_until_remembered().await?;
+    kill(relay).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_published_behind_a_gap() -> Result<()> {
+    let log = Log::create().await?;
+    // One event in every lane, three times.
+    for _ in 0..3 {
+        let renamed = CategoryRenamed {
+            category_id: CategoryId(clock::new_id()),
+            name: "Lamps".to_owned(),
+            occurred_at: at(),
+        };
+        log.append(&[renamed.into()]).await?;
+    }
+    log.db
+        .execute("delete from event where seq = 2", &[])
+        .await?;
+    let relay = log.run_relay();
+    log.read_until(|records| !records.is_empty()).await?;
+    // The relay starts over at the gap: it has met it once it has connected twice.
+    let sessions = "select pid from pg_stat_activity
+        where datname = current_database() and application_name = 'command-svc relay'";
+    let mut met = std::collections::BTreeSet::new();
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
+    let meeting = async {
+        while met.len() < 3 {
+            looks.tick().await;
+            let rows = log.db.query(sessions, &[]).await?;
+            met.extend(rows.iter().map(|row| row.get::<_, i32>(0)));
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(WITHIN, meeting)
+        .await
+        .context("the relay did not start over")??;
+    kill(relay).await;
+    let published = log.read_until(|records| !records.is_empty()).await?;
+    let seqs: Vec<u64> = published.iter().map(|record| record.envelope.seq).collect();
+    ensure!(seqs.iter().all(|seq| *seq == 1), "published {seqs:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_has_grown_is_noticed_under_steady_traffic() -> Result<()> {
+    let log = Log::create().await?;
+    let relay = log.run_relay();
+    log.append_prices(20).await?;
+    log.wait_until_remembered().await?;
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", log.kafka());
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let topic = log.names.events();
+    let grown = rdkafka::admin::NewPartitions::new(&topic, 16);
+    for grown in admin
+        .create_partitions([&grown], &AdminOptions::new())
+        .await?
+    {
+        grown.map_err(|(topic, code)| anyhow::anyhow!("grow {topic}: {code}"))?;
+    }
+    let owned = "select count(*) from pg_locks
+        where locktype = 'advisory' and classid = x'7464726c'::int::oid
+            and database = (select oid from pg_database where datname = current_database())";
+    let noticed = async {
+        let mut traffic = tokio::time::interval(Duration::from_millis(50));
+        while log.db.query_one(owned, &[]).await?.get::<_, i64>(0) < 16 {
+            traffic.tick().await;
+            log.append_prices(1).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(10), noticed)
+        .await
+        .context("the new partitions have no owner")??;
     kill(relay).await;
     Ok(())
 }

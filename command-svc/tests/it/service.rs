@@ -25,6 +25,8 @@ use tokio::runtime::Handle;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
+use crate::proxy::Proxy;
+
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// More than a request may take, and less than a test.
 const BLOCKED_WITHIN: Duration = Duration::from_secs(30);
@@ -57,6 +59,28 @@ impl Service {
     pub async fn start_with(arguments: &[&str]) -> Result<Self> {
         let stack = stack::shared().await?;
         let namespace = Namespace::create(stack.endpoints()).await?;
+        Self::start_in(namespace, stack, arguments).await
+    }
+
+    /// With a proxy before PostgreSQL for all but migrations and the relay.
+    pub async fn start_behind_a_proxy() -> Result<(Self, Proxy)> {
+        let stack = stack::shared().await?;
+        let namespace = Namespace::create(stack.endpoints()).await?;
+        let url: reqwest::Url = namespace.database_url.parse()?;
+        let host = url.host_str().context("the url names a host")?.to_owned();
+        let proxy = Proxy::start(host, url.port().unwrap_or(5432)).await?;
+        let proxied = behind(&proxy, &namespace.database_url)?;
+        let direct = namespace.database_url.clone();
+        let arguments = ["--database-url", &proxied, "--direct-database-url", &direct];
+        let service = Self::start_in(namespace, stack, &arguments).await?;
+        Ok((service, proxy))
+    }
+
+    async fn start_in(
+        namespace: Namespace,
+        stack: SharedStack,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let (process, mut stdout) = spawn(&namespace, arguments)?;
         let url = listening(&mut stdout).await?;
         let http = reqwest::Client::builder()
@@ -223,6 +247,15 @@ impl Service {
             .context("no backend waits for a lock")?
     }
 
+    pub fn database_url(&self) -> &str {
+        &self.namespace.database_url
+    }
+
+    /// The service's database over this proxy.
+    pub fn url_behind(&self, proxy: &Proxy) -> Result<String> {
+        behind(proxy, &self.namespace.database_url)
+    }
+
     /// A further connection to the service's database.
     pub async fn connect(&self) -> Result<tokio_postgres::Client> {
         connect(&self.namespace.database_url).await
@@ -324,6 +357,14 @@ impl Answer {
     pub fn tidemark(&self) -> Result<Tidemark> {
         open(self.token())
     }
+}
+
+fn behind(proxy: &Proxy, database_url: &str) -> Result<String> {
+    let mut url: reqwest::Url = database_url.parse()?;
+    let is_set = url.set_port(Some(proxy.port)).is_ok() && url.set_host(Some("127.0.0.1")).is_ok();
+    anyhow::ensure!(is_set, "the url takes a host and a port");
+    url.set_query(Some("sslmode=disable"));
+    Ok(url.to_string())
 }
 
 async fn connect(database_url: &str) -> Result<tokio_postgres::Client> {

@@ -6,6 +6,8 @@ mod crashes;
 mod imports;
 mod lost_records;
 mod own_writes;
+mod quiet_times;
 mod replays;
+mod secured_servers;
 mod server_outages;
 mod twice;

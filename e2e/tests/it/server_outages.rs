@@ -8,11 +8,13 @@ use e2e::shop::{create_product, page, rare_word};
 use e2e::world::{Plan, World};
 use infra::service::Service;
 use infra::stack::Server;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 const OUTAGE: Duration = Duration::from_secs(10);
 const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// Within this time, `/readyz` tells that a server is away.
+const NAMED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Writes all through an outage; every write must be acknowledged.
 async fn write_through(staff: &Client, outage: Duration) -> Result<Vec<(Uuid, String)>> {
@@ -27,6 +29,32 @@ async fn write_through(staff: &Client, outage: Duration) -> Result<Vec<(Uuid, St
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(written)
+}
+
+/// Waits until every replica of a service says that it is ready, or not, and names the server that
+/// is away.
+async fn says(world: &World, service: Service, is_ready: bool, away: &str) -> Result<()> {
+    let deadline = Instant::now() + NAMED_WITHIN;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    for url in world.urls(service) {
+        loop {
+            let answer = http.get(format!("{url}/readyz")).send().await?;
+            let status = answer.status();
+            let body: Value = answer.json().await?;
+            let parts = [&body["away"], &body["missing"]];
+            let is_named = parts.iter().any(|part| part[away].is_string());
+            if is_named && status.is_success() == is_ready {
+                break;
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{} does not say that {away} is away: {status} {body}",
+                service.name()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
 }
 
 async fn all_found(staff: &Client, written: &[(Uuid, String)], limit: Duration) -> Result<()> {
@@ -67,7 +95,11 @@ async fn with_elasticsearch_away_writes_go_on_and_reads_say_when_to_come_back() 
         }
         Ok(())
     };
-    let (written, ()) = tokio::try_join!(write_through(&staff, OUTAGE), reads)?;
+    let named = async {
+        says(&world, Service::QuerySvc, true, "elasticsearch").await?;
+        says(&world, Service::Projector, true, "elasticsearch").await
+    };
+    let (written, (), ()) = tokio::try_join!(write_through(&staff, OUTAGE), reads, named)?;
     ensure!(written.len() > 20, "writes stood still: {}", written.len());
     world
         .own_servers()?
@@ -96,7 +128,12 @@ async fn with_kafka_away_writes_go_on_and_everything_is_visible_soon_after_it_is
     }
 
     world.own_servers()?.stop_server(Server::Kafka).await?;
-    let written = write_through(&staff, OUTAGE).await?;
+    let named = async {
+        says(&world, Service::CommandSvc, true, "kafka").await?;
+        says(&world, Service::QuerySvc, true, "kafka").await?;
+        says(&world, Service::Projector, true, "kafka").await
+    };
+    let (written, ()) = tokio::try_join!(write_through(&staff, OUTAGE), named)?;
     ensure!(written.len() > 20, "writes stood still: {}", written.len());
     page(&shopper, known).await?;
     let unseen = world.anonymous()?;
@@ -140,6 +177,8 @@ async fn with_postgres_away_commands_say_when_to_come_back_and_queries_go_on() -
             .expect(200)?;
         ensure!(found.ids() == [id], "{found:?}");
     }
+    says(&world, Service::CommandSvc, false, "postgres").await?;
+    says(&world, Service::QuerySvc, true, "postgres").await?;
     world.own_servers()?.start_server(Server::Postgres).await?;
     let deadline = Instant::now() + BACK_WITHIN;
     let price = json!({"amount": 4711, "currency": "EUR"});

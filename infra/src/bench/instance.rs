@@ -26,7 +26,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(6 * 3600);
 #[derive(Debug)]
 pub(super) enum Servers {
     Own(Box<Stack>),
-    Shared(SharedStack),
+    Shared(Box<SharedStack>),
 }
 
 /// Everything in it ends and goes away with `end`.
@@ -41,7 +41,7 @@ pub(super) struct Instance {
 impl Servers {
     pub async fn open(join: bool) -> Result<Self> {
         if join {
-            return Ok(Self::Shared(shared().await?));
+            return Ok(Self::Shared(Box::new(shared().await?)));
         }
         let stack = Stack::start(StackOptions::default()).await?;
         Ok(Self::Own(Box::new(stack)))

@@ -5,15 +5,16 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use chassis::clock::Deadline;
 use chassis::health::Health;
-use chassis::kafka::producer_config;
+use chassis::kafka::{KafkaBrokers, producer_config};
+use chassis::postgres::{OwnedConnection, Session, Target, connect_alone};
+use chassis::shutdown::Shutdown;
 use chassis::watermark_tail::WatermarkTail;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use schemas::id::Epoch;
 use schemas::topic::Names;
 use schemas::watermark::Key;
 use serde::Serialize;
-use tokio_postgres::{Client, NoTls};
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::Handle;
 
 use crate::service::Surroundings;
 
@@ -24,8 +25,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 pub struct Connection {
     pub names: Names,
     pub tail: WatermarkTail,
-    bootstrap: String,
-    shutdown: CancellationToken,
+    brokers: KafkaBrokers,
+    shutdown: Shutdown,
 }
 
 impl Connection {
@@ -33,22 +34,22 @@ impl Connection {
     pub async fn open(surroundings: &Surroundings) -> Result<Self> {
         let epoch = epoch(surroundings).await?;
         let names = Names::new(&surroundings.prefix, epoch);
-        let bootstrap = surroundings.endpoints.kafka.clone();
-        let shutdown = CancellationToken::new();
+        let brokers = surroundings.endpoints.brokers()?;
+        let shutdown = Shutdown::default();
         let probe = Health::default().dependency("kafka");
-        let tail = WatermarkTail::spawn(&bootstrap, &names, shutdown.clone(), probe)?;
+        let tail = WatermarkTail::spawn(&brokers, &names, &shutdown, probe)?;
         tail.complete(Deadline::within(ANSWERS_WITHIN)).await?;
         Ok(Self {
             names,
             tail,
-            bootstrap,
+            brokers,
             shutdown,
         })
     }
 
     /// Publishes a record under this key.
     pub async fn publish(&self, key: &Key, value: &impl Serialize) -> Result<()> {
-        let producer: FutureProducer = producer_config(&self.bootstrap).create()?;
+        let producer: FutureProducer = producer_config(&self.brokers).create()?;
         let (topic, key) = (self.names.watermarks(), key.to_string());
         let value = serde_json::to_vec(value)?;
         let record = FutureRecord::to(&topic)
@@ -66,25 +67,30 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shutdown.cancel();
+        self.shutdown.start();
     }
 }
 
 /// A connection to the database, as its owner.
-pub async fn database(surroundings: &Surroundings) -> Result<Client> {
-    let url = surroundings.endpoints.database_url(&surroundings.database);
-    let connect = tokio_postgres::connect(&url, NoTls);
-    let (client, connection) = tokio::time::timeout(ANSWERS_WITHIN, connect)
+pub async fn database(surroundings: &Surroundings) -> Result<OwnedConnection> {
+    open(surroundings.endpoints.database_url(&surroundings.database)).await
+}
+
+/// A connection to any database, encrypted and verified where its URL says so.
+pub(super) async fn open(url: String) -> Result<OwnedConnection> {
+    let target = Target::new(&url.into(), "tidemark", Session::Unlimited)?;
+    let runtime = Handle::current();
+    let connect = connect_alone(&target, &runtime);
+    tokio::time::timeout(ANSWERS_WITHIN, connect)
         .await
         .context("PostgreSQL does not answer")?
-        .context("connecting to PostgreSQL")?;
-    tokio::spawn(connection);
-    Ok(client)
+        .context("connecting to PostgreSQL")
 }
 
 async fn epoch(surroundings: &Surroundings) -> Result<Epoch> {
     let row = database(surroundings)
         .await?
+        .client
         .query_one("select epoch from epoch", &[])
         .await
         .context("this database holds no Tidemark yet: start command-svc once")?;

@@ -8,9 +8,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use futures::future::{join_all, try_join_all};
-use tokio_postgres::{NoTls, error::SqlState};
+use tokio_postgres::error::SqlState;
 
-use super::deployment::{self, Deployment};
+use super::{
+    connection,
+    deployment::{self, Deployment},
+};
 use crate::{
     output::{self, Step},
     ports,
@@ -198,11 +201,9 @@ async fn serves(url: &str) -> Result<()> {
 }
 
 async fn create_database(surroundings: &Surroundings) -> Result<()> {
-    let connect = tokio_postgres::connect(&surroundings.endpoints.postgres, NoTls);
-    let (client, connection) = connect.await.context("connecting to PostgreSQL")?;
-    tokio::spawn(connection);
+    let server = connection::open(surroundings.endpoints.postgres.clone()).await?;
     let create = format!("create database \"{}\"", surroundings.database);
-    match client.batch_execute(&create).await {
+    match server.client.batch_execute(&create).await {
         Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) => Ok(()),
         created => created.context("creating the database"),
     }

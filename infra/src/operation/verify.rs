@@ -52,13 +52,13 @@ pub async fn verify(
     let connection = Connection::open(surroundings).await?;
     let mut database = connection::database(surroundings).await?;
     let elasticsearch = documents::client(surroundings)?;
-    let mut checked = rows(&mut database, &mut tell).await?;
+    let mut checked = rows(&mut database.client, &mut tell).await?;
     let of = Lane::all().len() as u64;
     for (lanes, lane) in (0..).zip(Lane::all()) {
         show(Progress { lanes, of });
         let found = Scanned::lane(&elasticsearch, &connection.tail, lane).await?;
         checked.documents += found.documents;
-        checked.events += compare(&database, lane, found.checks, |difference| {
+        checked.events += compare(&database.client, lane, found.checks, |difference| {
             checked.differences += 1;
             tell(difference);
         })

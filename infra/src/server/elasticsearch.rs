@@ -5,7 +5,10 @@ use std::{fmt::Write, fs, path::Path, time::Duration};
 use anyhow::{Context, Result, ensure};
 
 use super::{Server, Site, launch::Launch};
-use crate::user;
+use crate::{
+    stack::{Endpoints, Security},
+    user,
+};
 
 /// Kept in step with `docker/compose.yaml`; a test compares them.
 pub const SETTINGS: &[(&str, &str)] = &[
@@ -42,6 +45,7 @@ pub(super) fn prepare(site: &Site) -> Result<Launch> {
     )?;
     fs::write(config.join("log4j2.properties"), LOGGING)?;
     fs::write(config.join("elasticsearch.yml"), settings(site))?;
+    write_secrets(site, &config)?;
     Ok(
         Launch::new(home.join("bin/elasticsearch"), data.join("logs"))
             .env("ES_JAVA_HOME", &site.artifacts.jdk)
@@ -71,21 +75,67 @@ fn settings(site: &Site) -> String {
         site.ports.elasticsearch_transport,
     );
     for (name, value) in SETTINGS {
+        let value = match (*name, &site.security) {
+            ("xpack.security.enabled", Some(_)) => "true",
+            _ => value,
+        };
         writeln!(text, "{name}: {value}").expect("writing to a string does not fail");
+    }
+    if site.security.is_some() {
+        text.push_str(SECURED);
     }
     text
 }
 
-pub(super) async fn check(port: u16) -> Result<()> {
+/// Over https only; the users are those of the files, which need no index.
+const SECURED: &str = "\
+xpack.security.http.ssl.enabled: true
+xpack.security.http.ssl.certificate: server.pem
+xpack.security.http.ssl.key: server.key
+xpack.security.http.ssl.certificate_authorities: ca.pem
+xpack.security.authc.realms.file.users.order: 0
+";
+
+/// Elasticsearch reads certificates from its folder of settings alone.
+fn write_secrets(site: &Site, config: &Path) -> Result<()> {
+    let Some(security) = &site.security else {
+        return Ok(());
+    };
+    let secrets = [
+        (&security.ca_file, "ca.pem"),
+        (&security.server_certificate_file, "server.pem"),
+        (&security.server_key_file, "server.key"),
+    ];
+    for (from, name) in secrets {
+        let file = site.secret(Server::Elasticsearch, from, name)?;
+        fs::rename(&file, config.join(name)).context("moving a certificate")?;
+    }
+    let (user, password) = (Security::USER, &security.password);
+    fs::write(config.join("users"), format!("{user}:{password}\n"))?;
+    fs::write(config.join("users_roles"), format!("superuser:{user}\n"))?;
+    Ok(())
+}
+
+pub(super) async fn check(endpoints: &Endpoints) -> Result<()> {
     let client = reqwest::Client::builder()
         .no_proxy()
-        .timeout(Duration::from_secs(4))
-        .build()?;
-    let address = format!("http://127.0.0.1:{port}/_cluster/health");
-    let query = [("wait_for_status", "yellow"), ("timeout", "2s")];
-    let response = client
-        .get(address)
-        .query(&query)
+        .timeout(Duration::from_secs(4));
+    let Some(security) = &endpoints.security else {
+        return ask(client.build()?.get(health(endpoints))).await;
+    };
+    let authority = reqwest::Certificate::from_pem(&fs::read(&security.ca_file)?)?;
+    let client = client.add_root_certificate(authority).build()?;
+    let request = client.get(health(endpoints));
+    ask(request.basic_auth(Security::USER, Some(&security.password))).await
+}
+
+fn health(endpoints: &Endpoints) -> String {
+    let server = &endpoints.elasticsearch;
+    format!("{server}/_cluster/health?wait_for_status=yellow&timeout=2s")
+}
+
+async fn ask(request: reqwest::RequestBuilder) -> Result<()> {
+    let response = request
         .send()
         .await
         .context("connecting to Elasticsearch")?;

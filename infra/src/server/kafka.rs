@@ -3,13 +3,16 @@
 use std::{fmt::Write, fs, time::Duration};
 
 use anyhow::{Context, Result};
+use chassis::kafka::KafkaBrokers;
 use rdkafka::{
-    ClientConfig, TopicPartitionList,
+    TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
 };
 
 use super::{Server, Site, launch::Launch};
-use crate::user;
+use crate::{stack::Endpoints, user};
+
+mod security;
 
 /// Kept in step with `docker/compose.yaml`; a test compares them.
 pub const SETTINGS: &[(&str, &str)] = &[
@@ -33,7 +36,8 @@ pub(super) async fn prepare(site: &Site) -> Result<Launch> {
     let logs = data.join("log");
     user::create_dir_for(site.user, &data)?;
     let file = data.join("server.properties");
-    fs::write(&file, properties(site)).context("writing Kafka's settings")?;
+    let security = security::settings(site)?;
+    fs::write(&file, properties(site, &security)).context("writing Kafka's settings")?;
     if !logs.join("meta.properties").is_file() {
         let format = java(site)
             .arg("-XX:TieredStopAtLevel=1")
@@ -43,6 +47,7 @@ pub(super) async fn prepare(site: &Site) -> Result<Launch> {
             .arg(CLUSTER)
             .arg("-c")
             .arg(&file);
+        let format = security::format(site, format);
         format.run_to_end(site, Server::Kafka).await?;
     }
     Ok(java(site)
@@ -70,16 +75,22 @@ fn java(site: &Site) -> Launch {
     .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
 }
 
-fn properties(site: &Site) -> String {
+fn properties(site: &Site, security: &str) -> String {
     let (broker, controller) = (site.ports.kafka, site.ports.kafka_controller);
+    let clients = match site.security {
+        None => "PLAINTEXT",
+        Some(_) => "SASL_SSL",
+    };
     let mut text = format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          controller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{broker}\n\
-         log.dirs={}\n",
+         listener.security.protocol.map=CONTROLLER:PLAINTEXT,{clients}:{clients}\n\
+         inter.broker.listener.name={clients}\n\
+         listeners={clients}://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners={clients}://127.0.0.1:{broker}\n\
+         log.dirs={}\n{security}",
         site.data(Server::Kafka).join("log").display()
     );
     for (name, value) in SETTINGS {
@@ -90,19 +101,19 @@ fn properties(site: &Site) -> String {
 
 /// Asks for the committed offset of a group, which also makes Kafka create its offsets topic, so
 /// that the first real consumer does not wait for that.
-pub(super) async fn check(port: u16) -> Result<()> {
-    let address = format!("127.0.0.1:{port}");
-    tokio::net::TcpStream::connect(&address)
+pub(super) async fn check(endpoints: &Endpoints) -> Result<()> {
+    tokio::net::TcpStream::connect(&endpoints.kafka)
         .await
         .context("connecting to Kafka")?;
-    tokio::task::spawn_blocking(move || ask(&address))
+    let brokers = endpoints.brokers()?;
+    tokio::task::spawn_blocking(move || ask(&brokers))
         .await
         .context("asking Kafka")?
 }
 
-fn ask(address: &str) -> Result<()> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", address)
+fn ask(brokers: &KafkaBrokers) -> Result<()> {
+    let consumer: BaseConsumer = brokers
+        .client_config()
         .set("group.id", "tidemark-health")
         .set("log_level", "0")
         .create()?;

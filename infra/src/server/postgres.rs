@@ -1,11 +1,14 @@
 //! PostgreSQL: durable as in production (fsync on), roomy enough for many tests at once.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
+use chassis::postgres::{Session, Target, connect_alone};
 use nix::sys::signal::Signal;
-use tokio_postgres::NoTls;
+use tokio::runtime::Handle;
 
 use super::{Server, Site, launch::Launch};
-use crate::user;
+use crate::{stack::Endpoints, user};
 
 /// Kept in step with `docker/compose.yaml`; a test compares them.
 pub const SETTINGS: &[(&str, &str)] = &[
@@ -27,11 +30,18 @@ pub(super) async fn prepare(site: &Site) -> Result<Launch> {
             .arg("--pgdata")
             .arg(&cluster)
             .arg("--username=postgres")
-            .arg("--auth=trust")
             .arg("--encoding=UTF8")
             .arg("--locale-provider=builtin")
             .arg("--locale=C.UTF-8")
             .arg("--no-sync");
+        let initdb = match &site.security {
+            None => initdb.arg("--auth=trust"),
+            Some(security) => {
+                let password = security.password.as_bytes();
+                let file = site.write_secret(Server::Postgres, "password", password)?;
+                initdb.arg("--auth=scram-sha-256").arg("--pwfile").arg(file)
+            }
+        };
         initdb.run_to_end(site, Server::Postgres).await?;
     }
     let mut launch = Launch::new(programs.join("postgres"), site.data(Server::Postgres))
@@ -49,17 +59,45 @@ pub(super) async fn prepare(site: &Site) -> Result<Launch> {
     for (name, value) in SETTINGS.iter().chain(&here) {
         launch = launch.arg("-c").arg(format!("{name}={value}"));
     }
+    for (name, file) in secured(site)? {
+        launch = launch.arg("-c").arg(format!("{name}={}", file.display()));
+    }
     Ok(launch)
 }
 
-pub(super) async fn check(port: u16) -> Result<()> {
-    let address = format!("postgres://postgres@127.0.0.1:{port}/postgres?connect_timeout=3");
-    let (client, connection) = tokio_postgres::connect(&address, NoTls)
+/// Over TLS only, with a password and a certificate of the authority.
+const ONLY_OVER_TLS: &str = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
+
+fn secured(site: &Site) -> Result<Vec<(&'static str, PathBuf)>> {
+    let Some(security) = &site.security else {
+        return Ok(Vec::new());
+    };
+    let secret = |from, name| site.secret(Server::Postgres, from, name);
+    let rules = ONLY_OVER_TLS.as_bytes();
+    Ok(vec![
+        ("ssl", PathBuf::from("on")),
+        ("ssl_ca_file", secret(&security.ca_file, "ca.pem")?),
+        (
+            "ssl_cert_file",
+            secret(&security.server_certificate_file, "server.pem")?,
+        ),
+        (
+            "ssl_key_file",
+            secret(&security.server_key_file, "server.key")?,
+        ),
+        (
+            "hba_file",
+            site.write_secret(Server::Postgres, "pg_hba.conf", rules)?,
+        ),
+    ])
+}
+
+pub(super) async fn check(endpoints: &Endpoints) -> Result<()> {
+    let url = endpoints.postgres.as_str().into();
+    let target = Target::new(&url, "tidemark", Session::Unlimited)?;
+    let server = connect_alone(&target, &Handle::current())
         .await
         .context("connecting to PostgreSQL")?;
-    let driver = tokio::spawn(connection);
-    let answer = client.simple_query("select 1").await;
-    drop(client);
-    let _ = driver.await;
+    let answer = server.client.simple_query("select 1").await;
     answer.map(|_| ()).context("asking PostgreSQL")
 }

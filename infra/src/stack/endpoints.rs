@@ -1,7 +1,14 @@
-//! Where the servers of a stack are.
+//! Where the servers of a stack are, and what they want to see.
 
+use std::time::Duration;
+
+use anyhow::Result;
+use chassis::config::{ElasticsearchArgs, KafkaArgs};
+use chassis::elasticsearch::Elasticsearch;
+use chassis::kafka::KafkaBrokers;
 use serde::{Deserialize, Serialize};
 
+use super::security::Security;
 use crate::ports::Ports;
 
 /// Addresses as the services' settings want them.
@@ -13,16 +20,65 @@ pub struct Endpoints {
     pub kafka: String,
     /// `http://127.0.0.1:port`
     pub elasticsearch: String,
+    /// Of servers that let nobody in without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<Security>,
 }
 
 impl Endpoints {
+    pub(crate) fn new(ports: Ports, security: Option<Security>) -> Self {
+        let Some(security) = security else {
+            return ports.into();
+        };
+        let (password, parameters) = (&security.password, security.url_parameters());
+        Self {
+            postgres: format!(
+                "postgres://postgres:{password}@127.0.0.1:{}/postgres?{parameters}",
+                ports.postgres
+            ),
+            elasticsearch: format!("https://127.0.0.1:{}", ports.elasticsearch),
+            security: Some(security),
+            ..Self::from(ports)
+        }
+    }
+
+    /// For clients of Kafka.
+    pub fn brokers(&self) -> Result<KafkaBrokers> {
+        let Some(security) = &self.security else {
+            return Ok(KafkaBrokers::plain(self.kafka.as_str()));
+        };
+        let args = KafkaArgs {
+            bootstrap: self.kafka.clone(),
+            partitions: 1,
+            security: security.kafka(),
+        };
+        Ok(KafkaBrokers::new(&args)?)
+    }
+
+    /// A client of Elasticsearch.
+    pub fn elasticsearch(&self, timeout: Duration) -> Result<Elasticsearch> {
+        let access = self.security.as_ref().map(Security::elasticsearch);
+        let args = ElasticsearchArgs {
+            url: self.elasticsearch.clone(),
+            access: access.unwrap_or_default(),
+        };
+        Ok(Elasticsearch::connect(&args, timeout)?)
+    }
+
+    /// The same database as the role that may only read.
+    pub(crate) fn reader_url(&self, database: &str) -> String {
+        let owner = self.database_url(database);
+        owner.replacen("//postgres", "//tidemark_reader", 1)
+    }
+
     /// The address of another database of the same server, as its owner.
     pub fn database_url(&self, database: &str) -> String {
-        let server = self
-            .postgres
-            .rsplit_once('/')
-            .map_or("", |(server, _)| server);
-        format!("{server}/{database}")
+        let (url, parameters) = match self.postgres.split_once('?') {
+            Some((url, parameters)) => (url, format!("?{parameters}")),
+            None => (self.postgres.as_str(), String::new()),
+        };
+        let server = url.rsplit_once('/').map_or("", |(server, _)| server);
+        format!("{server}/{database}{parameters}")
     }
 }
 
@@ -32,6 +88,7 @@ impl From<Ports> for Endpoints {
             postgres: format!("postgres://postgres@127.0.0.1:{}/postgres", ports.postgres),
             kafka: format!("127.0.0.1:{}", ports.kafka),
             elasticsearch: format!("http://127.0.0.1:{}", ports.elasticsearch),
+            security: None,
         }
     }
 }
@@ -47,6 +104,19 @@ mod tests {
         assert_eq!(
             endpoints.database_url("shop"),
             "postgres://postgres@127.0.0.1:55432/shop"
+        );
+    }
+
+    #[test]
+    fn another_database_is_reached_in_the_same_way() {
+        let endpoints = Endpoints {
+            postgres: "postgres://me@db/postgres?sslmode=verify-full&sslrootcert=/ca.pem"
+                .to_owned(),
+            ..Endpoints::from(Ports::FIXED)
+        };
+        assert_eq!(
+            endpoints.database_url("shop"),
+            "postgres://me@db/shop?sslmode=verify-full&sslrootcert=/ca.pem"
         );
     }
 }

@@ -45,6 +45,7 @@ pub(crate) async fn up() -> Result<Endpoints> {
             artifacts,
             lifetime: Lifetime::UntilTerminated,
             keep: Keep::Everything,
+            security: None,
         };
         child = Some(client::spawn(&spec).await?);
     }
@@ -98,7 +99,7 @@ pub(crate) async fn status() -> Result<Vec<Service>> {
             Server::Kafka => &endpoints.kafka,
             Server::Elasticsearch => &endpoints.elasticsearch,
         };
-        let ready = server::check(server, state.ports).await.is_ok();
+        let ready = server::check(server, &endpoints).await.is_ok();
         services.push(Service {
             name: server.to_string(),
             url: url.clone(),

@@ -15,6 +15,7 @@ use super::{
     client,
     control::{Action, Answer, Request},
     endpoints::Endpoints,
+    security::Security,
     spec::{Folder, Keep, Lifetime, Phase, Spec},
     supervisor,
 };
@@ -30,6 +31,8 @@ pub struct StackOptions {
     pub data_dir: Option<PathBuf>,
     /// By default free ones.
     pub ports: Option<Ports>,
+    /// Where the servers are to let nobody in without it.
+    pub security: Option<Security>,
 }
 
 /// A stack that belongs to this value: dropping it kills the servers, `stop` ends them in order,
@@ -75,6 +78,7 @@ impl Stack {
             artifacts,
             lifetime: Lifetime::Owner,
             keep,
+            security: options.security,
         };
         let mut child = client::spawn(&spec).await?;
         let ready = client::await_ready(&Folder::new(&spec.dir), Some(&mut child)).await;
@@ -86,7 +90,7 @@ impl Stack {
         let supervisor_pid = child.id();
         let channel = Arc::new(Mutex::new(Channel::new(child)?));
         Ok(Self {
-            endpoints: ports.into(),
+            endpoints: Endpoints::new(ports, spec.security),
             supervisor_pid,
             channel,
         })

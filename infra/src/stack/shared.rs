@@ -51,6 +51,7 @@ pub async fn shared() -> Result<SharedStack> {
                 artifacts,
                 lifetime: Lifetime::Leases,
                 keep: Keep::Logs,
+                security: None,
             };
             let mut child = client::spawn(&spec).await?;
             client::await_ready(&folder, Some(&mut child)).await?
@@ -87,8 +88,9 @@ async fn running(folder: &Folder) -> Result<Option<State>> {
 /// gone, or silent for as long as a start may take.
 async fn is_well(state: &State) -> bool {
     let deadline = Instant::now() + client::START_LIMIT;
+    let endpoints = Endpoints::from(state.ports);
     loop {
-        let checks = Server::ALL.map(|server| server::check(server, state.ports));
+        let checks = Server::ALL.map(|server| server::check(server, &endpoints));
         if try_join_all(checks).await.is_ok() {
             return true;
         }

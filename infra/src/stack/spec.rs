@@ -9,11 +9,12 @@ use std::{
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::security::Security;
 use crate::{artifact::Artifacts, ports::Ports, process::Identity, server::Server};
 
 /// Raised with every change of these types or of `control`: a supervisor of another build is
 /// not used.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// What to run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub(crate) struct Spec {
     pub(crate) lifetime: Lifetime,
     /// What to delete afterwards.
     pub(crate) keep: Keep,
+    /// Where the servers are to let nobody in without it.
+    pub(crate) security: Option<Security>,
 }
 
 /// When the servers are to end, beside on SIGTERM.

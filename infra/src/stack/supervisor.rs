@@ -87,6 +87,7 @@ impl Supervisor {
             dir: spec.dir.clone(),
             ports: spec.ports,
             artifacts: spec.artifacts.clone(),
+            security: spec.security.clone(),
             user: user::ServerUser::current()?,
         };
         user::check_reachable(site.user, &spec.dir)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chassis::elasticsearch::{Elasticsearch, ElasticsearchError};
 use chassis::health::Probe;
 use chassis::retry::Backoff;
+use chassis::telemetry::{Chain, Said};
 use schemas::topic::Names;
 use serde_json::Value;
 
@@ -34,12 +35,16 @@ pub(super) async fn ensure_indexes(
     for (index, body) in indexes {
         let body: Value = serde_json::from_str(body).expect("committed mappings are JSON");
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        let mut said = Said::default();
         loop {
             match elasticsearch.create_index(&index, &body).await {
                 Ok(_) => break,
                 Err(error) if error.is_already_exists() => break,
                 Err(error) if error.is_transient() => {
-                    probe.down("elasticsearch does not answer");
+                    if said.is_news(&error) {
+                        tracing::warn!(error = %Chain(&error), "elasticsearch cannot be used yet");
+                    }
+                    probe.down(error.outline());
                     backoff.pause().await;
                 }
                 Err(source) => return Err(IndexError { index, source }),

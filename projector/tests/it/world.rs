@@ -8,6 +8,7 @@ use std::time::Duration;
 use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, SearchOptions};
 use chassis::health::Health;
+use chassis::shutdown::Shutdown;
 use chassis::watermark_tail::WatermarkTail;
 use chassis::{event_log, kafka};
 use infra::namespace::Namespace;
@@ -22,7 +23,7 @@ use schemas::view::{Document, View};
 use serde_json::json;
 use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 
 mod events;
@@ -68,28 +69,28 @@ impl World {
             .unwrap();
         let epoch = Epoch(u32::try_from(epoch.get::<_, i64>(0)).unwrap());
         let names = Names::new(namespace.prefix.as_str(), epoch);
-        let bootstrap = &endpoints.kafka;
+        let brokers = &endpoints.brokers().unwrap();
         let deadline = Deadline::within(LIMIT);
         let compact = [("cleanup.policy", "compact")];
-        kafka::ensure_topic(bootstrap, &names.events(), PARTITIONS, &[], deadline)
+        kafka::ensure_topic(brokers, &names.events(), PARTITIONS, &[], deadline)
             .await
             .unwrap();
-        kafka::ensure_topic(bootstrap, &names.watermarks(), 1, &compact, deadline)
+        kafka::ensure_topic(brokers, &names.watermarks(), 1, &compact, deadline)
             .await
             .unwrap();
-        let ended = CancellationToken::new();
+        let ended = Shutdown::default();
         let probe = Health::default().dependency("kafka");
-        let tail = WatermarkTail::spawn(bootstrap, &names, ended.clone(), probe).unwrap();
+        let tail = WatermarkTail::spawn(brokers, &names, &ended, probe).unwrap();
         tail.complete(deadline).await.unwrap();
         Self {
             elasticsearch: Elasticsearch::new(&endpoints.elasticsearch, LIMIT).unwrap(),
-            producer: kafka::producer_config(bootstrap).create().unwrap(),
+            producer: kafka::producer_config(brokers).create().unwrap(),
             versions: Mutex::default(),
             namespace,
             names,
             postgres,
             tail,
-            _ended: ended.drop_guard(),
+            _ended: ended.token().drop_guard(),
             _stack: None,
         }
     }

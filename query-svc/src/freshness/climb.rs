@@ -5,23 +5,21 @@
 
 use std::time::Duration;
 
-use chassis::clock::{self, Deadline};
+use chassis::clock::Deadline;
 use chassis::elasticsearch::{ElasticsearchError, SearchOptions};
 use chassis::problem::ApiError;
-use chassis::watermark_tail::WatermarkTail;
-use tokio::sync::watch;
+use chassis::watermark_tail::{Wake, WatermarkTail};
+use schemas::view::View;
 use tokio::time::Instant;
 
 use super::asked::{Asked, Reading};
-use super::judge::{Footing, Gap, Question, Target, Verdict, judge};
+use super::judge::{BUILDS, Footing, Gap, Question, Target, Verdict, judge};
 use super::need::Need;
 use super::read::{Read, Reader, Step};
 use super::{Ladder, refuse};
 use crate::gate::GateError;
 use crate::metrics;
 
-/// Between two real-time gets of a read that waits.
-const REALTIME_PACE: Duration = Duration::from_millis(100);
 /// The longest that the primary may take to say whether an entry exists.
 const DOUBT: Duration = Duration::from_secs(1);
 
@@ -41,18 +39,16 @@ pub(super) struct Climb<'a> {
 
 enum Attempt<T> {
     Answered(Box<Read<T>>),
-    Behind(Behind),
+    Behind(Box<Behind>),
 }
 
 struct Behind {
     footing: Option<Footing>,
     gap: Gap,
-}
-
-/// How long a read waits, and what wakes it.
-struct Patience {
-    changes: watch::Receiver<u64>,
-    until: Deadline,
+    /// Comes when it is worth judging again; none where it is at once.
+    wake: Option<Wake>,
+    /// Why the last real-time get said nothing.
+    failed: Option<GateError>,
 }
 
 impl Climb<'_> {
@@ -62,33 +58,37 @@ impl Climb<'_> {
         read: impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
         proof: Option<Proof<T>>,
     ) -> Result<Read<T>, ApiError> {
-        // Subscribed before the first judgement, so that no change falls between both.
-        let changes = self.tail.changes();
         let behind = match self.attempt(&read, proof, Step::Covered).await? {
             Attempt::Answered(read) => return Ok(*read),
-            Attempt::Behind(behind) => behind,
+            Attempt::Behind(behind) => *behind,
         };
         let doubtful = behind.gap.doubtful.clone();
         let heads = &self.ladder.heads;
         let lost = heads.are_beyond(&doubtful, self.deadline.at_most(DOUBT));
         let patience = self.asked.patience(&behind.gap);
-        let place = self.ladder.waiting.try_acquire();
-        if patience.is_zero() || place.is_err() {
+        let is_foreign = !self.asked.presented.foreign.is_empty();
+        let place = self.ladder.places.take(is_foreign);
+        if patience.is_zero() || place.is_none() {
             return if lost.await {
-                Err(refuse::history_changed())
+                Err(self.refuse_history())
             } else {
                 self.settle_for_less(behind, &read).await
             };
         }
         let until = self.deadline.at_most(patience);
-        let patience = Patience { changes, until };
         tokio::select! {
-            true = lost => Err(refuse::history_changed()),
-            attempt = self.wait(behind, &read, proof, patience) => match attempt? {
+            true = lost => Err(self.refuse_history()),
+            attempt = self.wait(behind, &read, proof, until) => match attempt? {
                 Attempt::Answered(read) => Ok(*read),
-                Attempt::Behind(behind) => self.settle_for_less(behind, &read).await,
+                Attempt::Behind(behind) => self.settle_for_less(*behind, &read).await,
             }
         }
+    }
+
+    /// The answer's tidemark starts over, so that a client that goes on with it is served.
+    fn refuse_history(&self) -> ApiError {
+        self.asked.session.start_over();
+        refuse::history_changed()
     }
 
     /// Steps 1 and 2, on the state as it is now.
@@ -98,7 +98,8 @@ impl Climb<'_> {
         proof: Option<Proof<T>>,
         covered: Step,
     ) -> Result<Attempt<T>, ApiError> {
-        match self.judge() {
+        let (verdict, wake) = self.judge();
+        match verdict {
             Verdict::Covered(footing) if !footing.held => {
                 self.read_covered(footing, covered, read).await
             }
@@ -106,17 +107,15 @@ impl Climb<'_> {
                 Target::ById(_) if !self.asked.prefer.is_lenient() => Err(refuse::subject_held()),
                 _ => self.read_covered(footing, Step::Held, read).await,
             },
-            Verdict::Behind {
-                footing: Some(footing),
-                gap,
-            } if !gap.offset_behind => match proof {
-                Some(proof) => self.read_as_last_written(footing, gap, proof, read).await,
-                None => Ok(Attempt::Behind(Behind {
-                    footing: Some(footing),
-                    gap,
-                })),
-            },
-            Verdict::Behind { footing, gap } => Ok(Attempt::Behind(Behind { footing, gap })),
+            Verdict::Behind { footing, gap } => {
+                let behind = Behind::new(footing, gap, wake);
+                match (proof, &behind.footing) {
+                    (Some(proof), Some(_)) if !behind.gap.offset_behind => {
+                        self.read_as_last_written(behind, proof, read).await
+                    }
+                    _ => Ok(Attempt::behind(behind)),
+                }
+            }
         }
     }
 
@@ -128,57 +127,76 @@ impl Climb<'_> {
     ) -> Result<Attempt<T>, ApiError> {
         match self.ask(&footing, read).await {
             Ok(answer) => Ok(self.answer(answer, footing, step)),
-            Err(error) if error.is_not_found() => Ok(Attempt::Behind(Behind::without_index())),
+            Err(error) if error.is_not_found() => Ok(Attempt::behind(self.without_index(&footing))),
             Err(error) => Err(error.into()),
         }
     }
 
+    /// A get that fails says nothing: the lane may become visible all the same.
     async fn read_as_last_written<T>(
         &self,
-        footing: Footing,
-        gap: Gap,
+        behind: Behind,
         proof: Proof<T>,
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
     ) -> Result<Attempt<T>, ApiError> {
-        let answer = match self.ask(&footing, read).await {
+        let Some(footing) = &behind.footing else {
+            return Ok(Attempt::behind(behind));
+        };
+        let answer = match self.ask(footing, read).await {
             Ok(answer) => answer,
             Err(error) if error.is_not_found() => {
-                return Ok(Attempt::Behind(Behind::without_index()));
+                return Ok(Attempt::behind(self.without_index(footing)));
+            }
+            Err(error) if error.may_pass() => {
+                metrics::count_realtime(self.reading.endpoint, "failed");
+                let failed = Some(error);
+                return Ok(Attempt::behind(Behind { failed, ..behind }));
             }
             Err(error) => return Err(error.into()),
         };
-        let is_proven = proof(&answer, &gap);
-        metrics::count_realtime(self.reading.endpoint, is_proven);
-        Ok(if is_proven {
-            self.answer(answer, footing, Step::Realtime)
-        } else {
-            let footing = Some(footing);
-            Attempt::Behind(Behind { footing, gap })
+        let is_proven = proof(&answer, &behind.gap);
+        let outcome = if is_proven { "proven" } else { "not_yet" };
+        metrics::count_realtime(self.reading.endpoint, outcome);
+        Ok(match behind.footing {
+            Some(footing) if is_proven => self.answer(answer, footing, Step::Realtime),
+            _ => Attempt::behind(behind),
         })
     }
 
-    /// Step 3: judged again at every change, and by id read again at a modest pace.
+    /// Step 3: judged again when what is missing has come, and by id read again at a pace that
+    /// all waiting reads share.
     async fn wait<T>(
         &self,
         mut behind: Behind,
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
         proof: Option<Proof<T>>,
-        mut patience: Patience,
+        until: Deadline,
     ) -> Result<Attempt<T>, ApiError> {
-        let mut next_get = Deadline::within(REALTIME_PACE);
-        while !patience.until.has_passed() {
-            patience.sleep(proof.is_some().then_some(next_get)).await;
-            let is_due = next_get.has_passed();
-            if is_due {
-                next_get = Deadline::within(REALTIME_PACE);
-            }
+        let poller = proof.map(|_| self.ladder.places.poller());
+        let next = || {
+            poller
+                .as_ref()
+                .map(|poller| Deadline::within(poller.pace()))
+        };
+        let mut next_get = next();
+        while !until.has_passed() {
+            behind
+                .sleep(next_get.map_or(until, |get| get.min(until)))
+                .await;
+            let is_due = next_get.is_some_and(Deadline::has_passed);
             let proof = proof.filter(|_| is_due);
+            let failed = behind.failed.take();
             behind = match self.attempt(read, proof, Step::Waited).await? {
-                Attempt::Behind(behind) => behind,
+                Attempt::Behind(behind) => *behind,
                 answered => return Ok(answered),
             };
+            if is_due {
+                next_get = next();
+            } else {
+                behind.failed = failed;
+            }
         }
-        Ok(Attempt::Behind(behind))
+        Ok(Attempt::behind(behind))
     }
 
     /// The last step: what there is, where the client prefers that to nothing.
@@ -187,23 +205,53 @@ impl Climb<'_> {
         behind: Behind,
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
     ) -> Result<Read<T>, ApiError> {
-        let Behind { footing, gap } = behind;
-        let Some(footing) = footing.filter(|_| self.asked.prefer.is_lenient()) else {
-            return Err(refuse::not_yet_visible(&gap));
+        let is_lenient = self.asked.prefer.is_lenient();
+        let Some(footing) = behind.footing.filter(|_| is_lenient) else {
+            let refused = || refuse::not_yet_visible(&behind.gap);
+            return Err(behind.failed.map_or_else(refused, ApiError::from));
         };
-        let answer = self.ask(&footing, read).await?;
+        let answer = match self.ask(&footing, read).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_not_found() => {
+                return Err(refuse::not_yet_visible(&Gap::without_build()));
+            }
+            Err(error) => return Err(error.into()),
+        };
         metrics::record_wait(self.reading.endpoint, self.started.elapsed());
         Ok(Read::new(answer, footing, Step::Stale, self.asked))
     }
 
-    fn judge(&self) -> Verdict {
+    /// Where the read is behind, it joins those who wait for what is missing: in one with the
+    /// judgement, so that no change falls between both.
+    fn judge(&self) -> (Verdict, Option<Wake>) {
         let question = Question {
             need: &self.need,
             views: self.reading.views,
             target: self.reading.target,
-            now: clock::now(),
+            now: self.tail.now(),
         };
-        self.tail.read(|state| judge(state, question))
+        self.tail.read_or_wait(|state| {
+            let verdict = judge(state, question);
+            let goal = match &verdict {
+                Verdict::Covered(_) => None,
+                Verdict::Behind { gap, .. } => Some(gap.goal(&self.need)),
+            };
+            (verdict, goal)
+        })
+    }
+
+    /// The active build's index is gone: a switch that this replica has not read, or a loss.
+    fn without_index(&self, footing: &Footing) -> Behind {
+        let ((), wake) = self.tail.read_or_wait(|state| {
+            let is_active = |view: View, build| {
+                let known = state.view(view.name());
+                known.is_some_and(|known| known.active == Some(build))
+            };
+            let mut grounds = footing.grounds.iter();
+            let unchanged = grounds.all(|ground| is_active(ground.view, ground.build));
+            ((), unchanged.then_some(BUILDS))
+        });
+        Behind::new(None, Gap::without_build(), wake)
     }
 
     async fn ask<T>(
@@ -226,22 +274,27 @@ impl Climb<'_> {
     }
 }
 
-impl Patience {
-    /// Until something changed, the time is up, or the earlier moment has come. Which of them it
-    /// was makes no difference: all is judged again.
-    async fn sleep(&mut self, earlier: Option<Deadline>) {
-        let wake = earlier.map_or(self.until, |earlier| earlier.min(self.until));
-        let _ = wake.run(self.changes.changed()).await;
+impl<T> Attempt<T> {
+    fn behind(behind: Behind) -> Self {
+        Self::Behind(Box::new(behind))
     }
 }
 
 impl Behind {
-    /// The active build's index is gone: a switch that this replica has not heard of, or a loss.
-    fn without_index() -> Self {
-        let gap = Gap {
-            without_build: true,
-            ..Gap::default()
-        };
-        Self { footing: None, gap }
+    fn new(footing: Option<Footing>, gap: Gap, wake: Option<Wake>) -> Self {
+        Self {
+            footing,
+            gap,
+            wake,
+            failed: None,
+        }
+    }
+
+    /// Until it is worth judging again, or the time has come. Which of them it was makes no
+    /// difference: all is judged again.
+    async fn sleep(&mut self, until: Deadline) {
+        if let Some(wake) = &mut self.wake {
+            let _ = until.run(wake.woken()).await;
+        }
     }
 }

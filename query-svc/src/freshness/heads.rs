@@ -1,7 +1,8 @@
 //! Heads of the lanes as the primary has them, and the epoch beside them.
 //!
 //! Asked for foreign tidemarks, and where an entry is beyond all that the projectors have seen.
-//! Reads that are covered never come here, so they go on while PostgreSQL is away.
+//! Reads that are covered never come here, so they go on while PostgreSQL is away. A standby may
+//! lag, or be of a history that was left behind: what it says is no answer to either.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,14 +15,16 @@ use schemas::id::Epoch;
 use schemas::lane::{Lane, LaneOutOfRange, LaneSeqs, Position, Seq};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 
 use crate::metrics;
 
-/// No column but of one statement: epoch and heads belong together.
-const LANE_HEADS: &str = "select epoch.epoch, lane.id, lane.head from lane cross join epoch";
+/// No column but of one statement: epoch, heads and who says so belong together.
+const LANE_HEADS: &str = "select pg_is_in_recovery(), epoch.epoch, lane.id, lane.head \
+                          from lane cross join epoch";
 /// What one read of the heads may take.
 const ONE_READ: Duration = Duration::from_secs(1);
-const EPOCH: &str = "select epoch from epoch";
+const EPOCH: &str = "select pg_is_in_recovery(), epoch from epoch";
 
 #[derive(Debug)]
 pub struct Heads {
@@ -29,9 +32,9 @@ pub struct Heads {
     epoch: EpochHandle,
     /// As last read: heads never fall.
     known: Mutex<LaneSeqs>,
-    /// When the last read began, and what it gave. One at a time: whoever waits takes the answer
-    /// to a question that was asked after its own arrival.
-    last: tokio::sync::Mutex<Option<(Instant, LaneSeqs)>>,
+    /// When the last read began, and what it gave; none where it failed. One at a time: a reader
+    /// that waits takes the answer to a question that was asked after its own arrival.
+    last: tokio::sync::Mutex<Option<(Instant, Option<LaneSeqs>)>>,
     /// Woken when another epoch than the first was read.
     changed: Notify,
 }
@@ -48,6 +51,10 @@ pub enum HeadsError {
     Lane(#[from] LaneOutOfRange),
     #[error("a number of the log is out of range")]
     Number(#[from] std::num::TryFromIntError),
+    #[error("a standby answered, and only the primary's word counts")]
+    Standby,
+    #[error("the read of the lane heads that this one had joined failed")]
+    Joined,
     #[error("the log has no epoch")]
     NoEpoch,
     #[error(transparent)]
@@ -71,8 +78,7 @@ impl Heads {
         let statement = client.prepare_cached(EPOCH);
         let statement = deadline.run(statement).await??;
         let row = deadline.run(client.query_opt(&statement, &[])).await??;
-        let row = row.ok_or(HeadsError::NoEpoch)?;
-        Ok(Epoch(u32::try_from(row.try_get::<_, i64>(0)?)?))
+        epoch_of(&row.ok_or(HeadsError::NoEpoch)?)
     }
 
     /// Asks the primary how far each lane has come. `reason` is a label in metrics.
@@ -86,16 +92,16 @@ impl Heads {
         if let Some((began, heads)) = &*last
             && *began >= arrived
         {
-            return Ok(heads.clone());
+            return heads.clone().ok_or(HeadsError::Joined);
         }
         let began = clock::instant();
         // Others wait behind this one.
         let heads = self.query(deadline.at_most(ONE_READ)).await;
         metrics::count_heads(reason, if heads.is_ok() { "ok" } else { "failed" });
-        let heads = heads?;
-        self.lock().merge(&heads);
-        *last = Some((began, heads.clone()));
-        Ok(heads)
+        *last = Some((began, heads.as_ref().ok().cloned()));
+        self.lock()
+            .merge(heads.as_ref().unwrap_or(&LaneSeqs::default()));
+        heads
     }
 
     async fn query(&self, deadline: Deadline) -> Result<LaneSeqs, HeadsError> {
@@ -104,9 +110,9 @@ impl Heads {
         let rows = deadline.run(client.query(&statement, &[])).await??;
         let mut heads = LaneSeqs::default();
         for row in &rows {
-            self.check(Epoch(u32::try_from(row.try_get::<_, i64>(0)?)?))?;
-            let lane: Lane = row.try_get::<_, i16>(1)?.try_into()?;
-            heads.set(lane, Seq::try_from(row.try_get::<_, i64>(2)?)?);
+            self.check(epoch_of(row)?)?;
+            let lane: Lane = row.try_get::<_, i16>(2)?.try_into()?;
+            heads.set(lane, Seq::try_from(row.try_get::<_, i64>(3)?)?);
         }
         Ok(heads)
     }
@@ -140,4 +146,12 @@ impl Heads {
     fn lock(&self) -> std::sync::MutexGuard<'_, LaneSeqs> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Of a row that begins with whether the server is a standby, and the epoch.
+fn epoch_of(row: &Row) -> Result<Epoch, HeadsError> {
+    if row.try_get(0)? {
+        return Err(HeadsError::Standby);
+    }
+    Ok(Epoch(u32::try_from(row.try_get::<_, i64>(1)?)?))
 }

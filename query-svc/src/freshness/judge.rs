@@ -4,10 +4,13 @@
 //! One judgement reads one state: build, index, watermarks and `G` belong together, so a switch
 //! between deciding and reading changes nothing for the request.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chassis::watermark_tail::{Goal, Level};
+use schemas::id::Epoch;
 use schemas::lane::{Lane, LaneSeqs, Position, Seq};
 use schemas::view::View;
-use schemas::watermark::{BuildState, FRESH, LaneState, ViewState, WatermarkState};
+use schemas::watermark::{BuildState, LaneState, ViewState, WatermarkState};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -29,13 +32,18 @@ pub struct Question<'a> {
     /// All that the endpoint reads.
     pub views: &'a [View],
     pub target: Target,
-    pub now: DateTime<Utc>,
+    /// By this process's own time, as records were received: no clock of another machine counts.
+    pub now: Duration,
 }
 
 /// Where a request stands: the builds that it reads and how far each was visible.
 #[derive(Debug, Clone)]
 pub struct Footing {
+    pub epoch: Epoch,
+    /// `G` as it is issued.
     pub offset: u64,
+    /// What `G` of a tidemark is compared with.
+    pub offset_read: u64,
     pub grounds: Vec<Ground>,
     /// Entries of the tidemark that every view shows, which it need not carry any longer.
     pub settled: Vec<Position>,
@@ -48,8 +56,12 @@ pub struct Footing {
 pub struct Ground {
     pub view: View,
     pub build: u32,
+    /// Its projection version.
+    pub version: u32,
     pub index: String,
     pub visible: LaneSeqs,
+    /// On every lane.
+    pub floors_met: bool,
 }
 
 /// What is missing.
@@ -114,13 +126,45 @@ impl Footing {
 }
 
 impl Gap {
+    /// A view cannot be read at all.
+    pub fn without_build() -> Self {
+        Self {
+            without_build: true,
+            ..Self::default()
+        }
+    }
+
     /// True when a document of this version, read as last written, shows all that was asked of
     /// its lane. An entry that concerns another subject of the lane cannot be proven so.
     pub fn is_proven_by(&self, version: Seq) -> bool {
         let enough = |lane: &LaneGap| version >= lane.wanted;
         !self.offset_behind && !self.without_build && self.lanes.iter().all(enough)
     }
+
+    /// What has to be reached before it is worth judging again. All that is missing has to come, so
+    /// any one of it will do.
+    pub fn goal(&self, need: &Need) -> Goal {
+        if self.without_build {
+            return BUILDS;
+        }
+        if self.offset_behind {
+            let (level, height) = (Level::OffsetRead, need.offset());
+            return Goal { level, height };
+        }
+        let lane = self.lanes.first().and_then(|lane| {
+            let level = Level::Visible(View::from_name(lane.view)?, lane.lane);
+            let height = lane.wanted;
+            Some(Goal { level, height })
+        });
+        lane.unwrap_or(BUILDS)
+    }
 }
+
+/// A change of builds, or the end of a topic that has a hole.
+pub(super) const BUILDS: Goal = Goal {
+    level: Level::Builds,
+    height: 0,
+};
 
 /// Judges a read by the state of the watermark topic at this moment.
 pub fn judge(state: &WatermarkState, question: Question<'_>) -> Verdict {
@@ -153,7 +197,9 @@ fn stand(state: &WatermarkState, question: Question<'_>) -> Option<Footing> {
     let grounds: Option<Vec<Ground>> = views.iter().map(|view| ground(state, *view)).collect();
     let settled = need.entries();
     Some(Footing {
+        epoch: state.epoch(),
         offset: state.offset(),
+        offset_read: state.offset_read(),
         grounds: grounds?,
         settled: settled
             .filter(|entry| state.everywhere_visible(entry.lane, entry.seq))
@@ -168,11 +214,14 @@ fn stand(state: &WatermarkState, question: Question<'_>) -> Option<Footing> {
 fn ground(state: &WatermarkState, view: View) -> Option<Ground> {
     let known = state.view(view.name())?;
     let build = known.active_build()?;
+    let announced = build.announced.as_ref()?;
     Some(Ground {
         view,
         build: known.active?,
-        index: build.announced.as_ref()?.index.clone(),
+        version: announced.version,
+        index: announced.index.clone(),
         visible: build.visible.clone(),
+        floors_met: build.visible.covers(&known.floors),
     })
 }
 
@@ -189,7 +238,7 @@ fn is_held(build: &BuildState, need: &Need, target: Target) -> bool {
 
 fn measure(state: &WatermarkState, question: Question<'_>) -> Gap {
     let mut gap = Gap {
-        offset_behind: state.offset() < question.need.offset(),
+        offset_behind: state.offset_read() < question.need.offset(),
         ..Gap::default()
     };
     for view in question.views {
@@ -221,7 +270,7 @@ fn measure_lane(gap: &mut Gap, question: Question<'_>, view: View, known: &ViewS
         visible,
     });
     let said = build.and_then(|build| build.lanes.get(&lane));
-    gap.stalled |= !said.is_some_and(|said| is_fresh(said, question.now));
+    gap.stalled |= !said.is_some_and(|said| said.is_heard(question.now));
     let is_known = said.is_some_and(|said| said.head >= entry);
     let position = Position { lane, seq: entry };
     if !is_known && entry > 0 && !gap.doubtful.contains(&position) {
@@ -229,16 +278,12 @@ fn measure_lane(gap: &mut Gap, question: Question<'_>, view: View, known: &ViewS
     }
 }
 
-fn is_fresh(said: &LaneState, now: DateTime<Utc>) -> bool {
-    now - said.at <= FRESH
-}
-
-fn is_anybody_heard(state: &WatermarkState, now: DateTime<Utc>) -> bool {
+fn is_anybody_heard(state: &WatermarkState, now: Duration) -> bool {
     let mut lanes = state
         .views()
         .filter_map(|(_, view)| view.active_build())
         .flat_map(|build| build.lanes.values());
-    lanes.any(|said| is_fresh(said, now))
+    lanes.any(|said: &LaneState| said.is_heard(now))
 }
 
 #[cfg(test)]

@@ -58,9 +58,10 @@ impl Need {
         entries.map(|(lane, seq)| Position { lane, seq })
     }
 
-    /// True when a point in time opened at that `G` over those watermarks shows all of it.
-    pub fn is_met_by(&self, offset: u64, visible: &LaneSeqs) -> bool {
-        !self.bound || (offset >= self.offset && visible.covers(&self.entries))
+    /// True when a point in time shows all of it that was opened with the topic read that far,
+    /// over those watermarks, which had reached the floors.
+    pub fn is_met_by(&self, offset_read: u64, visible: &LaneSeqs) -> bool {
+        !self.bound || (offset_read >= self.offset && visible.covers(&self.entries))
     }
 }
 

@@ -9,6 +9,7 @@ use chassis::elasticsearch::{Elasticsearch, SearchOptions};
 use chassis::prefer::Prefer;
 use chassis::problem::ApiError;
 use chassis::tidemark::Session;
+use schemas::id::Epoch;
 use schemas::lane::{LaneSeqs, Position};
 use schemas::view::View;
 
@@ -70,15 +71,28 @@ impl Reader<'_> {
         &self.footing.ground(view).visible
     }
 
-    /// `G` before anything was asked.
+    pub fn epoch(&self) -> Epoch {
+        self.footing.epoch
+    }
+
+    /// `G` before anything was asked, as it is issued.
     pub fn offset(&self) -> u64 {
         self.footing.offset
     }
 
-    /// True when a point in time that was opened at that `G`, over those watermarks, shows all
-    /// that this request needs.
-    pub fn is_met_by(&self, offset: u64, visible: &LaneSeqs) -> bool {
-        self.need.is_met_by(offset, visible)
+    /// How far the topic was read before anything was asked: what `G` is compared with.
+    pub fn offset_read(&self) -> u64 {
+        self.footing.offset_read
+    }
+
+    /// True when the view's watermarks had reached the floors before anything was asked.
+    pub fn floors_met(&self, view: View) -> bool {
+        self.footing.ground(view).floors_met
+    }
+
+    /// What this request needs of a state that it is served from.
+    pub fn need(&self) -> &Need {
+        self.need
     }
 }
 
@@ -108,6 +122,11 @@ impl<T> Read<T> {
         self.step
     }
 
+    /// The projection version of the build that the view was read from.
+    pub fn version(&self, view: View) -> u32 {
+        self.footing.ground(view).version
+    }
+
     /// To be called for every document that the answer shows: one newer than the watermark is
     /// remembered in the client's tidemark.
     pub fn shows(&self, view: View, position: Position) {
@@ -123,8 +142,17 @@ impl<T> Read<T> {
         self.with_headers(builder)
     }
 
-    /// The same for a page of an older point in time: it has not seen this replica's `G`.
-    pub fn reply_continued(&self, builder: HttpResponseBuilder) -> HttpResponseBuilder {
+    /// In place of `shows`, for an answer from an older state: what is newer than the watermarks
+    /// of that state is remembered, since only its `G` is.
+    pub fn shows_beyond(&self, visible: &LaneSeqs, position: Position) {
+        if position.seq > visible.get(position.lane) {
+            self.session.raise(position);
+        }
+    }
+
+    /// In place of `reply`, for an answer from a state of this `G`. It prunes nothing.
+    pub fn reply_from(&self, offset: u64, builder: HttpResponseBuilder) -> HttpResponseBuilder {
+        self.session.raise_offset(offset);
         self.with_headers(builder)
     }
 

@@ -25,6 +25,13 @@ pub(super) fn not_yet_visible(gap: &Gap) -> ApiError {
         .into()
 }
 
+pub(super) fn too_many_foreign() -> ApiError {
+    let detail = "too many reads wait for what a tidemark of another history stands for";
+    Problem::new(ProblemType::NotYetVisible, detail)
+        .retry_after_ms(LATER_MS)
+        .into()
+}
+
 pub(super) fn subject_held() -> ApiError {
     let detail = "a later change of this document waits for an operator";
     Problem::new(ProblemType::SubjectHeld, detail)
@@ -33,7 +40,7 @@ pub(super) fn subject_held() -> ApiError {
 }
 
 pub(super) fn history_changed() -> ApiError {
-    let detail = "the tidemark names events that this history does not have; send none to start \
-                  over";
+    let detail = "the tidemark names events that this history does not have; go on with \
+                  the tidemark of this answer";
     ApiError::new(ProblemType::HistoryChanged, detail)
 }

@@ -1,10 +1,12 @@
 //! The category tree with counts of listed products.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use chassis::elasticsearch::{ElasticsearchError, SearchAnswer};
+use chassis::elasticsearch::{ElasticsearchError, SearchAnswer, SearchOptions};
 use chassis::problem::ApiError;
 use schemas::id::CategoryId;
 use schemas::lane::Position;
@@ -15,9 +17,13 @@ use super::Refusals;
 use super::search::{parameters, refuse};
 use super::suggest::multi_search;
 use crate::freshness::{Asked, Ladder, Read, Reader, Reading};
+use crate::search::products::Start;
 use crate::search::{Refused, categories};
 
 const VIEWS: &[View] = &[View::Categories, View::Products];
+
+/// How long a point in time outlives its last use, where it could not be closed.
+const POINT_KEPT: Duration = Duration::from_secs(10);
 
 /// Pages of categories in order, and the counts beside them.
 struct Answers {
@@ -108,24 +114,60 @@ async fn ask(
     reader: &Reader<'_>,
     below: Option<CategoryId>,
 ) -> Result<Answers, ElasticsearchError> {
-    let index = reader.index(View::Categories);
-    let first = categories::nodes_body(below, None);
+    let first = categories::nodes_body(below, Start::default());
     let counts = categories::counts_body(below);
-    let searches = [(index, &first), (reader.index(View::Products), &counts)];
+    let indexes = (reader.index(View::Categories), reader.index(View::Products));
+    let searches = [(indexes.0, &first), (indexes.1, &counts)];
     let [nodes, counts] = multi_search(reader, searches).await?;
-    let mut nodes = vec![nodes];
-    while let Some(last) = last_of_full_page(&nodes) {
-        let body = categories::nodes_body(below, Some(&last));
-        let body = Bytes::from(serde_json::to_vec(&body).expect("a body is plain data"));
-        let client = &reader.elasticsearch;
-        nodes.push(client.search(Some(index), body, &reader.options).await?);
-    }
+    let nodes = if last_of_full_page(&[&nodes]).is_some() {
+        read_in_one_cut(reader, below).await?
+    } else {
+        vec![nodes]
+    };
     Ok(Answers { nodes, counts })
 }
 
+/// Several pages belong together only in a point in time: a category that is renamed between two
+/// of them would be in both, or in neither.
+async fn read_in_one_cut(
+    reader: &Reader<'_>,
+    below: Option<CategoryId>,
+) -> Result<Vec<SearchAnswer>, ElasticsearchError> {
+    let (client, index) = (&reader.elasticsearch, reader.index(View::Categories));
+    let preference = reader.options.preference.as_deref();
+    let point = client.open_pit(index, POINT_KEPT, preference).await?;
+    let pages = read_pages(reader, below, &point).await;
+    // One that cannot be closed ends by itself.
+    let _ = client.close_pit(&point).await;
+    pages
+}
+
+async fn read_pages(
+    reader: &Reader<'_>,
+    below: Option<CategoryId>,
+    point: &str,
+) -> Result<Vec<SearchAnswer>, ElasticsearchError> {
+    let mut pages: Vec<SearchAnswer> = Vec::new();
+    let mut after = None;
+    loop {
+        let start = Start {
+            after: after.as_deref(),
+            point: Some(point),
+        };
+        let body = categories::nodes_body(below, start);
+        let body = Bytes::from(serde_json::to_vec(&body).expect("a body is plain data"));
+        let options = SearchOptions::default();
+        pages.push(reader.elasticsearch.search(None, body, &options).await?);
+        after = last_of_full_page(&pages);
+        if after.is_none() {
+            return Ok(pages);
+        }
+    }
+}
+
 /// Where the next page begins; none where there is none, or there are too many.
-fn last_of_full_page(pages: &[SearchAnswer]) -> Option<Vec<serde_json::Value>> {
-    let hits = &pages.last()?.hits.hits;
+fn last_of_full_page(pages: &[impl Borrow<SearchAnswer>]) -> Option<Vec<serde_json::Value>> {
+    let hits = &pages.last()?.borrow().hits.hits;
     let may_have_more = hits.len() == categories::PAGE && pages.len() < categories::MAX_PAGES;
     hits.last()
         .filter(|_| may_have_more)

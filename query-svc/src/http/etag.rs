@@ -1,7 +1,8 @@
-//! ETags of reads: `"<stream version>-<document seq>"`.
+//! ETags of reads: `"<stream version>-<document seq>-<projection version>"`.
 //!
 //! If-Match of a command compares the first number, If-None-Match of a read the whole, so that a
-//! change of stock makes a new page but no conflict.
+//! change of stock makes a new page but no conflict, and so does a replay that folds the same events
+//! into another representation.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
@@ -12,6 +13,7 @@ use schemas::lane::Seq;
 pub(crate) struct Etag {
     pub stream_version: u64,
     pub seq: Seq,
+    pub projection_version: u32,
 }
 
 impl Etag {
@@ -31,7 +33,12 @@ impl Etag {
     }
 
     fn text(self) -> String {
-        format!("\"{}-{}\"", self.stream_version, self.seq)
+        let Self {
+            stream_version,
+            seq,
+            projection_version,
+        } = self;
+        format!("\"{stream_version}-{seq}-{projection_version}\"")
     }
 }
 
@@ -43,17 +50,23 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::the_same("\"3-7\"", true)]
-    #[case::weak("W/\"3-7\"", true)]
+    #[case::the_same("\"3-7-2\"", true)]
+    #[case::weak("W/\"3-7-2\"", true)]
     #[case::any("*", true)]
-    #[case::one_of_many("\"1-1\", \"3-7\"", true)]
-    #[case::an_older_document("\"3-6\"", false)]
+    #[case::one_of_many("\"1-1-2\", \"3-7-2\"", true)]
+    #[case::an_older_document("\"3-6-2\"", false)]
+    #[case::of_another_projection("\"3-7-1\"", false)]
+    #[case::of_no_projection("\"3-7\"", false)]
     #[case::of_a_command("\"3\"", false)]
-    fn a_document_is_known_by_version_and_seq(#[case] known: &str, #[case] is_known: bool) {
+    fn a_document_is_known_by_version_seq_and_projection(
+        #[case] known: &str,
+        #[case] is_known: bool,
+    ) {
         let request = TestRequest::default().insert_header((IF_NONE_MATCH, known));
         let etag = Etag {
             stream_version: 3,
             seq: 7,
+            projection_version: 2,
         };
         assert_eq!(etag.is_known_to(&request.to_http_request()), is_known);
     }

@@ -50,6 +50,7 @@ pub(super) async fn product(
     let etag = Etag {
         stream_version: document.stream_version,
         seq: document.seq,
+        projection_version: read.version(View::Products),
     };
     if etag.is_known_to(&request) {
         let mut response = read.reply(HttpResponse::NotModified());

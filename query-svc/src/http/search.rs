@@ -4,6 +4,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use chassis::extract::parse_query;
 use chassis::problem::ApiError;
+use schemas::lane::LaneSeqs;
 use schemas::problem::{Problem, ProblemType};
 use schemas::rest::query::ProductPage;
 use schemas::view::View;
@@ -22,7 +23,7 @@ use crate::search::{Cursor, Facet, Paging, ProductSearch, Refused};
     path = "/v1/products",
     tag = "products",
     params(
-        ("q" = Option<String>, Query, description = "words, at most 200 characters"),
+        ("q" = Option<String>, Query, description = "words, at most 2,000 characters"),
         ("category" = Option<Vec<uuid::Uuid>>, Query, description = "ids, with what is below them"),
         ("brand" = Option<Vec<String>>, Query, description = "as written in the products"),
         ("min_price" = Option<i64>, Query, description = "minor units, inclusive"),
@@ -61,17 +62,21 @@ pub(super) async fn search(
         .await?;
     let mut page = page::read(&search, &read.answer).map_err(ApiError::internal)?;
     for (view, position) in page.shown {
-        read.shows(view, position);
+        match read.answer.earlier() {
+            None => read.shows(view, position),
+            Some(point) if view == View::Products => read.shows_beyond(&point.visible, position),
+            // Categories are read as they are now, which the label says nothing about.
+            Some(_) => read.shows_beyond(&LaneSeqs::default(), position),
+        }
     }
     page.body.next_cursor = page.last.map(|last| {
         let point = read.answer.point.as_deref().cloned();
         let cursor = Cursor::new(&search, read.answer.tolerance, &last, point);
         paging.seal_cursor(&cursor)
     });
-    let mut response = if read.answer.is_continued {
-        read.reply_continued(HttpResponse::Ok())
-    } else {
-        read.reply(HttpResponse::Ok())
+    let mut response = match read.answer.earlier() {
+        Some(point) => read.reply_from(point.offset, HttpResponse::Ok()),
+        None => read.reply(HttpResponse::Ok()),
     };
     Ok(response.json(page.body))
 }

@@ -43,11 +43,11 @@ fn explain(state: &WatermarkState, need: &Need, now: DateTime<Utc>) -> TidemarkS
         .views()
         .map(|(name, view)| explain_view(name, view, need, now))
         .collect();
-    let is_far_enough = state.offset() >= need.offset();
+    let is_far_enough = state.offset_read() >= need.offset();
     TidemarkState {
         epoch: state.epoch().to_string(),
         offset: need.offset(),
-        replica_offset: state.offset(),
+        replica_offset: state.offset_read(),
         covered: is_far_enough && views.iter().all(|view| view.covered),
         views,
     }

@@ -10,6 +10,8 @@ use schemas::rest::query::CategoryNode;
 use schemas::view::CategoryDocument;
 use serde_json::{Value, json};
 
+use super::products::Start;
+
 /// How many categories one request reads.
 pub const PAGE: usize = 5_000;
 /// The most pages that are read: a tree beyond is cut off.
@@ -17,8 +19,8 @@ pub const MAX_PAGES: usize = 12;
 /// As many counts as there can be categories; Elasticsearch allows 65,536 buckets.
 const MAX_COUNTS: usize = PAGE * MAX_PAGES;
 
-/// Categories by name: all, or one with all below it.
-pub fn nodes_body(below: Option<CategoryId>, after: Option<&[Value]>) -> Value {
+/// Categories by name: all, or one with all below it; from an index, or in a point in time.
+pub fn nodes_body(below: Option<CategoryId>, start: Start<'_>) -> Value {
     let mut filter = vec![json!({ "term": { "removed": false } })];
     filter.extend(below.map(|id| json!({ "term": { "path_ids": id } })));
     let mut body = json!({
@@ -27,8 +29,11 @@ pub fn nodes_body(below: Option<CategoryId>, after: Option<&[Value]>) -> Value {
         "query": { "bool": { "filter": filter } },
         "sort": [{ "name.sort": "asc" }, { "category_id": "asc" }],
     });
-    if let Some(after) = after {
+    if let Some(after) = start.after {
         body["search_after"] = after.into();
+    }
+    if let Some(point) = start.point {
+        body["pit"] = json!({ "id": point });
     }
     body
 }

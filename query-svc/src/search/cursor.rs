@@ -4,6 +4,10 @@
 //! A cursor names the state that its page was read from, with the watermarks read before, so that
 //! a later page knows whether that state still serves the tidemark that it is asked with.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use schemas::id::Epoch;
 use schemas::lane::LaneSeqs;
 use schemas::tidemark::Keyring;
 use serde::{Deserialize, Serialize};
@@ -12,6 +16,10 @@ use uuid::Uuid;
 
 use super::parameters::ProductSearch;
 use super::text::Tolerance;
+use crate::freshness::Need;
+
+/// How long pages are read from a point in time after it was opened, used or not.
+pub const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
 const PURPOSE: &str = "cursor of products";
 
@@ -30,9 +38,37 @@ pub struct Cursor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     pub id: String,
+    /// Of which history. A cursor of an earlier release names none, which serves nothing.
+    #[serde(default)]
+    pub epoch: Option<Epoch>,
     pub build: u32,
+    /// The last change in the watermark topic: issued with its pages.
     pub offset: u64,
+    /// How far the topic was read: compared with the tidemark.
+    #[serde(default)]
+    pub offset_read: u64,
     pub visible: LaneSeqs,
+    /// False where a read with a tidemark would have had to wait.
+    #[serde(default)]
+    pub floors_met: bool,
+    /// A cursor of an earlier release does not say, and counts as too old.
+    #[serde(default)]
+    pub opened_at: Option<DateTime<Utc>>,
+}
+
+impl Point {
+    /// True when it shows all that this needs, in this history.
+    pub fn serves(&self, epoch: Epoch, need: &Need) -> bool {
+        let is_bound = need.is_bound();
+        self.epoch == Some(epoch)
+            && (self.floors_met || !is_bound)
+            && need.is_met_by(self.offset_read, &self.visible)
+    }
+
+    pub fn is_younger_than(&self, age: Duration, now: DateTime<Utc>) -> bool {
+        let opened = self.opened_at.map(|opened| now - opened);
+        opened.is_some_and(|opened| opened.to_std().unwrap_or_default() < age)
+    }
 }
 
 impl Cursor {
@@ -78,7 +114,9 @@ mod tests {
     use super::*;
 
     fn keyring() -> Keyring {
-        "1:00112233445566778899aabbccddeeff".parse().unwrap()
+        "1:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+            .parse()
+            .unwrap()
     }
 
     fn search(text: &str, limit: usize) -> ProductSearch {
@@ -92,9 +130,13 @@ mod tests {
     fn cursor() -> Cursor {
         let point = Point {
             id: "pit".to_owned(),
+            epoch: Some(Epoch(1)),
             build: 3,
             offset: 17,
+            offset_read: 19,
             visible: LaneSeqs::default(),
+            floors_met: true,
+            opened_at: Some(DateTime::UNIX_EPOCH),
         };
         let after = [json!(1.025_781_6), json!("id")];
         Cursor::new(&search("lamp", 20), Tolerance::Fuzzy, &after, Some(point))
@@ -114,6 +156,16 @@ mod tests {
             Cursor::open(&keyring(), &sealed, &search("lamps", 20)),
             None
         );
+    }
+
+    #[test]
+    fn a_point_ends_by_its_age_and_one_without_is_too_old() {
+        let mut point = cursor().point.unwrap();
+        let opened = point.opened_at.unwrap();
+        assert!(point.is_younger_than(MAX_AGE, opened + (MAX_AGE - Duration::from_millis(1))));
+        assert!(!point.is_younger_than(MAX_AGE, opened + MAX_AGE));
+        point.opened_at = None;
+        assert!(!point.is_younger_than(MAX_AGE, opened));
     }
 
     #[test]

@@ -1,21 +1,18 @@
 //! Reads pages of products, each from a point in time that its cursor names.
 //!
-//! First pages share one point in time for as long as nothing becomes visible, so that it costs a
-//! search nothing. Points are bounded: beyond the bound a page is read from the index itself, and
-//! its cursor goes on after the same values in whatever state the next page finds.
+//! First pages share the newest point in time whose label covers them, so that it costs a search
+//! nothing. Where none does and none may be opened, a page is read from the index itself, and its
+//! cursor goes on after the same values in whatever state the next page finds.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chassis::clock;
 use chassis::elasticsearch::{ElasticsearchError, SearchAnswer, SearchOptions};
-use moka::future::Cache;
 use schemas::tidemark::Keyring;
 use schemas::view::{CategoryDocument, View};
-use tokio::time::Instant;
 
-use super::cursor::{Cursor, Point};
+use super::cursor::{Cursor, MAX_AGE, Point};
 use super::facets;
 use super::parameters::ProductSearch;
 use super::products::{self, Body, Start};
@@ -23,35 +20,15 @@ use super::text::Tolerance;
 use super::words::Words;
 use crate::freshness::Reader;
 
-/// How long a point in time outlives its last use; as in `products::KEEP_ALIVE`.
-const KEEP: Duration = Duration::from_secs(60);
-/// How long first pages may share a point in time.
-const SHARE: Duration = Duration::from_secs(30);
-/// The most points in time that this process opens within `KEEP`.
-const MAX_OPENED: u32 = 500;
-/// The most that are shared at once: one per index and set of copies.
-const MAX_SHARED: u64 = 256;
+mod points;
+
+use points::Points;
 
 /// One for the process: what all pages share.
 #[derive(Debug)]
 pub struct Paging {
     keyring: Keyring,
-    shared: Cache<SharedBy, Arc<Point>>,
-    opened: Mutex<Opened>,
-}
-
-/// Requests that get the same answers: of one index, on the same copies, while nothing changes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct SharedBy {
-    index: String,
-    preference: Option<String>,
-    offset: u64,
-}
-
-#[derive(Debug)]
-struct Opened {
-    since: Instant,
-    count: u32,
+    points: Points,
 }
 
 /// An answer with the state that it was read from.
@@ -62,26 +39,23 @@ pub struct Page {
     pub point: Option<Arc<Point>>,
     /// Those that the category facet names.
     pub categories: Vec<CategoryDocument>,
-    /// True where the state is that of an earlier page, which knows nothing newer.
-    pub is_continued: bool,
+    /// True where the state may be older than what the read stands on, so that only the point's
+    /// own label speaks for it.
+    pub is_earlier: bool,
 }
 
-/// Too many points in time are open, or this one could not be opened.
-#[derive(Debug, Clone, Copy)]
-struct NoPoint;
+impl Page {
+    /// The label of the state, where that is an earlier one.
+    pub fn earlier(&self) -> Option<&Point> {
+        self.point.as_deref().filter(|_| self.is_earlier)
+    }
+}
 
 impl Paging {
     pub fn new(keyring: Keyring) -> Self {
         Self {
             keyring,
-            shared: Cache::builder()
-                .max_capacity(MAX_SHARED)
-                .time_to_live(SHARE)
-                .build(),
-            opened: Mutex::new(Opened {
-                since: clock::instant(),
-                count: 0,
-            }),
+            points: Points::default(),
         }
     }
 
@@ -106,61 +80,23 @@ impl Paging {
         {
             return Ok(page);
         }
-        // A shared one may have gone before its time: once more, then without.
+        // A shared one may have gone before its time: once more, then without. One that fails
+        // otherwise is not kept either: it may name a copy that is no longer there.
         for _ in 0..2 {
-            let Some(point) = self.share_point(reader).await else {
+            let Some(point) = self.points.share(reader).await else {
                 break;
             };
-            match read_from(reader, search, cursor, Some(point)).await {
-                Err(error) if error.is_not_found() => {
-                    self.shared.invalidate(&SharedBy::of(reader)).await;
-                }
-                page => return page,
+            let page = read_from(reader, search, cursor, Some(Arc::clone(&point))).await;
+            let Err(error) = page else {
+                let is_earlier = point.offset != reader.offset();
+                return page.map(|page| Page { is_earlier, ..page });
+            };
+            self.points.forget(reader, &point.id);
+            if !error.is_not_found() {
+                return Err(error);
             }
         }
         read_from(reader, search, cursor, None).await
-    }
-
-    async fn share_point(&self, reader: &Reader<'_>) -> Option<Arc<Point>> {
-        let open = async {
-            if !self.may_open() {
-                return Err(NoPoint);
-            }
-            let (index, client) = (reader.index(View::Products), &reader.elasticsearch);
-            let preference = reader.options.preference.as_deref();
-            let opened = client.open_pit(index, KEEP, preference).await;
-            let id = opened.map_err(|_| NoPoint)?;
-            Ok(Arc::new(Point {
-                id,
-                build: reader.build(View::Products),
-                offset: reader.offset(),
-                visible: reader.visible(View::Products).clone(),
-            }))
-        };
-        let shared = self.shared.try_get_with(SharedBy::of(reader), open);
-        shared.await.ok()
-    }
-
-    fn may_open(&self) -> bool {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if opened.since.elapsed() >= KEEP {
-            *opened = Opened {
-                since: clock::instant(),
-                count: 0,
-            };
-        }
-        opened.count += 1;
-        opened.count <= MAX_OPENED
-    }
-}
-
-impl SharedBy {
-    fn of(reader: &Reader<'_>) -> Self {
-        Self {
-            index: reader.index(View::Products).to_owned(),
-            preference: reader.options.preference.clone(),
-            offset: reader.offset(),
-        }
     }
 }
 
@@ -172,13 +108,17 @@ async fn continue_from(
     cursor: &Cursor,
 ) -> Result<Option<Page>, ElasticsearchError> {
     let point = cursor.point.as_ref();
-    let Some(point) = point.filter(|point| reader.is_met_by(point.offset, &point.visible)) else {
+    let now = clock::now();
+    let serves = |point: &&Point| {
+        point.is_younger_than(MAX_AGE, now) && point.serves(reader.epoch(), reader.need())
+    };
+    let Some(point) = point.filter(serves) else {
         return Ok(None);
     };
     let point = Some(Arc::new(point.clone()));
     match read_from(reader, search, Some(cursor), point).await {
         Ok(page) => Ok(Some(Page {
-            is_continued: true,
+            is_earlier: true,
             ..page
         })),
         Err(error) if error.is_not_found() => Ok(None),
@@ -197,24 +137,45 @@ async fn read_from(
         after: cursor.map(|cursor| cursor.after.as_slice()),
         point: point.as_ref().map(|point| point.id.as_str()),
     };
-    let words = Words::of(search.text.as_deref().unwrap_or_default());
     let mut tolerance = cursor.map_or(Tolerance::Exact, |cursor| cursor.tolerance);
-    loop {
-        let answer = ask(reader, &products::body(search, tolerance, start)).await?;
-        let hits = answer.hits.total.as_ref().map_or(0, |total| total.value);
-        match tolerance.after(hits, &words).filter(|_| cursor.is_none()) {
-            Some(next) => tolerance = next,
-            None => {
-                return Ok(Page {
-                    categories: name_categories(reader, &answer).await?,
-                    answer,
-                    tolerance,
-                    point,
-                    is_continued: false,
-                });
-            }
-        }
+    let mut answer = ask(reader, &products::body(search, tolerance, start)).await?;
+    if cursor.is_none()
+        && let Some(wider) = widen(reader, search, start, hits(&answer)).await?
+    {
+        tolerance = wider;
+        answer = ask(reader, &products::body(search, tolerance, start)).await?;
     }
+    Ok(Page {
+        categories: name_categories(reader, &answer).await?,
+        answer,
+        tolerance,
+        point,
+        is_earlier: false,
+    })
+}
+
+/// How tolerant a search has to be that found only so many exactly; none where it may stay exact.
+/// Only hits are counted on the way, and not of the last resort, which is read whatever it finds.
+async fn widen(
+    reader: &Reader<'_>,
+    search: &ProductSearch,
+    start: Start<'_>,
+    mut found: u64,
+) -> Result<Option<Tolerance>, ElasticsearchError> {
+    let words = Words::of(search.text.as_deref().unwrap_or_default());
+    let mut tolerance = Tolerance::Exact;
+    while let Some(next) = tolerance.after(found, &words) {
+        tolerance = next;
+        if next.after(0, &words).is_none() {
+            break;
+        }
+        found = hits(&ask(reader, &products::probe(search, next, start)).await?);
+    }
+    Ok((tolerance != Tolerance::Exact).then_some(tolerance))
+}
+
+fn hits(answer: &SearchAnswer) -> u64 {
+    answer.hits.total.as_ref().map_or(0, |total| total.value)
 }
 
 /// Asked of their own view, as last written: a hit of each would cost far more.

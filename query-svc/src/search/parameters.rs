@@ -8,9 +8,8 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::id::CategoryId;
+use schemas::text::{MAX_ATTRIBUTE_NAME_CHARS, MAX_BRAND_CHARS};
 use serde::Serialize;
-
-use value::MAX_VALUE_CHARS;
 
 /// How many values one filter may have; any of them matches.
 const MAX_VALUES: usize = 20;
@@ -144,7 +143,7 @@ impl ProductSearch {
         match name {
             "q" => self.text = Some(value::text(value)?).filter(|text| !text.is_empty()),
             "category" => add(&mut filters.categories, value::category(value)?)?,
-            "brand" => add(&mut filters.brands, value::filter_value(value)?)?,
+            "brand" => add(&mut filters.brands, value::name(value, MAX_BRAND_CHARS)?)?,
             "min_price" => filters.min_price = Some(value::price(value)?),
             "max_price" => filters.max_price = Some(value::price(value)?),
             "in_stock" => filters.in_stock = Some(value::boolean(value)?),
@@ -163,14 +162,12 @@ impl ProductSearch {
 
     fn take_attribute(&mut self, attribute: &str, value: &str) -> Result<(), String> {
         let attributes = &mut self.filters.attributes;
-        let attribute = value::filter_value(attribute)?;
+        let attribute = value::name(attribute, MAX_ATTRIBUTE_NAME_CHARS)?;
         if attributes.len() >= MAX_VALUES && !attributes.contains_key(&attribute) {
             return Err(format!("at most {MAX_VALUES} attributes"));
         }
-        if value.chars().count() > MAX_VALUE_CHARS {
-            return Err(format!("at most {MAX_VALUE_CHARS} characters"));
-        }
-        add(attributes.entry(attribute).or_default(), value.to_owned())
+        let value = value::attribute_value(value)?;
+        add(attributes.entry(attribute).or_default(), value)
     }
 }
 

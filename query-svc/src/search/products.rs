@@ -8,13 +8,11 @@ use serde_json::{Value, json};
 use super::facets::{Counts, Sieve, aggregations};
 use super::parameters::{ProductSearch, Sort};
 use super::query::{Bool, Query};
-use super::text::{Tolerance, marking, matching};
+use super::text::{FEW_HITS, Tolerance, marking, matching};
 use super::words::Words;
 
 /// With words, hits beyond are "at least so many": counting on would cost more than finding.
 const COUNTED_HITS: u64 = 10_000;
-/// How long a point in time outlives its last use.
-pub const KEEP_ALIVE: &str = "60s";
 
 /// Where a page begins, and in which state of the index.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,10 +50,10 @@ enum Counted {
     All(bool),
 }
 
+/// Without a keep-alive, so that a search does not make the point live longer.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct PointInTime<'a> {
     id: &'a str,
-    keep_alive: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -101,10 +99,18 @@ pub fn body<'a>(search: &ProductSearch, tolerance: Tolerance, start: Start<'a>) 
             tolerance,
         ),
         search_after: start.after,
-        pit: start.point.map(|id| PointInTime {
-            id,
-            keep_alive: KEEP_ALIVE,
-        }),
+        pit: start.point.map(|id| PointInTime { id }),
+    }
+}
+
+/// Counts a few of the hits that `body` would find, and does nothing else.
+pub fn probe<'a>(search: &ProductSearch, tolerance: Tolerance, start: Start<'a>) -> Body<'a> {
+    Body {
+        size: 0,
+        track_total_hits: Counted::UpTo(FEW_HITS),
+        highlight: None,
+        aggs: BTreeMap::new(),
+        ..body(search, tolerance, start)
     }
 }
 
@@ -199,6 +205,30 @@ mod tests {
     fn only_words_are_highlighted() {
         assert!(first_page(&[("q", "lamp")]).get("highlight").is_some());
         assert!(first_page(&[("brand", "Apple")]).get("highlight").is_none());
+    }
+
+    #[test]
+    fn a_probe_counts_the_same_hits_and_asks_for_nothing_else() {
+        let search = search(&[
+            ("q", "red lamp"),
+            ("facets", "brand,price"),
+            ("brand", "Apple"),
+        ]);
+        let read = |body: Body<'_>| serde_json::to_value(body).unwrap();
+        let page = read(body(&search, Tolerance::Fuzzy, Start::default()));
+        let probe = read(probe(&search, Tolerance::Fuzzy, Start::default()));
+        for same in ["query", "post_filter"] {
+            assert!(page[same].is_object());
+            assert_eq!(probe[same], page[same]);
+        }
+        assert_eq!(
+            (&probe["size"], &probe["track_total_hits"]),
+            (&json!(0), &json!(3))
+        );
+        for costly in ["aggs", "highlight"] {
+            assert!(page[costly].is_object());
+            assert!(probe.get(costly).is_none(), "{costly}");
+        }
     }
 
     #[test]

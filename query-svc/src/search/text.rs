@@ -9,7 +9,7 @@ use super::query::Query;
 use super::words::{Words, can_be_mistyped, has_digit};
 
 /// Fewer hits than these make a search more tolerant.
-const FEW_HITS: u64 = 3;
+pub const FEW_HITS: u64 = 3;
 
 /// Fields with the weight of a word found there, best first.
 const FIELDS: [(&str, f64); 5] = [

@@ -1,7 +1,7 @@
 //! What is refused, and the shape of it; conditional reads; readiness.
 
 use schemas::lane::Position;
-use schemas::view::Document;
+use schemas::view::{Document, View};
 
 use crate::shop::{Replica, Shop, product};
 
@@ -37,6 +37,30 @@ async fn a_page_that_is_known_already_is_not_sent_again() {
         answer.status, 200,
         "the ladder comes before the ETag: {answer:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_projection_version_is_sent_again() {
+    let shop = Shop::open().await;
+    let replica = shop.replica().await;
+    let lamp = shop.commit(product("Lamp").into()).await;
+    let (view, next) = (View::Products, View::Products.version() + 1);
+    shop.announce_version(view, 2, next).await;
+    for build in [1, 2] {
+        shop.index(build, std::slice::from_ref(&lamp)).await;
+        shop.publish(view, build, &shop.heads()).await;
+    }
+    let first = replica.client().get(&path(&lamp)).await;
+    let etag = first.header("etag").unwrap().to_owned();
+    shop.switch(view, Some(1), 2).await;
+    shop.reached(&replica, 2).await;
+    let knowing = replica.client().with("if-none-match", &etag);
+    let answer = knowing.get(&path(&lamp)).await;
+    assert_eq!(
+        answer.status, 200,
+        "the same events, folded differently: {answer:?}"
+    );
+    assert_ne!(answer.header("etag"), Some(etag.as_str()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,12 +138,35 @@ async fn a_replica_says_which_server_it_is_waiting_for() {
         (answer.status, answer.problem()),
         (503, "dependency-unavailable")
     );
-    assert!(answer.body["missing"]["postgres"].is_string(), "{answer:?}");
+    assert!(answer.body["away"]["postgres"].is_string(), "{answer:?}");
+    assert!(
+        answer.body["missing"]["watermarks"].is_string(),
+        "{answer:?}"
+    );
     let answer = replica.client().get(&path(&product("Lamp").into())).await;
     assert_eq!(
         (answer.status, answer.problem()),
         (503, "dependency-unavailable")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_cut_off_alone_is_unready_until_it_hears_from_kafka_again() {
+    let shop = Shop::open().await;
+    let replica = shop.replica().await;
+    shop.reached(&replica, 1).await;
+    let seen_elsewhere = shop.token(|tidemark| tidemark.raise_offset(shop.end() + 1));
+    let shopper = replica.client().holding(&seen_elsewhere);
+    let answer = shopper.get(&path(&product("Lamp").into())).await;
+    assert_eq!((answer.status, answer.problem()), (503, "not-yet-visible"));
+    let answer = replica.until_readyz_is(503).await;
+    assert!(
+        answer.body["missing"]["watermarks"].is_string(),
+        "{answer:?}"
+    );
+    shop.publish(View::Products, 1, &shop.heads()).await;
+    let answer = replica.until_readyz_is(200).await;
+    assert_eq!(answer.body["status"], "ready", "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

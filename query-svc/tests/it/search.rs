@@ -6,7 +6,7 @@ use schemas::money::Money;
 use schemas::view::Document;
 use serde_json::Value;
 
-use crate::shop::{Answer, Client, Replica, Shop, created_product, product};
+use crate::shop::{Answer, Client, Faults, Replica, Shop, created_product, product};
 
 /// A shop where these documents are visible to the replica.
 pub async fn stocked(documents: Vec<Document>) -> (Shop, Replica) {
@@ -148,7 +148,7 @@ const WEIRD: [&str; 27] = [
 async fn whatever_is_typed_is_no_error() {
     let (_shop, replica) = stocked(vec![product("Desk lamp").into()]).await;
     let client = replica.client();
-    let (long, many) = ("x".repeat(200), "a ".repeat(100));
+    let (long, many) = ("\u{1f526}x".repeat(1_000), "ab ".repeat(660));
     for typed in WEIRD.into_iter().chain([long.as_str(), many.as_str()]) {
         let list = list(&[("q", typed)]);
         let answer = client.get(&list).await;
@@ -163,12 +163,30 @@ async fn whatever_is_typed_is_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_without_hits_counts_facets_for_its_answer_only() {
+    let shop = Shop::open().await;
+    let faults = Faults::start(&shop.namespace.endpoints().elasticsearch);
+    let replica = shop.replica_behind(&faults).await;
+    shop.write(catalogue()).await;
+    shop.reached(&replica, 1).await;
+    let parameters = [("q", "quxxo bazzu"), ("facets", "brand,price")];
+    assert!(found(&replica.client(), &parameters).await.is_empty());
+    let searches = faults.searches();
+    let (full, probes): (Vec<_>, Vec<_>) = searches
+        .iter()
+        .partition(|search| search.get("aggs").is_some());
+    assert_eq!((full.len(), probes.len()), (2, 1));
+    assert_eq!(probes[0]["size"], 0);
+    assert!(probes[0].get("highlight").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_parameter_that_is_not_acceptable_is_named() {
     let shop = Shop::open().await;
     let replica = shop.replica().await;
     let client = replica.client();
     for (parameter, value) in [
-        ("q", "x".repeat(1_000).as_str()),
+        ("q", "x".repeat(2_001).as_str()),
         ("category", "shoes"),
         ("min_price", "-1"),
         ("max_price", "1e3"),

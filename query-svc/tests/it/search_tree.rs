@@ -1,10 +1,12 @@
 //! Suggestions as one types, and the category tree with its counts.
 
-use schemas::view::{CategoryDocument, Document};
+use query_svc::search::categories::PAGE;
+use schemas::view::{CategoryDocument, Document, View};
 use serde_json::{Value, json};
 
-use crate::search::{draft, stocked};
-use crate::shop::{category, created_product, product};
+use crate::search::{draft, list, stocked};
+use crate::shop::{Faults, Shop, category, created_product, product};
+use crate::waiting::eventually;
 
 /// `Home > Lights > Desk lights` and `Home > Seats`, with a product in each but Home.
 fn home() -> (Vec<Document>, [CategoryDocument; 4]) {
@@ -50,6 +52,64 @@ async fn the_tree_counts_listed_products_with_those_below() {
     let answer = client.get(&path).await;
     assert_eq!(answer.body, below_lights);
     assert_eq!(answer.served(), "covered");
+}
+
+/// The tree is read from the index, a list from a point in time: a refresh that is not published
+/// yet may be in one and not in the other, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tree_and_a_list_differ_by_what_is_not_published_and_by_nothing_else() {
+    let lights = category("Lights", None);
+    let lamp = |name: &str| {
+        let mut draft = draft(name);
+        draft.categories = vec![lights.path.clone()];
+        Document::from(created_product(draft, 1))
+    };
+    let (shop, replica) = stocked(vec![lights.clone().into(), lamp("First lamp")]).await;
+    let client = replica.client().with("prefer", "wait=5");
+    let list = list(&[("category", &lights.category_id.to_string())]);
+    let counts = async || {
+        let listed = client.get(&list).await.body["total"]["value"].clone();
+        let tree = client.get("/v1/categories").await;
+        (listed, tree.body["items"][0]["products"].clone())
+    };
+    assert_eq!(counts().await, (json!(1), json!(1)));
+    shop.store(vec![lamp("Second lamp")]).await;
+    assert_eq!(counts().await, (json!(1), json!(1)), "not refreshed yet");
+    shop.refresh(View::Products, 1).await;
+    assert_eq!(counts().await, (json!(1), json!(2)), "not published yet");
+    shop.publish(View::Products, 1, &shop.heads()).await;
+    shop.publish(View::Categories, 1, &shop.heads()).await;
+    shop.reached(&replica, 1).await;
+    // The tree's answer has seen the watermark, so from now on the session needs it in lists too.
+    assert_eq!(client.get("/v1/categories").await.status, 200);
+    assert_eq!(counts().await, (json!(2), json!(2)));
+}
+
+/// More categories than one request reads, of which the last becomes the first between two of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_tree_is_read_in_one_cut() {
+    let shop = Shop::open().await;
+    let faults = Faults::start(&shop.namespace.endpoints().elasticsearch);
+    let replica = shop.replica_behind(&faults).await;
+    let all: Vec<CategoryDocument> = (0..=PAGE)
+        .map(|number| category(&format!("Category {number:05}"), None))
+        .collect();
+    shop.write(all.iter().cloned().map(Document::from).collect())
+        .await;
+    shop.reached(&replica, 1).await;
+    faults.hold(Some("search_after"));
+    let client = replica.client().with("prefer", "wait=5");
+    let (answer, ()) = tokio::join!(client.get("/v1/categories"), async {
+        eventually("a second page is asked for", || faults.held() > 0).await;
+        let mut renamed = all[PAGE].clone();
+        renamed.name = "A first name".to_owned();
+        shop.write(vec![renamed.into()]).await;
+        faults.hold(None);
+    });
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let items = answer.body["items"].as_array().unwrap();
+    assert_eq!(items.len(), all.len());
+    assert_eq!(items[PAGE]["id"], json!(all[PAGE].category_id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

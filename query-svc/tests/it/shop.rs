@@ -22,11 +22,13 @@ use tokio_postgres::NoTls;
 
 mod client;
 mod documents;
+mod faults;
 mod records;
 mod replica;
 
 pub use client::{Answer, Client};
 pub use documents::{category, created_product, product};
+pub use faults::Faults;
 pub use replica::Replica;
 
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -69,14 +71,14 @@ impl Shop {
             Epoch(u32::try_from(epoch).unwrap()),
         );
         let settings = [("cleanup.policy", "compact")];
-        let bootstrap = &stack.endpoints().kafka;
+        let brokers = &stack.endpoints().brokers().unwrap();
         let deadline = Deadline::within(LIMIT);
-        kafka::ensure_topic(bootstrap, &names.watermarks(), 1, &settings, deadline)
+        kafka::ensure_topic(brokers, &names.watermarks(), 1, &settings, deadline)
             .await
             .unwrap();
         Self {
             elasticsearch: Elasticsearch::new(&stack.endpoints().elasticsearch, LIMIT).unwrap(),
-            producer: kafka::producer_config(bootstrap).create().unwrap(),
+            producer: kafka::producer_config(brokers).create().unwrap(),
             postgres,
             names,
             namespace,
@@ -88,13 +90,23 @@ impl Shop {
 
     /// Another replica, ready to read.
     pub async fn replica(&self) -> Replica {
-        Replica::start(self).await
+        self.replica_with(&[]).await
     }
 
-    /// Waits until a replica has followed all records so far that changed something, with this
-    /// build of products active.
+    /// One that is told more than where its servers are.
+    pub async fn replica_with(&self, options: &[&str]) -> Replica {
+        Replica::start(self, options).await
+    }
+
+    /// One whose way to Elasticsearch has faults.
+    pub async fn replica_behind(&self, faults: &Faults) -> Replica {
+        let url = format!("--elasticsearch-url={}", faults.url);
+        self.replica_with(&[&url]).await
+    }
+
+    /// Waits until a replica has followed all records so far, with this build of products active.
     pub async fn reached(&self, replica: &Replica, build: u32) {
-        let end = self.end.load(Ordering::SeqCst);
+        let end = self.end();
         self.until(replica, "the replica has followed", |state| {
             let views = state["views"].as_array().cloned().unwrap_or_default();
             let active = views
@@ -174,6 +186,11 @@ impl Shop {
         assert!(refused.is_empty(), "{refused:?}");
     }
 
+    /// One more than the offset of the last record.
+    pub fn end(&self) -> u64 {
+        self.end.load(Ordering::SeqCst)
+    }
+
     pub fn heads(&self) -> LaneSeqs {
         self.heads.lock().unwrap().clone()
     }
@@ -217,7 +234,7 @@ impl Shop {
 }
 
 /// The database with the schema that command-svc gives it.
-async fn migrated(url: &str) -> tokio_postgres::Client {
+pub async fn migrated(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../command-svc/migrations");

@@ -5,6 +5,7 @@ use schemas::id::Epoch;
 use schemas::lane::Position;
 use schemas::tidemark::{Keyring, Presented, Tidemark};
 use schemas::view::{Document, View};
+use serde_json::json;
 
 use crate::shop::{Client, Shop, product};
 
@@ -41,6 +42,24 @@ async fn an_entry_that_is_visible_everywhere_leaves_the_tidemark() {
     assert_eq!(tidemark.entries().len(), 0, "{tidemark:?}");
     assert!(tidemark.offset() > 0);
     assert!(tidemark.affinity() > 0);
+}
+
+/// A heartbeat changes nothing here; a replica that read the compacted topic may issue its offset.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_covers_a_tidemark_says_that_it_has_read_so_far() {
+    let shop = Shop::open().await;
+    let replica = shop.replica().await;
+    shop.publish(View::Products, 1, &shop.heads()).await;
+    let end = shop.end();
+    shop.reached(&replica, 1).await;
+    let token = shop.token(|tidemark| tidemark.raise_offset(end));
+    let state = replica.client().holding(token).get("/v1/tidemark").await;
+    let said = (&state.body["offset"], &state.body["covered"]);
+    assert_eq!(said, (&json!(end), &json!(true)), "{state:?}");
+    assert!(
+        state.body["replica_offset"].as_u64() >= Some(end),
+        "{state:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,8 +122,29 @@ async fn a_position_that_the_primary_does_not_have_is_lost_history() {
         ..at
     };
     let client = replica.client().holding(shop.written(beyond));
-    let answer = client.with("prefer", "wait=5").get(&path(&lamp)).await;
+    let client = client.with("prefer", "wait=5");
+    let answer = client.get(&path(&lamp)).await;
     assert_eq!((answer.status, answer.problem()), (409, "history-changed"));
+    let answer = client.get(&path(&lamp)).await;
+    assert_eq!(
+        answer.status, 200,
+        "the tidemark of the refusal starts over: {answer:?}"
+    );
+}
+
+/// After compaction only the last heartbeat of each key is left: a replica that starts then
+/// counts it as a change, and issues its offset.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_serves_tidemarks_of_one_that_counts_a_heartbeat_as_a_change() {
+    let shop = Shop::open().await;
+    let replica = shop.replica().await;
+    let lamp = Document::from(product("Lamp"));
+    shop.write(vec![lamp.clone()]).await;
+    shop.publish(View::Products, 1, &shop.heads()).await;
+    let restarted = shop.token(|tidemark| tidemark.raise_offset(shop.end()));
+    let client = replica.client().holding(restarted);
+    let answer = client.with("prefer", "wait=5").get(&path(&lamp)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::members;
 use crate::event::CategoryRef;
 use crate::id::{CategoryId, ProductId};
 
@@ -116,7 +117,7 @@ pub struct CreateProduct {
     pub brand: String,
     #[serde(default)]
     pub category_ids: Vec<Uuid>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "members::unique")]
     pub attributes: BTreeMap<String, String>,
     /// Units in stock from the start.
     #[serde(default)]
@@ -140,7 +141,10 @@ pub struct ChangeProduct {
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<Vec<Uuid>>)]
     pub category_ids: Patch<Vec<Uuid>>,
-    #[serde(skip_serializing_if = "Patch::is_absent")]
+    #[serde(
+        skip_serializing_if = "Patch::is_absent",
+        deserialize_with = "members::unique_patch"
+    )]
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>)]
     pub attributes: Patch<BTreeMap<String, Option<String>>>,
 }

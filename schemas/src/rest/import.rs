@@ -6,11 +6,39 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::command::MoneyBody;
+use super::command::{MoneyBody, Patch};
+use super::members;
 use crate::problem::Problem;
 
-/// A line of `POST /v1/imports/products`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A line of `POST /v1/imports/products` as it is received. A member that is left out leaves what is
+/// stored alone; null or an empty value clears it. A new product needs sku, name and price.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProductUpsert {
+    #[schema(required, value_type = String)]
+    pub sku: Option<String>,
+    #[schema(value_type = String)]
+    pub name: Patch<String>,
+    #[schema(value_type = Option<String>)]
+    pub description: Patch<String>,
+    #[schema(value_type = Option<String>)]
+    pub brand: Patch<String>,
+    /// Paths, levels joined by ` > `; missing categories are made. Replaced as a whole.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub categories: Patch<Vec<String>>,
+    #[schema(value_type = MoneyBody)]
+    pub price: Patch<MoneyBody>,
+    /// Counts on creation only.
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    pub inventory: Patch<i64>,
+    /// Replaced as a whole.
+    #[serde(deserialize_with = "members::unique_patch")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub attributes: Patch<BTreeMap<String, String>>,
+}
+
+/// A line of an import of products with all members, as catalogues are written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProductLine {
     pub sku: String,

@@ -128,8 +128,9 @@ pub struct CategoryTree {
 pub struct TidemarkState {
     /// Eight hexadecimal digits.
     pub epoch: String,
-    /// `G` of the token and of this replica.
+    /// `G` of the token.
     pub offset: u64,
+    /// How far this replica has read the topic of watermarks, which `offset` is compared with.
     pub replica_offset: u64,
     pub covered: bool,
     pub views: Vec<ViewState>,

@@ -17,7 +17,8 @@ use crate::id::Epoch;
 
 const MAC_BYTES: usize = 8;
 const SEAL_BYTES: usize = 16;
-const MIN_KEY_BYTES: usize = 16;
+/// As many as the digest of HMAC-SHA256 has, which is what RFC 2104 asks for.
+const MIN_KEY_BYTES: usize = 32;
 
 /// The keys that sign and open tokens. Its text form is `id:hex,id:hex…`; never shown.
 #[derive(Clone)]
@@ -181,17 +182,25 @@ mod tests {
 
     use super::*;
 
-    const OLD: &str = "7:7369787465656e206279746573212121";
-    const NEW: &str = "8:000102030405060708090a0b0c0d0e0f";
+    const HEX: &str = "7468697274792d74776f20627974657320666f72207468652074657374732121";
+    const OTHER_HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     const EPOCH: Epoch = Epoch(1);
 
     fn keyring(text: &str) -> Keyring {
         text.parse().unwrap()
     }
 
+    fn old() -> Keyring {
+        keyring(&format!("7:{HEX}"))
+    }
+
+    fn rotated() -> Keyring {
+        keyring(&format!("8:{OTHER_HEX},7:{HEX}"))
+    }
+
     #[test]
     fn a_key_that_was_rotated_out_of_first_place_still_opens() {
-        let (old, rotated) = (keyring(OLD), keyring(&format!("{NEW},{OLD}")));
+        let (old, rotated) = (old(), rotated());
         let tidemark = Tidemark::new(EPOCH);
         let opened = rotated.open(&old.sign(&tidemark), EPOCH);
         assert_eq!(opened, Ok(Presented::Ours(tidemark.clone())));
@@ -201,14 +210,14 @@ mod tests {
 
     #[test]
     fn two_keys_of_one_id_do_not_open_each_others_tokens() {
-        let token = keyring(OLD).sign(&Tidemark::new(EPOCH));
-        let opened = keyring("7:000102030405060708090a0b0c0d0e0f").open(&token, EPOCH);
+        let token = old().sign(&Tidemark::new(EPOCH));
+        let opened = keyring(&format!("7:{OTHER_HEX}")).open(&token, EPOCH);
         assert_eq!(opened, Err(TidemarkError::Signature));
     }
 
     #[test]
     fn what_is_sealed_opens_for_its_purpose_only() {
-        let (old, rotated) = (keyring(OLD), keyring(&format!("{NEW},{OLD}")));
+        let (old, rotated) = (old(), rotated());
         let sealed = old.seal("cursor", b"page 2");
         assert_eq!(rotated.unseal("cursor", &sealed), Some(b"page 2".to_vec()));
         assert_eq!(old.unseal("ticket", &sealed), None);
@@ -223,22 +232,21 @@ mod tests {
 
     #[test]
     fn a_keyring_never_shows_its_keys() {
-        assert_eq!(format!("{:?}", keyring(OLD)), "Keyring { ids: [7], .. }");
+        assert_eq!(format!("{:?}", old()), "Keyring { ids: [7], .. }");
     }
 
     #[rstest]
-    #[case::nothing("", KeyringError::Empty)]
-    #[case::no_id("7369787465656e206279746573212121", KeyringError::Form(1))]
-    #[case::an_id_beyond_255("256:7369787465656e206279746573212121", KeyringError::Form(1))]
-    #[case::odd_hex("1:7369787465656e20627974657321212", KeyringError::Form(1))]
-    #[case::no_hex("1:zz69787465656e206279746573212121", KeyringError::Form(1))]
-    #[case::a_sign_in_hex("1:+a69787465656e206279746573212121", KeyringError::Form(1))]
-    #[case::too_short("1:7369787465656e2062797465732121", KeyringError::TooShort(1))]
-    #[case::an_id_twice(
-        "7:7369787465656e206279746573212121,7:000102030405060708090a0b0c0d0e0f",
-        KeyringError::Twice(7)
-    )]
-    fn a_bad_keyring_is_refused(#[case] text: &str, #[case] error: KeyringError) {
+    #[case::nothing(String::new(), KeyringError::Empty)]
+    #[case::no_id(HEX.to_owned(), KeyringError::Form(1))]
+    #[case::an_id_beyond_255(format!("256:{HEX}"), KeyringError::Form(1))]
+    #[case::odd_hex(format!("1:{HEX}2"), KeyringError::Form(1))]
+    #[case::no_hex(format!("1:{HEX}zz"), KeyringError::Form(1))]
+    #[case::a_sign_in_hex(format!("1:{HEX}+a"), KeyringError::Form(1))]
+    #[case::no_key("1:".to_owned(), KeyringError::TooShort(1))]
+    #[case::one_byte_too_short(format!("1:{}", &HEX[2..]), KeyringError::TooShort(1))]
+    #[case::a_second_key_too_short(format!("1:{HEX},2:00"), KeyringError::TooShort(2))]
+    #[case::an_id_twice(format!("7:{HEX},7:{OTHER_HEX}"), KeyringError::Twice(7))]
+    fn a_bad_keyring_is_refused(#[case] text: String, #[case] error: KeyringError) {
         assert_eq!(text.parse::<Keyring>().unwrap_err(), error);
     }
 }

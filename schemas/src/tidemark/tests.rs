@@ -18,12 +18,14 @@ use super::{Foreign, Keyring, MAX_TOKEN_CHARS, Presented, Tidemark, TidemarkErro
 use crate::id::Epoch;
 use crate::lane::{Lane, Position, Seq};
 
-const KEY: [u8; 16] = *b"sixteen bytes!!!";
+const KEY: [u8; 32] = *b"thirty-two bytes for the tests!!";
 const KEY_ID: u8 = 7;
 const EPOCH: Epoch = Epoch(0x0102_0304);
 
 fn keyring() -> Keyring {
-    "7:7369787465656e206279746573212121".parse().unwrap()
+    "7:7468697274792d74776f20627974657320666f72207468652074657374732121"
+        .parse()
+        .unwrap()
 }
 
 fn tidemark(affinity: u8, offset: u64, entries: impl IntoIterator<Item = (u8, Seq)>) -> Tidemark {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+const KINDS: [&str; 5] = ["watermark", "announced", "switch", "retired", "wish"];
+
 /// Key of a record. A null value under a key takes it away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
@@ -30,6 +32,15 @@ pub enum Key {
         view: String,
         wish: Uuid,
     },
+}
+
+impl Key {
+    /// True where the text begins like a key that this version knows, even if the rest of it does
+    /// not fit. A newer Tidemark's kinds have other beginnings.
+    pub fn is_of_known_kind(text: &[u8]) -> bool {
+        let kind = text.split(|byte| *byte == b'/').next().unwrap_or_default();
+        KINDS.iter().any(|known| known.as_bytes() == kind)
+    }
 }
 
 impl fmt::Display for Key {

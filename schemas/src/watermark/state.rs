@@ -4,15 +4,16 @@
 //! from ever going back: a switch takes effect at one offset for everybody, and the floors of a
 //! view remember the highest watermark that any then-active build had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use super::{Key, Record};
+use super::{Key, Record, RecordError};
 use crate::id::Epoch;
 use crate::lane::{Lane, Seq};
 
 mod view;
 
-pub use view::{BuildState, FRESH, LaneState, ViewState};
+pub use view::{BuildState, FRESH, HEARD, LaneState, ViewState};
 
 /// The state of all views after some prefix of the topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,9 +22,15 @@ pub struct WatermarkState {
     views: BTreeMap<String, ViewState>,
     /// One more than the offset of the last record that changed something.
     changed: u64,
+    /// One more than the offset of the last record.
+    applied: u64,
     offset: u64,
-    /// False until the end of the topic was reached for the first time.
-    complete: bool,
+    read: u64,
+    /// True from an end of the topic until the next hole in the offsets. Before the first end, and
+    /// behind a hole, compaction may have taken records away, so what is applied is not a prefix.
+    dense: bool,
+    /// Keys whose newest record cannot be read.
+    unreadable: BTreeSet<Vec<u8>>,
 }
 
 /// What a record did.
@@ -45,27 +52,76 @@ impl WatermarkState {
             epoch,
             views: BTreeMap::new(),
             changed: 0,
+            applied: 0,
             offset: 0,
-            complete: false,
+            read: 0,
+            dense: false,
+            unreadable: BTreeSet::new(),
         }
     }
 
-    /// Takes in the record at this offset. Offsets rise.
-    pub fn apply(&mut self, offset: u64, record: Record) -> Change {
+    /// Takes in what stands at this offset. Offsets rise. An unknown kind is a newer Tidemark's and
+    /// changes nothing. A record of a known kind that cannot be read stops `G`, until a readable one
+    /// follows under its key or the key is removed.
+    ///
+    /// `received` is the time at which this process read the record, since a moment of its own: no
+    /// clock of another machine decides what is old.
+    pub fn read(
+        &mut self,
+        offset: u64,
+        key: &[u8],
+        value: Option<&[u8]>,
+        received: Duration,
+    ) -> Result<Change, RecordError> {
+        let record = Record::parse(key, value);
+        if record.is_err() && value.is_some() && Key::is_of_known_kind(key) {
+            self.unreadable.insert(key.to_vec());
+        } else {
+            self.unreadable.remove(key);
+        }
+        match record {
+            Ok(record) => Ok(self.apply(offset, record, received)),
+            Err(error) => {
+                self.advance(offset);
+                self.settle();
+                Err(error)
+            }
+        }
+    }
+
+    /// The same for a record that is read already.
+    pub fn apply(&mut self, offset: u64, record: Record, received: Duration) -> Change {
+        self.advance(offset);
+        let change = self.fold(record, received);
+        if !matches!(change, Change::Nothing | Change::Foreign) {
+            self.changed = offset + 1;
+        }
+        self.settle();
+        change
+    }
+
+    /// The end of the partition: every older record is known to be in.
+    pub fn reach_end(&mut self) {
+        self.dense = true;
+        self.settle();
+    }
+
+    fn fold(&mut self, record: Record, received: Duration) -> Change {
         if record.epoch().is_some_and(|epoch| epoch != self.epoch) {
             return Change::Foreign;
         }
-        let complete = self.is_complete();
-        let change = match record {
+        let (complete, received) = (self.is_complete(), self.dense.then_some(received));
+        match record {
             Record::Removed(key) => self.remove(&key),
             Record::Watermark {
                 view,
                 build,
                 watermark,
                 ..
-            } => self
-                .view_mut(view)
-                .see_watermark(build, &watermark, complete),
+            } => {
+                let view = self.view_mut(view);
+                view.see_watermark(build, &watermark, complete, received)
+            }
             Record::Announced {
                 view,
                 build,
@@ -84,33 +140,44 @@ impl WatermarkState {
                 self.view_mut(view).wishes.insert(id, wish);
                 Change::Builds
             }
-        };
-        if change != Change::Nothing {
-            self.changed = offset + 1;
         }
-        change
     }
 
-    /// Lets `G` move to what was applied. Called at the end of the partition, and after records
-    /// younger than the compaction lag once the end was reached: only then is every older record
-    /// known to be in.
-    pub fn settle(&mut self, at_end: bool) {
-        self.complete |= at_end;
-        if self.complete {
+    fn advance(&mut self, offset: u64) {
+        self.dense &= offset == self.applied;
+        self.applied = offset + 1;
+    }
+
+    /// `G` moves through offsets without a hole, otherwise only at the end of the partition.
+    fn settle(&mut self) {
+        if self.dense && self.unreadable.is_empty() {
             self.offset = self.changed;
+            self.read = self.applied;
         }
     }
 
-    /// `G`: a replica at the same or a higher one is at least as new, for every view. It speaks for
-    /// this state only while that is complete.
+    /// `G` as it is issued: a replica that has read that far is at least as new, for every view.
+    /// It speaks for this state only while that is complete.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// True once the whole topic was read, and not while old records are caught up with after a
-    /// long pause: compaction may have thinned them out, so `G` does not cover yet what they show.
+    /// How far the topic was read, heartbeats included: what the `G` of a tidemark is compared
+    /// with. What changes something differs between replicas once the topic is compacted, since a
+    /// late one finds a heartbeat where an earlier one saw the change; what was read does not.
+    pub fn offset_read(&self) -> u64 {
+        self.read
+    }
+
+    /// True once the whole topic was read, and not behind a hole in its offsets or a record that
+    /// cannot be read: `G` does not cover yet what the records since then show.
     pub fn is_complete(&self) -> bool {
-        self.complete && self.offset == self.changed
+        self.dense && self.unreadable.is_empty()
+    }
+
+    /// Keys whose newest record cannot be read.
+    pub fn unreadable(&self) -> impl Iterator<Item = &[u8]> {
+        self.unreadable.iter().map(Vec::as_slice)
     }
 
     pub fn epoch(&self) -> Epoch {
@@ -125,13 +192,15 @@ impl WatermarkState {
         self.views.get(name)
     }
 
-    /// True when every announced view shows this position, and no subject at or below it is held:
-    /// then a token at this `G` need not carry it. A log without views proves nothing.
+    /// True when every view that has an active build or a candidate shows this position, and no
+    /// subject at or below it is held: then a token at this `G` need not carry it. A view whose
+    /// builds are all retired shows nothing to anybody; when it comes back, the floors of its first
+    /// switch are those of the other views. A log without views proves nothing.
     pub fn everywhere_visible(&self, lane: Lane, seq: Seq) -> bool {
         let mut announced = self
             .views
             .values()
-            .filter(|view| view.is_announced())
+            .filter(|view| view.is_alive())
             .peekable();
         let has_views = announced.peek().is_some();
         self.is_complete() && has_views && announced.all(|view| view.shows(lane, seq))

@@ -39,7 +39,11 @@ fn import(known: BySku, lines: &[Value]) -> Plan {
     let found: Vec<_> = (0..count)
         .map(|node| Some(CategoryId(Uuid::from_u128(1000 + node as u128))))
         .collect();
-    let grown = batch.tree.grow(&found, || unreachable!(), AT).unwrap();
+    let all = (0..count).collect();
+    let grown = batch
+        .tree
+        .grow(&found, &all, || unreachable!(), AT)
+        .unwrap();
     plan(&batch.entries, known, &grown, AT)
 }
 
@@ -139,4 +143,38 @@ fn a_line_whose_first_try_was_committed_unnoticed_is_still_created() {
     let plan = import(shop_with(&product), &[lamp()]);
     assert_eq!(statuses(&plan), [LineStatus::Created]);
     assert!(plan.is_empty());
+}
+
+#[test]
+fn what_a_line_leaves_out_stays_as_it_is() {
+    let full = json!({
+        "sku": "L-1", "name": "Lamp", "price": {"amount": 1999, "currency": "EUR"},
+        "description": "Bright", "brand": "Lumen", "categories": ["Light > Desk"],
+        "attributes": {"colour": "red"}
+    });
+    let known = made_elsewhere(&full);
+    let renamed = import(shop_with(&known), &[json!({"sku": "L-1", "name": "Light"})]);
+    assert_eq!(statuses(&renamed), [LineStatus::Updated]);
+    let mut expected = known.value.clone();
+    expected.name = "Light".to_owned();
+    assert_eq!(renamed.updated[0].value, expected);
+    let nothing = import(shop_with(&known), &[json!({"sku": "L-1"})]);
+    assert_eq!(statuses(&nothing), [LineStatus::Unchanged]);
+    let cleared = json!({"sku": "L-1", "description": null, "brand": "", "attributes": {}});
+    let cleared = import(shop_with(&known), &[cleared]);
+    let product = &cleared.updated[0].value;
+    assert_eq!(
+        (product.description.as_str(), product.brand.as_str()),
+        ("", "")
+    );
+    assert!(product.attributes.is_empty() && !product.category_ids.is_empty());
+}
+
+#[test]
+fn a_new_product_needs_name_and_price() {
+    let plan = import(BySku::new(), &[json!({"sku": "X-1"}), lamp()]);
+    assert_eq!(statuses(&plan), [LineStatus::Refused, LineStatus::Created]);
+    let errors = &plan.answers[0].problem.as_ref().unwrap().members["errors"];
+    let pointers = [&errors[0]["pointer"], &errors[1]["pointer"]];
+    assert_eq!(pointers, ["/name", "/price"]);
 }

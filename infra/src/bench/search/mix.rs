@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use query_svc::search::products::{Start, body};
+use query_svc::search::products::{Body, Start, body, probe};
 use query_svc::search::words::Words;
 use query_svc::search::{ProductSearch, Tolerance};
 use rand::distr::weighted::WeightedIndex;
@@ -201,22 +201,31 @@ async fn bodies(pairs: &Pairs, elastic: &Elastic, index: &str) -> Result<Vec<Byt
         Err(refused) => bail!("{pairs:?} is no search: {refused:?}"),
     };
     let words = Words::of(search.text.as_deref().unwrap_or_default());
-    let (mut tolerance, mut bodies) = (Tolerance::Exact, Vec::new());
-    loop {
-        let body = Bytes::from(serde_json::to_vec(&body(
-            &search,
-            tolerance,
-            Start::default(),
-        ))?);
-        let answer = elastic.search(index, body.clone()).await?;
-        bodies.push(body);
-        let answer: Value = serde_json::from_slice(&answer)?;
-        let hits = answer["hits"]["total"]["value"].as_u64().unwrap_or(0);
-        match tolerance.after(hits, &words) {
-            Some(next) => tolerance = next,
-            None => return Ok(bodies),
+    let encode = |body: &Body<'_>| serde_json::to_vec(body).map(Bytes::from);
+    let start = Start::default();
+    let full = |tolerance| encode(&body(&search, tolerance, start));
+    let mut tolerance = Tolerance::Exact;
+    let mut bodies = vec![full(tolerance)?];
+    let mut found = hits(elastic, index, &bodies[0]).await?;
+    while let Some(next) = tolerance.after(found, &words) {
+        tolerance = next;
+        if next.after(0, &words).is_none() {
+            break;
         }
+        let probe = encode(&probe(&search, next, start))?;
+        found = hits(elastic, index, &probe).await?;
+        bodies.push(probe);
     }
+    if tolerance != Tolerance::Exact {
+        bodies.push(full(tolerance)?);
+    }
+    Ok(bodies)
+}
+
+async fn hits(elastic: &Elastic, index: &str, body: &Bytes) -> Result<u64> {
+    let answer = elastic.search(index, body.clone()).await?;
+    let answer: Value = serde_json::from_slice(&answer)?;
+    Ok(answer["hits"]["total"]["value"].as_u64().unwrap_or(0))
 }
 
 /// Every category by its path.

@@ -26,8 +26,10 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 const KEPT_ALIVE: Duration = Duration::from_secs(60);
 
 pub(super) fn client(surroundings: &Surroundings) -> Result<Elasticsearch> {
-    let url = &surroundings.endpoints.elasticsearch;
-    Elasticsearch::new(url, ANSWERS_WITHIN).context("preparing to ask Elasticsearch")
+    let endpoints = &surroundings.endpoints;
+    endpoints
+        .elasticsearch(ANSWERS_WITHIN)
+        .context("preparing to ask Elasticsearch")
 }
 
 /// The documents of one lane in all views, ready to be compared.

@@ -1,6 +1,7 @@
 //! Which step comes next, as sentences.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemas::id::Epoch;
 use schemas::watermark::{Announced, LaneMark, Record, Retired, Watermark, Wish};
@@ -20,7 +21,7 @@ struct Log {
 impl Log {
     fn new() -> Self {
         let mut state = WatermarkState::new(EPOCH);
-        state.settle(true);
+        state.reach_end();
         let (lost, removed) = (BTreeSet::new(), BTreeSet::new());
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         Self {
@@ -33,7 +34,7 @@ impl Log {
     }
 
     fn with(mut self, record: Record) -> Self {
-        self.state.apply(self.offset, record);
+        self.state.apply(self.offset, record, Duration::ZERO);
         self.offset += 1;
         self
     }

@@ -12,7 +12,7 @@ use super::*;
 
 mod topic;
 
-use topic::{Topic, at, lane, watermark};
+use topic::{RECEIVED, Topic, at, lane, watermark};
 
 const EPOCH: Epoch = Epoch(1);
 const PRODUCTS: &[View] = &[View::Products];
@@ -44,6 +44,11 @@ fn tidemark(offset: u64, entries: &[(u8, Seq)]) -> Need {
         tokens: 1,
         foreign: Vec::new(),
     })
+}
+
+/// So many milliseconds after every record was read.
+fn later(milliseconds: u64) -> Duration {
+    RECEIVED + Duration::from_millis(milliseconds)
 }
 
 fn footing(verdict: Verdict) -> Footing {
@@ -189,7 +194,7 @@ fn a_replica_that_has_not_followed_as_far_is_behind_though_all_lanes_are_covered
 fn a_replica_that_hears_of_nobody_has_no_reason_to_wait_for_its_offset() {
     let topic = Topic::serving(View::Products);
     let need = tidemark(1_000, &[]);
-    let verdict = topic.judge_at(&need, PRODUCTS, Target::Search, at(3_001));
+    let verdict = topic.judge_at(&need, PRODUCTS, Target::Search, later(3_001));
     assert!(gap(verdict).stalled);
 }
 
@@ -198,14 +203,53 @@ fn a_lane_whose_owner_has_been_silent_for_three_seconds_is_stalled() {
     let topic = Topic::serving(View::Products);
     let need = tidemark(0, &[(3, 1)]);
     let at_least = |now| gap(topic.judge_at(&need, PRODUCTS, Target::Search, now)).stalled;
-    assert!(!at_least(at(3_000)));
-    assert!(at_least(at(3_001)));
+    assert!(!at_least(later(3_000)));
+    assert!(at_least(later(3_001)));
+}
+
+/// Its publisher's clock is far off, so what it says of the time of its record counts for nothing.
+#[test]
+fn a_lane_whose_owner_has_another_time_is_not_stalled() {
+    let mark = LaneMark {
+        lane: lane(3),
+        seq: 0,
+        head: 1,
+    };
+    for off in [TimeDelta::hours(-1), TimeDelta::hours(1)] {
+        let mut record = watermark(vec![mark]);
+        record.at = at(0) + off;
+        let topic = Topic::serving(View::Products).watermark(View::Products, 1, record);
+        let need = tidemark(0, &[(3, 1)]);
+        let stalled = |now| gap(topic.judge_at(&need, PRODUCTS, Target::Search, now)).stalled;
+        assert!(!stalled(later(3_000)));
+        assert!(stalled(later(3_001)));
+    }
+}
+
+#[test]
+fn a_gap_waits_for_builds_then_the_offset_then_a_lane() {
+    let need = tidemark(1_000, &[(3, 10), (4, 2)]);
+    let goal =
+        |topic: &Topic, need: &Need| gap(topic.judge(need, PRODUCTS, Target::Search)).goal(need);
+    let topic = Topic::new().announce(View::Products, 1);
+    assert_eq!(goal(&topic, &need), BUILDS);
+    let topic = Topic::serving(View::Products);
+    let offset = Goal {
+        level: Level::OffsetRead,
+        height: 1_000,
+    };
+    assert_eq!(goal(&topic, &need), offset);
+    let lane = Goal {
+        level: Level::Visible(View::Products, lane(3)),
+        height: 10,
+    };
+    assert_eq!(goal(&topic, &tidemark(0, &[(3, 10), (4, 2)])), lane);
 }
 
 #[test]
 fn a_silent_owner_of_a_lane_that_is_covered_stalls_nothing() {
     let topic = Topic::serving(View::Products);
-    let late = at(0) + TimeDelta::minutes(5);
+    let late = later(300_000);
     footing(topic.judge_at(&tidemark(0, &[]), PRODUCTS, Target::Search, late));
 }
 

@@ -75,9 +75,28 @@ fn a_parameter_is_given_once_but_for_the_filters_with_choices() {
 }
 
 #[test]
-fn a_query_has_at_most_two_hundred_characters_not_bytes() {
-    assert!(ProductSearch::parse(&pairs(&[("q", &"é".repeat(200))])).is_ok());
-    assert_eq!(refused(&[("q", &"a".repeat(201))]), ["q"]);
+fn whatever_may_be_stored_may_be_asked_for() {
+    for (name, longest) in [("q", 2_000), ("brand", 200), ("attr.a", 2_000)] {
+        let asked = [(name, "é".repeat(longest)), (name, "é".repeat(longest + 1))];
+        let [stored, longer] =
+            asked.map(|(name, value)| ProductSearch::parse(&[(name.to_owned(), value)]).is_ok());
+        assert_eq!((stored, longer), (true, false), "{name}");
+    }
+    let attribute = format!("attr.{}", "é".repeat(100));
+    assert!(ProductSearch::parse(&[(attribute, "x".to_owned())]).is_ok());
+}
+
+#[test]
+fn filters_meet_the_stored_forms() {
+    let search = ProductSearch::parse(&pairs(&[
+        ("q", "cafe\u{301}\u{7}bar"),
+        ("brand", " Cafe\u{301} \u{a0}Noir\u{99}"),
+        ("attr. size \u{3000}eu", "e\u{301}"),
+    ]))
+    .unwrap();
+    assert_eq!(search.text.as_deref(), Some("caf\u{e9} bar"));
+    assert_eq!(search.filters.brands, ["Caf\u{e9} Noir"]);
+    assert_eq!(search.filters.attributes["size eu"], ["\u{e9}"]);
 }
 
 #[test]

@@ -4,26 +4,41 @@ use std::collections::BTreeSet;
 
 use schemas::id::CategoryId;
 use schemas::money::MAX_AMOUNT;
+use schemas::text::{MAX_ATTRIBUTE_VALUE_CHARS, composed, identifying, without_controls};
 
 use super::Facet;
 
-const MAX_TEXT_CHARS: usize = 200;
-pub(super) const MAX_VALUE_CHARS: usize = 512;
+/// Whatever may be stored may be looked for: as long as the longest value of an attribute.
+const MAX_TEXT_CHARS: usize = MAX_ATTRIBUTE_VALUE_CHARS;
 const MAX_CURSOR_CHARS: usize = 8 * 1024;
 
 pub(super) fn text(value: &str) -> Result<String, String> {
-    if value.chars().count() > MAX_TEXT_CHARS {
-        return Err(format!("at most {MAX_TEXT_CHARS} characters"));
-    }
-    Ok(value.trim().to_owned())
+    let text = composed(&without_controls(value)).trim().to_owned();
+    at_most(MAX_TEXT_CHARS, text)
 }
 
-pub(super) fn filter_value(value: &str) -> Result<String, String> {
-    match value.chars().count() {
-        0 => Err("must not be empty".to_owned()),
-        1..=MAX_VALUE_CHARS => Ok(value.to_owned()),
-        _ => Err(format!("at most {MAX_VALUE_CHARS} characters")),
+/// A name of at most `max` characters, in the form in which it is stored.
+pub(super) fn name(value: &str, max: usize) -> Result<String, String> {
+    let name = identifying(&without_controls(value)).into_owned();
+    if name.is_empty() {
+        return Err("must not be empty".to_owned());
     }
+    at_most(max, name)
+}
+
+/// A value of an attribute, in the form in which it is stored.
+pub(super) fn attribute_value(value: &str) -> Result<String, String> {
+    at_most(
+        MAX_ATTRIBUTE_VALUE_CHARS,
+        composed(value.trim()).into_owned(),
+    )
+}
+
+fn at_most(max: usize, text: String) -> Result<String, String> {
+    if text.len() > max && text.chars().count() > max {
+        return Err(format!("at most {max} characters"));
+    }
+    Ok(text)
 }
 
 pub(super) fn category(value: &str) -> Result<CategoryId, String> {

@@ -31,6 +31,16 @@ impl Client {
         }
     }
 
+    /// Another that has seen nothing, over the same connections.
+    pub fn stranger(&self) -> Self {
+        Self {
+            http: self.http.clone(),
+            url: self.url.clone(),
+            tidemark: Mutex::default(),
+            headers: self.headers.clone(),
+        }
+    }
+
     /// Has seen or written what this token says.
     pub fn holding(self, token: impl Into<String>) -> Self {
         *self.tidemark.lock().unwrap() = Some(token.into());

@@ -22,6 +22,11 @@ impl Shop {
 
     /// Makes the index of a build, and says so.
     pub async fn announce(&self, view: View, build: u32) {
+        self.announce_version(view, build, view.version()).await;
+    }
+
+    /// The same for a build that another projection version makes.
+    pub async fn announce_version(&self, view: View, build: u32, version: u32) {
         let index = self.names.index(view.name(), build);
         let file = format!("../projector/mappings/{}.json", view.name());
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -35,7 +40,7 @@ impl Shop {
             epoch: self.names.epoch(),
             index,
             index_uuid: created.uuid,
-            version: view.version(),
+            version,
             at: clock::now(),
             wish: None,
         };

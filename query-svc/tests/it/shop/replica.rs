@@ -8,7 +8,7 @@ use clap::Parser;
 use query_svc::config::QueryArgs;
 use std::time::Duration;
 
-use super::client::Client;
+use super::client::{Answer, Client};
 use super::{LIMIT, Shop};
 
 pub struct Replica {
@@ -18,35 +18,54 @@ pub struct Replica {
 
 impl Replica {
     /// Started and ready.
-    pub async fn start(shop: &Shop) -> Self {
-        let replica = Self::launch(shop);
+    pub async fn start(shop: &Shop, options: &[&str]) -> Self {
+        let replica = Self::launch_with(shop, options);
+        replica.until_readyz_is(200).await;
+        replica
+    }
+
+    /// Waits until `/readyz` answers so.
+    pub async fn until_readyz_is(&self, status: u16) -> Answer {
         let deadline = Deadline::within(LIMIT);
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
-        let client = replica.client();
-        while client.get("/readyz").await.status != 200 {
-            assert!(!deadline.has_passed(), "the replica is not ready in time");
+        let client = self.client();
+        loop {
+            let answer = client.get("/readyz").await;
+            if answer.status == status {
+                return answer;
+            }
+            assert!(!deadline.has_passed(), "not {status} in time: {answer:?}");
             ticks.tick().await;
         }
-        replica
     }
 
     /// Started.
     pub fn launch(shop: &Shop) -> Self {
+        Self::launch_with(shop, &[])
+    }
+
+    fn launch_with(shop: &Shop, options: &[&str]) -> Self {
         let endpoints = shop.namespace.endpoints();
         let reader = shop.namespace.database_url.replacen(
             "postgres://postgres@",
             "postgres://tidemark_reader@",
             1,
         );
-        let args = QueryArgs::parse_from([
-            "query-svc",
-            "--bind=127.0.0.1:0",
-            "--workers=1",
-            &format!("--database-url={reader}"),
-            &format!("--kafka-bootstrap={}", endpoints.kafka),
-            &format!("--elasticsearch-url={}", endpoints.elasticsearch),
-            &format!("--prefix={}", shop.namespace.prefix),
-        ]);
+        let mut args = vec![
+            "query-svc".to_owned(),
+            "--bind=127.0.0.1:0".to_owned(),
+            "--workers=1".to_owned(),
+            format!("--database-url={reader}"),
+            format!("--kafka-bootstrap={}", endpoints.kafka),
+            format!("--prefix={}", shop.namespace.prefix),
+        ];
+        let elasticsearch = format!("--elasticsearch-url={}", endpoints.elasticsearch);
+        let is_told = |option: &&str| option.starts_with("--elasticsearch-url");
+        if !options.iter().any(is_told) {
+            args.push(elasticsearch);
+        }
+        args.extend(options.iter().map(|option| (*option).to_owned()));
+        let args = QueryArgs::parse_from(args);
         let server = Server::bind(&args.http, 0).unwrap();
         let (url, shutdown) = (server.url(), Shutdown::default());
         let running = shutdown.clone();

@@ -7,10 +7,12 @@ use uuid::Uuid;
 
 use super::*;
 use crate::lane::Seq;
-use crate::watermark::{Announced, LaneMark, Switch, Watermark};
+use crate::watermark::{Announced, LaneMark, Retired, Switch, Watermark};
 
 const EPOCH: Epoch = Epoch(1);
 const VIEW: &str = "products";
+/// When this process reads, by its own time.
+const NOW: Duration = Duration::from_secs(100);
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000 + second, 0).unwrap()
@@ -81,10 +83,9 @@ fn switch(from: Option<u32>, to: u32, floors: &[(u8, Seq)]) -> Record {
 
 fn state_after(records: impl IntoIterator<Item = Record>) -> WatermarkState {
     let mut state = WatermarkState::new(EPOCH);
-    state.settle(true);
+    state.reach_end();
     for (offset, record) in records.into_iter().enumerate() {
-        state.apply(offset as u64, record);
-        state.settle(false);
+        state.apply(offset as u64, record, NOW);
     }
     state
 }
@@ -132,12 +133,36 @@ fn a_heartbeat_does_not_move_g() {
 }
 
 #[test]
+fn g_of_a_compacted_topic_is_no_higher_than_what_a_reader_of_all_of_it_has_read() {
+    let beat = visible(1, &[(0, 5, 5)]);
+    let mut all = WatermarkState::new(EPOCH);
+    let mut compacted = WatermarkState::new(EPOCH);
+    all.apply(0, announced(1), NOW);
+    all.apply(1, beat.clone(), NOW);
+    all.apply(2, beat.clone(), NOW);
+    compacted.apply(0, announced(1), NOW);
+    compacted.apply(2, beat, NOW);
+    all.reach_end();
+    compacted.reach_end();
+    assert!(compacted.offset() > all.offset());
+    assert_eq!(compacted.offset(), all.offset_read());
+}
+
+#[test]
+fn what_was_read_does_not_count_until_the_whole_topic_was_read() {
+    let mut state = WatermarkState::new(EPOCH);
+    state.apply(7, announced(1), NOW);
+    assert_eq!(state.offset_read(), 0);
+    state.reach_end();
+    assert_eq!(state.offset_read(), 8);
+}
+
+#[test]
 fn g_stands_still_until_the_whole_topic_was_read() {
     let mut state = WatermarkState::new(EPOCH);
-    state.apply(7, announced(1));
-    state.settle(false);
+    state.apply(7, announced(1), NOW);
     assert_eq!(state.offset(), 0);
-    state.settle(true);
+    state.reach_end();
     assert_eq!(state.offset(), 8);
 }
 
@@ -178,31 +203,32 @@ fn an_entry_is_pruned_only_when_every_announced_view_shows_it() {
         unreachable!()
     };
     state.apply(
-        99,
+        3,
         Record::Announced {
             view: "categories".into(),
             build,
             announced,
         },
+        NOW,
     );
-    assert!(!state.everywhere_visible(lane(0), 5));
+    assert!(state.is_complete() && !state.everywhere_visible(lane(0), 5));
 }
 
 #[test]
 fn a_topic_that_announces_no_view_proves_nothing() {
     let mut state = WatermarkState::new(EPOCH);
     assert!(!state.everywhere_visible(lane(0), 1));
-    state.settle(true);
+    state.reach_end();
     assert!(!state.everywhere_visible(lane(0), 1));
 }
 
 #[test]
 fn a_replica_back_from_a_long_pause_proves_nothing_until_the_end() {
     let mut state = state_after([announced(1), switch(None, 1, &[])]);
-    state.apply(7, visible(1, &[(0, 5, 5)]));
+    state.apply(7, visible(1, &[(0, 5, 5)]), NOW);
     assert!(!state.is_complete() && !state.everywhere_visible(lane(0), 5));
     assert_eq!(state.offset(), 2);
-    state.settle(true);
+    state.reach_end();
     assert!(state.is_complete() && state.everywhere_visible(lane(0), 5));
     assert_eq!(state.offset(), 8);
 }
@@ -221,11 +247,161 @@ fn a_replica_back_from_a_long_pause_has_no_lower_floor_than_the_others() {
 
     // It slept; the record that named 9 was compacted away under the one that names 20.
     let mut late = state_after(before);
-    late.apply(5, switch(Some(1), 2, &[(0, 8)]));
-    late.apply(6, after);
-    late.settle(true);
+    late.apply(5, switch(Some(1), 2, &[(0, 8)]), NOW);
+    late.apply(6, after, NOW);
+    late.reach_end();
 
     let floor = |state: &WatermarkState| state.view(VIEW).unwrap().floors.get(lane(0));
     assert_eq!(floor(&others), 9);
     assert!(floor(&late) >= floor(&others));
+}
+
+#[test]
+fn g_does_not_jump_over_a_hole_however_young_the_record_behind_it_claims_to_be() {
+    let mut state = state_after([announced(1), switch(None, 1, &[])]);
+    state.apply(7, visible(1, &[(0, 5, 5)]), NOW);
+    state.apply(8, visible(1, &[(0, 6, 6)]), NOW);
+    assert_eq!((state.offset(), state.offset_read()), (2, 2));
+    state.reach_end();
+    assert_eq!((state.offset(), state.offset_read()), (9, 9));
+}
+
+#[test]
+fn g_moves_with_every_record_that_follows_the_one_before() {
+    let mut state = state_after([announced(1)]);
+    state.apply(1, visible(1, &[(0, 5, 5)]), NOW);
+    assert_eq!((state.offset(), state.offset_read()), (2, 2));
+}
+
+fn is_heard(state: &WatermarkState, now: Duration) -> bool {
+    let build = state.view(VIEW).unwrap().active_build().unwrap();
+    build.lanes[&lane(0)].is_heard(now)
+}
+
+#[test]
+fn a_lane_is_heard_for_three_seconds_of_the_readers_own_time() {
+    let beat = visible(1, &[(0, 5, 5)]);
+    let state = state_after([announced(1), switch(None, 1, &[]), beat]);
+    assert!(is_heard(&state, NOW));
+    assert!(is_heard(&state, NOW + HEARD));
+    let later = NOW + HEARD + Duration::from_millis(1);
+    assert!(!is_heard(&state, later));
+}
+
+#[test]
+fn what_was_read_before_the_first_end_or_behind_a_hole_is_old() {
+    let beat = visible(1, &[(0, 5, 5)]);
+    let mut state = WatermarkState::new(EPOCH);
+    state.apply(0, announced(1), NOW);
+    state.apply(1, switch(None, 1, &[]), NOW);
+    state.apply(2, beat.clone(), NOW);
+    state.reach_end();
+    assert!(!is_heard(&state, NOW), "it may have stood there for days");
+    state.apply(3, beat.clone(), NOW);
+    assert!(is_heard(&state, NOW));
+    state.apply(9, beat.clone(), NOW);
+    assert!(!is_heard(&state, NOW), "older records may be missing");
+    state.reach_end();
+    state.apply(10, beat, NOW);
+    assert!(is_heard(&state, NOW));
+}
+
+const BEAT: &[u8] = b"watermark/products/1/0";
+
+fn read(state: &mut WatermarkState, offset: u64, key: &[u8], value: Option<&[u8]>) -> bool {
+    state.read(offset, key, value, NOW).is_ok()
+}
+
+#[test]
+fn a_record_of_a_known_kind_that_cannot_be_read_stops_g_until_one_with_its_key_can() {
+    let mut state = state_after([announced(1), switch(None, 1, &[])]);
+    assert!(!read(&mut state, 2, BEAT, Some(b"{}")));
+    state.apply(3, visible(1, &[(0, 5, 5)]), NOW);
+    state.reach_end();
+    assert!(!state.is_complete() && !state.everywhere_visible(lane(0), 1));
+    assert_eq!((state.offset(), state.offset_read()), (2, 2));
+    assert_eq!(state.unreadable().collect::<Vec<_>>(), [BEAT]);
+
+    let Record::Watermark { watermark, .. } = visible(1, &[(0, 6, 6)]) else {
+        unreachable!()
+    };
+    let value = serde_json::to_vec(&watermark).unwrap();
+    assert!(read(&mut state, 4, BEAT, Some(&value)));
+    assert!(state.is_complete() && state.everywhere_visible(lane(0), 6));
+    assert_eq!((state.offset(), state.offset_read()), (5, 5));
+}
+
+#[test]
+fn a_key_that_is_removed_no_longer_stops_g() {
+    for key in [b"switch/products/no-uuid".as_slice(), b"wish/products/"] {
+        let mut state = state_after([announced(1)]);
+        assert!(!read(&mut state, 1, key, Some(b"null")));
+        assert!(!state.is_complete());
+        read(&mut state, 2, key, None);
+        assert!(state.is_complete());
+        assert_eq!(state.offset_read(), 3);
+    }
+}
+
+#[test]
+fn a_kind_that_is_unknown_is_passed_over() {
+    let mut state = state_after([announced(1)]);
+    for (offset, key) in (1..).zip([b"pin/products/1".as_slice(), b"\xff", b""]) {
+        assert!(!read(&mut state, offset, key, Some(b"{}")));
+    }
+    assert!(state.is_complete());
+    assert_eq!((state.offset(), state.offset_read()), (1, 4));
+}
+
+fn categories(record: Record) -> Record {
+    match record {
+        Record::Announced {
+            build, announced, ..
+        } => Record::Announced {
+            view: "categories".into(),
+            build,
+            announced,
+        },
+        Record::Switch { id, switch, .. } => Record::Switch {
+            view: "categories".into(),
+            id,
+            switch,
+        },
+        other => other,
+    }
+}
+
+fn categories_retired() -> Record {
+    Record::Retired {
+        view: "categories".into(),
+        build: 1,
+        retired: Retired {
+            epoch: EPOCH,
+            at: at(2),
+        },
+    }
+}
+
+#[test]
+fn a_view_whose_builds_are_all_retired_keeps_nobodys_entries() {
+    let others = [announced(1), switch(None, 1, &[]), visible(1, &[(0, 5, 5)])];
+    let candidate = categories(announced(1));
+    let state = state_after(others.clone().into_iter().chain([candidate.clone()]));
+    assert!(!state.everywhere_visible(lane(0), 5), "it is being filled");
+    let gone = [candidate, categories_retired()];
+    let state = state_after(others.into_iter().chain(gone));
+    assert!(state.everywhere_visible(lane(0), 5));
+}
+
+#[test]
+fn a_view_whose_active_build_is_lost_keeps_entries_until_the_next_one_shows_them() {
+    let state = state_after([
+        announced(1),
+        switch(None, 1, &[]),
+        visible(1, &[(0, 5, 5)]),
+        categories(announced(1)),
+        categories(switch(None, 1, &[])),
+        categories_retired(),
+    ]);
+    assert!(!state.everywhere_visible(lane(0), 5));
 }

@@ -4,6 +4,7 @@
 //! when another build takes over.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -14,6 +15,8 @@ use crate::watermark::{Announced, Held, LaneMark, Retired, Switch, Watermark, Wi
 
 /// A watermark record older than this says nothing of the present: its owner is gone.
 pub const FRESH: TimeDelta = TimeDelta::seconds(3);
+/// The same by the reader's own time.
+pub const HEARD: Duration = Duration::from_secs(3);
 
 /// One view: its builds and the floors under its readers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -43,7 +46,11 @@ pub struct LaneState {
     /// Watermark and head as the last record had them; the watermark may be below `visible`.
     pub seq: Seq,
     pub head: Seq,
+    /// When it was published, by the clock of its publisher.
     pub at: DateTime<Utc>,
+    /// When this process read it, by its own time; none where it was read before the first end of
+    /// the topic, or behind a hole: then it is old, however new it claims to be.
+    pub received: Option<Duration>,
     pub covered_recorded_at: Option<DateTime<Utc>>,
     /// Of the record with the highest seq, the later one where equal.
     pub held: Vec<Held>,
@@ -100,8 +107,10 @@ impl ViewState {
         })
     }
 
-    pub(super) fn is_announced(&self) -> bool {
-        self.builds.values().any(|build| build.announced.is_some())
+    /// True while readers are or will be served from one of its builds. A lost active build counts:
+    /// the next one shows what it did not.
+    pub(super) fn is_alive(&self) -> bool {
+        self.active.is_some() || self.builds.values().any(BuildState::is_fed)
     }
 
     pub(super) fn announce(&mut self, build: u32, announced: Announced) -> Change {
@@ -131,9 +140,10 @@ impl ViewState {
         build: u32,
         watermark: &Watermark,
         complete: bool,
+        received: Option<Duration>,
     ) -> Change {
         let state = self.builds.entry(build).or_default();
-        let moved = state.see(watermark);
+        let moved = state.see(watermark, received);
         // While old records are read (at the start, or after a long pause), compaction may have
         // taken those from before a switch: what a build that was ever active shows may have been
         // seen through it.
@@ -192,11 +202,12 @@ impl BuildState {
         })
     }
 
-    fn see(&mut self, watermark: &Watermark) -> bool {
+    fn see(&mut self, watermark: &Watermark, received: Option<Duration>) -> bool {
         let mut moved = false;
         for mark in &watermark.lanes {
             let state = self.lanes.entry(mark.lane).or_default();
             moved |= state.see(mark, watermark);
+            state.received = received;
             moved |= self.visible.raise(mark.lane, mark.seq);
         }
         moved
@@ -204,6 +215,12 @@ impl BuildState {
 }
 
 impl LaneState {
+    /// True when this process has read a record of the lane just now, by its own time.
+    pub fn is_heard(&self, now: Duration) -> bool {
+        let age = self.received.map(|received| now.saturating_sub(received));
+        age.is_some_and(|age| age <= HEARD)
+    }
+
     /// True when the held subjects changed.
     fn see(&mut self, mark: &LaneMark, watermark: &Watermark) -> bool {
         self.seq = mark.seq;

@@ -103,7 +103,7 @@ impl Sea {
             let reached = active.is_some_and(|build| build.visible.get(lane()) >= entry);
             view.covers(lane(), entry) || (!self.has(Rule::Floors) && reached)
         });
-        is_visible && (known.offset() >= tidemark.offset() || !self.has(Rule::Offset))
+        is_visible && (known.offset_read() >= tidemark.offset() || !self.has(Rule::Offset))
     }
 
     fn may_prune(&self, known: &WatermarkState, view: usize, seq: Seq) -> bool {

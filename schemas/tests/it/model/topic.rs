@@ -3,6 +3,7 @@
 //! Records are folded by the code that the services use.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use schemas::id::Epoch;
@@ -93,16 +94,15 @@ pub fn known(topic: &[Said], at_start: usize) -> WatermarkState {
     for (offset, said) in topic.iter().enumerate() {
         let later = topic.get(offset + 1..at_start).unwrap_or_default();
         if offset == at_start {
-            state.settle(true);
+            state.reach_end();
         }
         if !said.is_superseded(later) {
-            state.apply(offset as u64, said.record(offset));
-        }
-        if offset >= at_start {
-            state.settle(false);
+            state.apply(offset as u64, said.record(offset), Duration::ZERO);
         }
     }
-    state.settle(at_start == topic.len());
+    if at_start == topic.len() {
+        state.reach_end();
+    }
     state
 }
 

@@ -57,6 +57,7 @@ fn member(id: ProductId, change: Command) -> (Member, oneshot::Receiver<Verdict>
             request_id: Some(format!("{change:?}")),
             ..Meta::default()
         },
+        path: "/".to_owned(),
         expected: Expected::Nothing,
         key: None,
         deadline: Deadline::within(Duration::from_secs(5)),

@@ -4,6 +4,7 @@ insert into idempotency (principal, key, fingerprint)
 values ($1, $2, $3)
 on conflict (principal, key) do update
 set fingerprint = excluded.fingerprint, answer = null, lanes = '{}', seqs = '{}',
+    status = null, headers = null, body = null, sent_for = null,
     created_at = excluded.created_at
 where idempotency.created_at < now() - interval '24 hours'
 returning true

@@ -1,6 +1,7 @@
 //! A watermark topic for judgements, record by record.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use schemas::lane::{Lane, LaneSeqs, Seq};
@@ -11,6 +12,9 @@ use uuid::Uuid;
 use super::EPOCH;
 use crate::freshness::judge::{Question, Target, Verdict, judge};
 use crate::freshness::need::Need;
+
+/// When this process reads every record, by its own time.
+pub(super) const RECEIVED: Duration = Duration::from_secs(100);
 
 pub(super) fn at(millisecond: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_700_000_000_000 + millisecond).unwrap()
@@ -29,7 +33,7 @@ pub(super) struct Topic {
 impl Topic {
     pub(super) fn new() -> Self {
         let mut state = WatermarkState::new(EPOCH);
-        state.settle(true);
+        state.reach_end();
         Self { state, next: 0 }
     }
 
@@ -42,8 +46,7 @@ impl Topic {
     }
 
     fn put(mut self, record: Record) -> Self {
-        self.state.apply(self.next, record);
-        self.state.settle(false);
+        self.state.apply(self.next, record, RECEIVED);
         self.next += 1;
         self
     }
@@ -122,7 +125,7 @@ impl Topic {
     }
 
     pub(super) fn judge(&self, need: &Need, views: &[View], target: Target) -> Verdict {
-        self.judge_at(need, views, target, at(1_000))
+        self.judge_at(need, views, target, RECEIVED + Duration::from_secs(1))
     }
 
     pub(super) fn judge_at(
@@ -130,7 +133,7 @@ impl Topic {
         need: &Need,
         views: &[View],
         target: Target,
-        now: DateTime<Utc>,
+        now: Duration,
     ) -> Verdict {
         let question = Question {
             need,

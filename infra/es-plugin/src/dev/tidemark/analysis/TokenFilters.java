@@ -29,6 +29,7 @@ import org.apache.lucene.analysis.miscellaneous.TrimFilter;
 import org.apache.lucene.analysis.miscellaneous.TruncateTokenFilter;
 import org.apache.lucene.analysis.ngram.EdgeNGramTokenFilter;
 import org.apache.lucene.analysis.ngram.NGramTokenFilter;
+import org.apache.lucene.analysis.pattern.PatternCaptureGroupTokenFilter;
 import org.apache.lucene.analysis.pattern.PatternReplaceFilter;
 import org.apache.lucene.analysis.reverse.ReverseStringFilter;
 import org.apache.lucene.analysis.snowball.SnowballFilter;
@@ -146,6 +147,11 @@ final class TokenFilters {
             boolean keep = s.getAsBoolean("preserve_original", false);
             return new Filter.Expanding(name, stream -> new NGramTokenFilter(stream, min, max, keep));
         });
+        all.put("pattern_capture", requiring((i, e, name, s) -> {
+            boolean keep = s.getAsBoolean("preserve_original", true);
+            Pattern[] patterns = s.getAsList("patterns").stream().map(Pattern::compile).toArray(Pattern[]::new);
+            return new Filter.Expanding(name, stream -> new PatternCaptureGroupTokenFilter(stream, keep, patterns));
+        }));
         all.put("word_delimiter_graph", WordDelimiters::graph);
     }
 

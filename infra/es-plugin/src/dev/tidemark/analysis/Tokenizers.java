@@ -12,10 +12,12 @@ import org.apache.lucene.analysis.Tokenizer;
 import org.apache.lucene.analysis.core.KeywordTokenizer;
 import org.apache.lucene.analysis.core.LetterTokenizer;
 import org.apache.lucene.analysis.core.WhitespaceTokenizer;
+import org.apache.lucene.analysis.email.UAX29URLEmailTokenizer;
 import org.apache.lucene.analysis.ngram.EdgeNGramTokenizer;
 import org.apache.lucene.analysis.ngram.NGramTokenizer;
 import org.apache.lucene.analysis.path.PathHierarchyTokenizer;
 import org.apache.lucene.analysis.pattern.PatternTokenizer;
+import org.apache.lucene.analysis.standard.StandardAnalyzer;
 import org.apache.lucene.analysis.util.CharTokenizer;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.index.IndexSettings;
@@ -41,6 +43,14 @@ final class Tokenizers {
         all.put("path_hierarchy", (i, e, name, s) -> pathHierarchy(name, s));
         all.put("edge_ngram", (i, e, name, s) -> edgeNgram(name, s));
         all.put("ngram", (i, e, name, s) -> ngram(i, name, s));
+        all.put("uax_url_email", (i, e, name, s) -> {
+            int longest = s.getAsInt("max_token_length", StandardAnalyzer.DEFAULT_MAX_TOKEN_LENGTH);
+            return of(name, () -> {
+                UAX29URLEmailTokenizer tokenizer = new UAX29URLEmailTokenizer();
+                tokenizer.setMaxTokenLength(longest);
+                return tokenizer;
+            });
+        });
         all.put("char_group", (i, e, name, s) -> charGroup(name, s));
         return all;
     }

@@ -1,0 +1,255 @@
+//! The points in time that first pages share, bounded in rate, number and age.
+//!
+//! At most one is opened a second and 60 are alive for an index: the oldest is closed for a new one.
+//! None is used beyond `MAX_AGE`, however often it is: use never renews it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chassis::clock;
+use chassis::elasticsearch::Elasticsearch;
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use schemas::view::View;
+use tokio::time::Instant;
+
+use crate::freshness::Reader;
+use crate::search::cursor::{MAX_AGE, Point};
+
+/// Between two openings for one index.
+const OPENING_INTERVAL: Duration = Duration::from_secs(1);
+/// First pages take a new point after this time, which leaves later pages the rest of its age.
+const SHARED_FOR: Duration = Duration::from_secs(60);
+/// For one index.
+const MAX_ALIVE: usize = 60;
+
+#[derive(Debug, Default)]
+pub(super) struct Points {
+    shelves: Mutex<BTreeMap<String, Shelf>>,
+    /// Held while a point is opened, so that reads that need one wait for the same.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// The points of one index, oldest first.
+#[derive(Debug, Default)]
+struct Shelf {
+    points: VecDeque<Arc<Point>>,
+    last_opening: Option<Instant>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Choice {
+    Share(Arc<Point>),
+    /// Open one, or wait until the one that is being opened can be shared.
+    Open,
+    /// Read the index itself.
+    None,
+}
+
+/// What a choice depends on besides the shelf.
+struct Asking {
+    now: DateTime<Utc>,
+    instant: Instant,
+    is_opening: bool,
+}
+
+impl Points {
+    /// The newest point whose label covers the read; none where it is to read the index itself.
+    pub(super) async fn share(&self, reader: &Reader<'_>) -> Option<Arc<Point>> {
+        let is_opening = self.opening.try_lock().is_err();
+        match self.choose(reader, is_opening) {
+            Choice::Share(point) => return Some(point),
+            Choice::None => return None,
+            Choice::Open => {}
+        }
+        let _turn = self.opening.lock().await;
+        match self.choose(reader, false) {
+            Choice::Share(point) => Some(point),
+            Choice::None => None,
+            Choice::Open => self.open(reader).await,
+        }
+    }
+
+    /// For a point that failed.
+    pub(super) fn forget(&self, reader: &Reader<'_>, id: &str) {
+        self.with_shelf(reader, |shelf| shelf.points.retain(|point| point.id != id));
+    }
+
+    fn choose(&self, reader: &Reader<'_>, is_opening: bool) -> Choice {
+        let asking = Asking {
+            now: clock::now(),
+            instant: clock::instant(),
+            is_opening,
+        };
+        let covers = |point: &Point| point.serves(reader.epoch(), reader.need());
+        self.with_shelf(reader, |shelf| {
+            shelf.choose(&asking, reader.offset(), covers)
+        })
+    }
+
+    /// Its label is what was known before it was opened.
+    async fn open(&self, reader: &Reader<'_>) -> Option<Arc<Point>> {
+        let (now, instant) = (clock::now(), clock::instant());
+        let surplus = self.begin(reader, now, instant);
+        let (index, client) = (reader.index(View::Products), &reader.elasticsearch);
+        let (opened, ()) = tokio::join!(
+            client.open_pit(index, MAX_AGE, None),
+            close_all(client, &surplus)
+        );
+        let point = Arc::new(Point {
+            id: opened.ok()?,
+            epoch: Some(reader.epoch()),
+            build: reader.build(View::Products),
+            offset: reader.offset(),
+            offset_read: reader.offset_read(),
+            visible: reader.visible(View::Products).clone(),
+            floors_met: reader.floors_met(View::Products),
+            opened_at: Some(now),
+        });
+        self.with_shelf(reader, |shelf| {
+            shelf.points.push_back(Arc::clone(&point));
+        });
+        Some(point)
+    }
+
+    /// Counts the opening, whether it succeeds or not, and gives what has to make room for it.
+    fn begin(&self, reader: &Reader<'_>, now: DateTime<Utc>, instant: Instant) -> Vec<Arc<Point>> {
+        self.with_shelf(reader, |shelf| shelf.last_opening = Some(instant));
+        let mut shelves = self.lock();
+        let surplus = shelves
+            .values_mut()
+            .flat_map(|shelf| shelf.make_room(now))
+            .collect();
+        shelves.retain(|index, shelf| {
+            !shelf.points.is_empty() || index == reader.index(View::Products)
+        });
+        surplus
+    }
+
+    fn with_shelf<T>(&self, reader: &Reader<'_>, change: impl FnOnce(&mut Shelf) -> T) -> T {
+        let index = reader.index(View::Products).to_owned();
+        change(self.lock().entry(index).or_default())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Shelf>> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    fn choose(&self, asking: &Asking, offset: u64, covers: impl Fn(&Point) -> bool) -> Choice {
+        let mut newest_first = self.points.iter().rev();
+        let is_shared = |point: &Point| point.is_younger_than(SHARED_FOR, asking.now);
+        let newest = newest_first.find(|point| is_shared(point) && covers(point));
+        let since = self.last_opening.map(|last| asking.instant - last);
+        let is_due = since.is_none_or(|since| since >= OPENING_INTERVAL);
+        match newest {
+            Some(point) if point.offset == offset || !is_due || asking.is_opening => {
+                Choice::Share(Arc::clone(point))
+            }
+            None if !is_due && !asking.is_opening => Choice::None,
+            _ => Choice::Open,
+        }
+    }
+
+    /// Takes away what is too old, and the oldest where there is no room for one more.
+    fn make_room(&mut self, now: DateTime<Utc>) -> Vec<Arc<Point>> {
+        let old = self.points.iter();
+        let old = old
+            .filter(|point| !point.is_younger_than(MAX_AGE, now))
+            .count();
+        let surplus = (self.points.len() + 1).saturating_sub(MAX_ALIVE);
+        self.points.drain(..old.max(surplus)).collect()
+    }
+}
+
+/// One that cannot be closed ends by its keep-alive.
+async fn close_all(client: &Elasticsearch, points: &[Arc<Point>]) {
+    join_all(points.iter().map(|point| client.close_pit(&point.id))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use schemas::lane::LaneSeqs;
+
+    use super::*;
+
+    const OFFSET: u64 = 7;
+
+    fn point(offset: u64, age: i64) -> Arc<Point> {
+        Arc::new(Point {
+            id: format!("point {offset} {age}"),
+            epoch: None,
+            build: 1,
+            offset,
+            offset_read: offset,
+            visible: LaneSeqs::default(),
+            floors_met: true,
+            opened_at: Some(clock::now() - TimeDelta::seconds(age)),
+        })
+    }
+
+    fn shelf(points: &[&Arc<Point>], since_opening: u64) -> Shelf {
+        let since_opening = Duration::from_secs(since_opening);
+        Shelf {
+            points: points.iter().map(|point| Arc::clone(point)).collect(),
+            last_opening: clock::instant().checked_sub(since_opening),
+        }
+    }
+
+    fn choose(shelf: &Shelf, is_opening: bool, least: u64) -> Choice {
+        let asking = Asking {
+            now: clock::now(),
+            instant: clock::instant(),
+            is_opening,
+        };
+        shelf.choose(&asking, OFFSET, |point| point.offset >= least)
+    }
+
+    #[test]
+    fn a_point_is_shared_while_nothing_changes_and_for_a_second_after_a_change() {
+        let (current, older) = (point(OFFSET, 9), point(OFFSET - 1, 9));
+        assert_eq!(
+            choose(&shelf(&[&older, &current], 9), false, 0),
+            Choice::Share(current)
+        );
+        assert_eq!(
+            choose(&shelf(&[&older], 0), false, 0),
+            Choice::Share(older.clone())
+        );
+        assert_eq!(choose(&shelf(&[&older], 1), false, 0), Choice::Open);
+        assert_eq!(choose(&shelf(&[&older], 1), true, 0), Choice::Share(older));
+    }
+
+    #[test]
+    fn a_read_that_no_point_covers_opens_one_or_reads_the_index() {
+        let older = point(OFFSET - 1, 9);
+        assert_eq!(choose(&shelf(&[&older], 1), false, OFFSET), Choice::Open);
+        assert_eq!(choose(&shelf(&[&older], 0), false, OFFSET), Choice::None);
+        assert_eq!(
+            choose(&shelf(&[&older], 0), true, OFFSET),
+            Choice::Open,
+            "waits for it"
+        );
+    }
+
+    #[test]
+    fn first_pages_leave_a_point_before_its_age_ends() {
+        assert_eq!(
+            choose(&shelf(&[&point(OFFSET, 61)], 61), false, 0),
+            Choice::Open
+        );
+    }
+
+    #[test]
+    fn sixty_are_alive_and_none_beyond_its_age() {
+        let points: Vec<_> = (0..60).rev().map(|age| point(OFFSET, age)).collect();
+        let mut full = shelf(&points.iter().collect::<Vec<_>>(), 1);
+        assert_eq!(full.make_room(clock::now()), [Arc::clone(&points[0])]);
+        assert_eq!(full.make_room(clock::now()), []);
+        let (old, young) = (point(OFFSET, 301), point(OFFSET, 299));
+        assert_eq!(shelf(&[&old, &young], 1).make_room(clock::now()), [old]);
+    }
+}
