@@ -23,6 +23,7 @@ pub mod snapshot;
 pub mod statement;
 pub mod stock;
 
+mod text_keys;
 mod tx;
 
 pub use statement::Statement;

@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::domain::stock::Stock;
+use crate::domain::text::{NameKey, SkuKey};
 use crate::domain::{category, product, stock};
 use crate::store::Stored;
 use crate::store::log::{category_stream, product_stream, stock_stream};
@@ -73,20 +74,27 @@ async fn categories(
     let (mut after, mut count) = (Uuid::nil(), 0);
     loop {
         let page = snapshot.categories(after).await?;
-        let Some(last) = page.last() else {
+        let Some((last, _)) = page.last() else {
             return Ok(count);
         };
         after = last.value.id.0;
         count += page.len() as u64;
-        let streams = page.iter().map(|row| category_stream(row.value.id));
+        let streams = page.iter().map(|(row, _)| category_stream(row.value.id));
         let mut events = events_of(snapshot, streams.collect()).await?;
-        for row in page {
+        for (row, key) in page {
             let stream = category_stream(row.value.id);
             let events = events.remove(&stream).unwrap_or_default();
             let folded = fold(&events, None, category::evolve);
             compare::category(&row, folded.as_ref(), |what| {
                 found(stream.to_string(), what)
             });
+            if !row.value.retired {
+                let own = NameKey::of(&row.value.name);
+                let own = ("name", own.as_str());
+                compare::key(own, row.value.id.0, key.as_deref(), |what| {
+                    found(stream.to_string(), what)
+                });
+            }
         }
     }
 }
@@ -98,18 +106,23 @@ async fn products(
     let (mut after, mut count) = (Uuid::nil(), 0);
     loop {
         let page = snapshot.products(after).await?;
-        let Some(last) = page.last() else {
+        let Some((last, _)) = page.last() else {
             return Ok(count);
         };
         after = last.value.id.0;
         count += page.len() as u64;
-        let streams = page.iter().map(|row| product_stream(row.value.id));
+        let streams = page.iter().map(|(row, _)| product_stream(row.value.id));
         let mut events = events_of(snapshot, streams.collect()).await?;
-        for row in page {
+        for (row, key) in page {
             let stream = product_stream(row.value.id);
             let events = events.remove(&stream).unwrap_or_default();
             let folded = fold(&events, None, product::evolve);
             compare::product(&row, folded.as_ref(), |what| {
+                found(stream.to_string(), what)
+            });
+            let own = SkuKey::of(&row.value.sku);
+            let own = ("sku", own.as_str());
+            compare::key(own, row.value.id.0, key.as_deref(), |what| {
                 found(stream.to_string(), what)
             });
         }

@@ -11,6 +11,10 @@ use schemas::text::{
     MAX_NAME_CHARS, MAX_SKU_CHARS, composed, identifying, is_default_ignorable, shows_something,
 };
 
+mod key;
+
+pub use key::{NameKey, SkuKey, given_way};
+
 /// The separator of levels where a category is named by its path.
 pub const PATH_SEPARATOR: &str = " > ";
 

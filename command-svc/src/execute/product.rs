@@ -14,7 +14,7 @@ use crate::domain::product::{Command, CreateProduct, Product, decide as decide_p
 use crate::domain::stock::{self, Stock};
 use crate::store::category::{Found, TreeLock, lock_tree, places};
 use crate::store::log::product_stream;
-use crate::store::product::{category_ids, ids_by_sku, insert, lock};
+use crate::store::product::{category_ids, holders_of_sku, insert, lock};
 use crate::store::{StoreError, Stored, Tx, log};
 
 #[derive(Debug)]
@@ -162,8 +162,9 @@ fn created(
 }
 
 async fn sku_taken(tx: &Tx, sku: &str) -> Result<Decision, StoreError> {
-    let holders = ids_by_sku(tx, &[sku]).await?.into_values();
+    let holders = holders_of_sku(tx, sku).await?;
     let streams = holders
+        .into_iter()
         .map(|(id, version)| (product_stream(id), version))
         .collect();
     Ok(Decision::refused(&Refusal::SkuTaken, streams))

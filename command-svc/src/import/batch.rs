@@ -10,7 +10,7 @@ use schemas::problem::Problem;
 
 use super::tree::{NameTree, Node};
 use super::wish::Wish;
-use crate::domain::text::Sku;
+use crate::domain::text::SkuKey;
 
 /// Lines of a batch, whatever the pace allows beyond.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -47,7 +47,7 @@ pub struct Batch {
 /// What a batch that is under way may be deciding.
 #[derive(Debug, Default)]
 pub struct Footprint {
-    skus: HashSet<Sku>,
+    skus: HashSet<SkuKey>,
     /// Categories that it may be making.
     paths: HashSet<String>,
 }
@@ -90,7 +90,7 @@ impl Queue {
         while lines < size
             && bytes < MAX_BYTES
             && let Some(line) = self.lines.pop_front_if(|line| match &line.wish {
-                Ok(wish) => skus.insert(wish.sku.clone()),
+                Ok(wish) => skus.insert(wish.sku_key.clone()),
                 Err(_) => true,
             })
         {
@@ -160,7 +160,7 @@ impl Batch {
             skus: self
                 .entries
                 .iter()
-                .map(|entry| entry.wish.sku.clone())
+                .map(|entry| entry.wish.sku_key.clone())
                 .collect(),
             paths: paths.filter(|path| !known.0.contains(path)).collect(),
         }
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_sku_is_in_a_batch_once() {
-        let mut queue = queue(&[("a", ""), ("b", ""), ("a", ""), ("c", "")]);
+        let mut queue = queue(&[("a", ""), ("b", ""), ("A", ""), ("c", "")]);
         assert_eq!(numbers(&take(&mut queue, 10)), [1, 2]);
         assert_eq!(numbers(&take(&mut queue, 10)), [3, 4]);
         assert_eq!((queue.is_empty(), queue.bytes()), (true, 0));

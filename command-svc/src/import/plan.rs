@@ -20,10 +20,11 @@ use crate::domain::product::{
     self, Categories, ChangeProduct, Command, CreateProduct, Product, decide, evolve,
 };
 use crate::domain::stock::{self, Stock};
+use crate::domain::text::SkuKey;
 use crate::store::Stored;
 
-/// Products by sku.
-pub type BySku = HashMap<String, Stored<Product>>;
+/// Products by the key of their sku.
+pub type BySku = HashMap<SkuKey, Stored<Product>>;
 
 /// All that a batch writes, and what its lines are answered.
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ pub fn plan(entries: &[Entry], mut known: BySku, grown: &Grown, at: DateTime<Utc
     plan.events
         .extend(grown.events.iter().map(|event| (1, event.clone())));
     for entry in entries {
-        let decided = match known.remove(entry.wish.sku.as_str()) {
+        let decided = match known.remove(&entry.wish.sku_key) {
             Some(product) => plan
                 .upsert(entry, product, grown, at)
                 .map_err(|refusal| Box::new(refusal.problem())),

@@ -3,7 +3,7 @@
 //! Locks come in the order of all commands: tree, products by id, inserts by sku, lanes. A batch is
 //! there wholly or not at all.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
@@ -19,6 +19,7 @@ use super::plan::{Answered, BySku, Plan, is_unchanged, plan};
 use super::tree::Grown;
 use super::{Imports, metrics};
 use crate::domain::product::Product;
+use crate::domain::text::{Sku, SkuKey};
 use crate::store::category::{TreeLock, lock_tree};
 use crate::store::import as rows;
 use crate::store::{self, StoreError, Stored, Tx, log};
@@ -82,13 +83,17 @@ impl Transaction<'_> {
             .tree
             .nodes()
             .iter()
-            .map(|node| (node.parent, node.name.as_str()))
+            .map(|node| rows::NameNode {
+                parent: node.parent,
+                name: node.name.as_str(),
+                key: &node.key,
+            })
             .collect();
-        let skus: Vec<&str> = self
+        let skus: Vec<(&Sku, &SkuKey)> = self
             .batch
             .entries
             .iter()
-            .map(|entry| entry.wish.sku.as_str())
+            .map(|entry| (&entry.wish.sku, &entry.wish.sku_key))
             .collect();
         let ((), (), found, products) = try_join!(
             tx.begin(),
@@ -97,12 +102,10 @@ impl Transaction<'_> {
             rows::products(tx, &skus),
         )?;
         let new_id = || CategoryId(clock::new_id());
-        let there: HashSet<&str> = products.iter().map(|p| p.value.sku.as_str()).collect();
-        let decided = self
-            .batch
-            .entries
-            .iter()
-            .filter(|entry| there.contains(entry.wish.sku.as_str()) || entry.wish.can_create());
+        let decided =
+            self.batch.entries.iter().filter(|entry| {
+                products.contains_key(&entry.wish.sku_key) || entry.wish.can_create()
+            });
         let nodes = decided.flat_map(|entry| entry.categories.iter().copied());
         let tree = &self.batch.tree;
         let grown = tree
@@ -125,20 +128,13 @@ impl Transaction<'_> {
     async fn lock_what_changes(
         &self,
         grown: &Grown,
-        products: Vec<Stored<Product>>,
+        mut known: BySku,
     ) -> Result<BySku, AttemptError> {
-        let mut known: BySku = products
-            .into_iter()
-            .map(|product| (product.value.sku.clone(), product))
-            .collect();
-        let changes = |entry: &&Entry| {
-            let product = known.get(entry.wish.sku.as_str());
-            product.is_some_and(|product| !is_unchanged(entry, product, grown, self.at))
+        let changing = |entry: &Entry| {
+            let product = known.get(&entry.wish.sku_key)?;
+            (!is_unchanged(entry, product, grown, self.at)).then_some(product.value.id)
         };
-        let changing = self.batch.entries.iter().filter(changes);
-        let ids: Vec<ProductId> = changing
-            .map(|entry| known[entry.wish.sku.as_str()].value.id)
-            .collect();
+        let ids: Vec<ProductId> = self.batch.entries.iter().filter_map(changing).collect();
         let (tx, created) = (self.tx, &grown.created);
         if ids.is_empty() {
             rows::insert_categories(tx, created).await?;
@@ -149,9 +145,15 @@ impl Transaction<'_> {
             store::product::lock(tx, &ids),
             store::product::category_ids(tx, &ids),
         )?;
-        for mut product in locked {
-            product.value.category_ids = categories.remove(&product.value.id).unwrap_or_default();
-            known.insert(product.value.sku.clone(), product);
+        let mut locked: HashMap<ProductId, Stored<Product>> = locked
+            .into_iter()
+            .map(|product| (product.value.id, product))
+            .collect();
+        for product in known.values_mut() {
+            if let Some(mut locked) = locked.remove(&product.value.id) {
+                locked.value.category_ids = categories.remove(&locked.value.id).unwrap_or_default();
+                *product = locked;
+            }
         }
         Ok(known)
     }

@@ -13,7 +13,7 @@ use schemas::id::CategoryId;
 use super::wish::NamePath;
 use crate::domain::Refusal;
 use crate::domain::category::{Category, Command, Place, Places, Surroundings, decide, evolve};
-use crate::domain::text::CategoryName;
+use crate::domain::text::{CategoryName, NameKey};
 use crate::store::Stored;
 
 /// An index into `NameTree::nodes`.
@@ -22,13 +22,15 @@ pub type Node = usize;
 #[derive(Debug, Default)]
 pub struct NameTree {
     nodes: Vec<Named>,
-    by_name: HashMap<(Option<Node>, CategoryName), Node>,
+    by_name: HashMap<(Option<Node>, NameKey), Node>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     pub parent: Option<Node>,
+    /// As it was written first.
     pub name: CategoryName,
+    pub key: NameKey,
 }
 
 /// The tree with an id at each node.
@@ -47,11 +49,13 @@ impl NameTree {
     pub fn add(&mut self, path: &NamePath) -> Option<Node> {
         path.iter().fold(None, |parent, name| {
             let next = self.nodes.len();
-            let node = *self.by_name.entry((parent, name.clone())).or_insert(next);
+            let key = NameKey::of(name.as_str());
+            let node = *self.by_name.entry((parent, key.clone())).or_insert(next);
             if node == next {
                 self.nodes.push(Named {
                     parent,
                     name: name.clone(),
+                    key,
                 });
             }
             Some(node)
@@ -62,13 +66,13 @@ impl NameTree {
         &self.nodes
     }
 
-    /// The names down to a node, joined so that no two nodes have the same.
+    /// The keys of the names down to a node, joined so that no two nodes have the same.
     pub fn path_text(&self, node: Node) -> String {
-        let Named { parent, name } = &self.nodes[node];
+        let Named { parent, key, .. } = &self.nodes[node];
         let above = parent
             .map(|parent| self.path_text(parent) + "\n")
             .unwrap_or_default();
-        above + name.as_str()
+        above + key.as_str()
     }
 
     fn level(&self, node: Node) -> usize {
@@ -131,7 +135,7 @@ impl NameTree {
 
     fn paths(&self, ids: &[CategoryId]) -> Vec<CategoryPath> {
         let mut paths: Vec<CategoryPath> = Vec::with_capacity(ids.len());
-        for (Named { parent, name }, id) in self.nodes.iter().zip(ids) {
+        for (Named { parent, name, .. }, id) in self.nodes.iter().zip(ids) {
             let mut path = parent
                 .map(|parent| paths[parent].clone())
                 .unwrap_or_default();

@@ -4,7 +4,7 @@
 //! but the sku, which is never changed into another; what still cannot be, is refused with every
 //! violation at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chassis::extract::parse_json_line;
 use schemas::money::Money;
@@ -18,7 +18,9 @@ use crate::domain::attributes::Attributes;
 use crate::domain::category::MAX_DEPTH;
 use crate::domain::number::Inventory;
 use crate::domain::product::MAX_CATEGORIES;
-use crate::domain::text::{Brand, CategoryName, Description, Name, Sku, cleaned_lines};
+use crate::domain::text::{
+    Brand, CategoryName, Description, Name, NameKey, Sku, SkuKey, cleaned_lines,
+};
 use crate::domain::violations::{Violations, pointer_step};
 
 /// The names from a root down to a category.
@@ -28,6 +30,7 @@ pub type NamePath = Vec<CategoryName>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     pub sku: Sku,
+    pub sku_key: SkuKey,
     pub name: Option<Name>,
     pub description: Option<Description>,
     pub brand: Option<Brand>,
@@ -90,6 +93,7 @@ fn parse(body: ProductUpsert) -> Result<Wish, Vec<Violation>> {
     let inventory = given(body.inventory, Some).unwrap_or_default();
     let inventory = violations.take("/inventory", Inventory::parse(inventory));
     let wish = sku.zip(inventory).map(|(sku, inventory)| Wish {
+        sku_key: SkuKey::from(&sku),
         sku,
         name,
         description,
@@ -150,10 +154,11 @@ fn parse_attributes(
 
 fn parse_paths(violations: &mut Violations, categories: &[String]) -> Option<Vec<NamePath>> {
     let mut paths = Vec::new();
+    let mut named = HashSet::new();
     let mut complete = true;
     for (index, text) in categories.iter().enumerate() {
         match violations.take(&format!("/categories/{index}"), path(text)) {
-            Some(path) if path.is_empty() || paths.contains(&path) => {}
+            Some(path) if path.is_empty() || !named.insert(keys(&path)) => {}
             Some(path) => paths.push(path),
             None => complete = false,
         }
@@ -164,6 +169,10 @@ fn parse_paths(violations: &mut Violations, categories: &[String]) -> Option<Vec
         }
     }
     complete.then_some(paths)
+}
+
+fn keys(path: &NamePath) -> Vec<NameKey> {
+    path.iter().map(|name| NameKey::of(name.as_str())).collect()
 }
 
 fn path(text: &str) -> Result<NamePath, String> {

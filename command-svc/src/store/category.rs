@@ -18,9 +18,10 @@ use super::statement::{
 };
 use super::{RowError, StoreError, Stored, Tx, to_bigint};
 use crate::domain::category::{Category, ChangeCategory, Place, Places, Surroundings};
+use crate::domain::text::NameKey;
 
 /// The advisory lock that stands for the tree.
-const TREE: i64 = 0x7469_6465_7472_6565;
+pub(super) const TREE: i64 = 0x7469_6465_7472_6565;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TreeLock {
@@ -68,23 +69,27 @@ pub async fn surroundings(
     id: CategoryId,
     wish: &ChangeCategory,
 ) -> Result<(Surroundings, Vec<(StreamId, u64)>), StoreError> {
-    let name = wish.name.as_ref().map(AsRef::as_ref);
+    let name: Option<&str> = wish.name.as_ref().map(AsRef::as_ref);
+    let key = name.map(NameKey::of);
+    let key = key.as_ref().map(NameKey::as_str);
     let parent_id = wish.parent_id.flatten().map(|id| id.0);
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&id.0, &name, &wish.parent_id.is_some(), &parent_id];
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&id.0, &name, &wish.parent_id.is_some(), &parent_id, &key];
     let row = tx.query_first(CATEGORY_SURROUNDINGS, &params).await?;
     let row = row.expect("the statement makes one row whatever there is");
     read_surroundings(&row).map_err(StoreError::row(CATEGORY_SURROUNDINGS.name))
 }
 
-/// The living category that has this name below this parent.
+/// The living category that has this name, or one that counts as the same, below this parent.
 pub async fn holder(
     tx: &Tx,
     parent_id: Option<CategoryId>,
     name: &str,
 ) -> Result<Option<(CategoryId, u64)>, StoreError> {
+    let parent_id = parent_id.map(|id| id.0);
+    let key = NameKey::of(name);
     let row = tx
-        .query_first(CATEGORY_HOLDER, &[&parent_id.map(|id| id.0), &name])
+        .query_first(CATEGORY_HOLDER, &[&parent_id, &name, &key.as_str()])
         .await?;
     let read = |row: Row| {
         Ok((
@@ -111,6 +116,7 @@ pub async fn insert(tx: &Tx, category: &Stored<Category>) -> Result<bool, StoreE
                 &to_bigint(*version),
                 &value.created_at,
                 &value.updated_at,
+                &NameKey::of(&value.name).as_str(),
             ],
         )
         .await?;
@@ -128,6 +134,7 @@ pub async fn update(tx: &Tx, category: &Stored<Category>) -> Result<(), StoreErr
             &value.retired,
             &to_bigint(*version),
             &value.updated_at,
+            &NameKey::of(&value.name).as_str(),
         ],
     )
     .await

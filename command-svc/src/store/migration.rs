@@ -5,6 +5,8 @@ use refinery::error::Kind;
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
 
+use super::text_keys;
+
 mod embedded {
     refinery::embed_migrations!("migrations");
 }
@@ -26,6 +28,8 @@ pub enum MigrationError {
     History(#[source] tokio_postgres::Error),
     #[error("migrate the schema")]
     Migrate(#[source] Box<refinery::Error>),
+    #[error("give keys to rows without")]
+    Keys(#[source] tokio_postgres::Error),
     #[error("the database was migrated with another {0} than the one of this release")]
     Changed(Migration),
     #[error("the database has migrations after {0} and lacks that one")]
@@ -37,7 +41,7 @@ impl MigrationError {
     /// refinery, a statement that fails is a failed connection.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Lock(_) | Self::History(_) => false,
+            Self::Lock(_) | Self::History(_) | Self::Keys(_) => false,
             Self::Changed(_) | Self::PassedOver(_) => true,
             Self::Migrate(error) => match error.kind() {
                 Kind::Connection(_, cause) => cause
@@ -59,9 +63,17 @@ pub async fn lock(client: &Client) -> Result<(), MigrationError> {
         .map_err(MigrationError::Lock)
 }
 
-/// Under the lock. Migrations that only a later release knows are left alone: they only ever add, so
-/// that a release can be taken back.
+/// Under the lock: the schema, and what of its rows no SQL can compute.
 pub async fn run(client: &mut Client) -> Result<(), MigrationError> {
+    migrate(client).await?;
+    text_keys::complete(client)
+        .await
+        .map_err(MigrationError::Keys)
+}
+
+/// Migrations that only a later release knows are left alone: they only ever add, so that a release
+/// can be taken back.
+async fn migrate(client: &mut Client) -> Result<(), MigrationError> {
     let failed = |error| MigrationError::Migrate(Box::new(error));
     let known = embedded::migrations::runner().get_migrations().clone();
     let mut applied = Vec::new();
@@ -125,10 +137,12 @@ mod tests {
     use super::*;
 
     /// Databases have these: whoever changes one locks everybody out. Add a migration instead.
-    const FROZEN: [(i32, u64); 3] = [
+    const FROZEN: [(i32, u64); 5] = [
         (1, 11_752_107_614_244_531_490),
         (2, 11_787_932_696_541_039_480),
         (3, 8_262_588_878_606_390_080),
+        (5, 5_616_996_917_639_661_591),
+        (7, 1_835_836_850_360_329_328),
     ];
 
     #[test]
@@ -136,7 +150,7 @@ mod tests {
         let known = embedded::migrations::runner().get_migrations().clone();
         let checksums: Vec<(i32, u64)> = known
             .iter()
-            .filter(|own| own.version() <= 3)
+            .filter(|own| FROZEN.iter().any(|(version, _)| *version == own.version()))
             .map(|own| (own.version(), own.checksum()))
             .collect();
         assert_eq!(checksums, FROZEN);

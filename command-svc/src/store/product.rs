@@ -10,11 +10,13 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::statement::{
-    PRODUCT_CATEGORY_DELETE, PRODUCT_CATEGORY_INSERT, PRODUCT_CATEGORY_SELECT, PRODUCT_IDS_BY_SKU,
-    PRODUCT_INSERT, PRODUCT_LOCK, PRODUCT_LOCK_FREE, PRODUCT_UPDATE, PRODUCT_UPDATE_PRICES,
+    PRODUCT_CATEGORY_DELETE, PRODUCT_CATEGORY_INSERT, PRODUCT_CATEGORY_SELECT,
+    PRODUCT_HOLDERS_OF_SKU, PRODUCT_INSERT, PRODUCT_LOCK, PRODUCT_LOCK_FREE, PRODUCT_UPDATE,
+    PRODUCT_UPDATE_PRICES,
 };
 use super::{RowError, Statement, StoreError, Stored, Tx, to_bigint};
 use crate::domain::product::Product;
+use crate::domain::text::SkuKey;
 
 /// Locks the products of these ids that exist, in the order of ids. Their categories hang off the
 /// lock: `category_ids` reads them in the next statement.
@@ -60,18 +62,17 @@ pub(super) fn read_category_ids(
     Ok(found)
 }
 
-/// Who has these skus, and at which version. Locks nothing.
-pub async fn ids_by_sku(
-    tx: &Tx,
-    skus: &[&str],
-) -> Result<HashMap<String, (ProductId, u64)>, StoreError> {
-    let rows = tx.query(PRODUCT_IDS_BY_SKU, &[&skus]).await?;
+/// Who has a sku that counts as this one, and at which version. Locks nothing.
+pub async fn holders_of_sku(tx: &Tx, sku: &str) -> Result<Vec<(ProductId, u64)>, StoreError> {
+    let rows = tx
+        .query(PRODUCT_HOLDERS_OF_SKU, &[&SkuKey::of(sku).as_str(), &sku])
+        .await?;
     let read = |row: &Row| -> Result<_, RowError> {
-        let version = u64::try_from(row.try_get::<_, i64>(2)?)?;
-        Ok((row.try_get(0)?, (ProductId(row.try_get(1)?), version)))
+        let version = u64::try_from(row.try_get::<_, i64>(1)?)?;
+        Ok((ProductId(row.try_get(0)?), version))
     };
     let found = rows.iter().map(read).collect::<Result<_, _>>();
-    found.map_err(StoreError::row(PRODUCT_IDS_BY_SKU.name))
+    found.map_err(StoreError::row(PRODUCT_HOLDERS_OF_SKU.name))
 }
 
 /// Answers the ids that went in; the skus of the others are taken.
@@ -83,6 +84,8 @@ pub async fn insert(
         .iter()
         .map(|stored| stored.value.sku.as_str())
         .collect();
+    let keys: Vec<SkuKey> = column(products, |product| SkuKey::of(&product.sku));
+    let keys: Vec<&str> = keys.iter().map(SkuKey::as_str).collect();
     let created: Vec<_> = products
         .iter()
         .map(|stored| stored.value.created_at)
@@ -94,6 +97,7 @@ pub async fn insert(
             &[
                 &c.ids,
                 &skus,
+                &keys,
                 &c.names,
                 &c.descriptions,
                 &c.brands,

@@ -29,6 +29,9 @@ pub enum SnapshotError {
     Event(#[from] EventRowError),
 }
 
+/// A row with the key of its sku or name.
+pub type Keyed<T> = (Stored<T>, Option<String>);
+
 /// A lane that is not dense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
@@ -56,25 +59,25 @@ impl<'a> Snapshot<'a> {
     }
 
     /// The page whose ids come after this one; the nil id is before all.
-    pub async fn categories(&self, after: Uuid) -> Result<Vec<Stored<Category>>, SnapshotError> {
+    pub async fn categories(&self, after: Uuid) -> Result<Vec<Keyed<Category>>, SnapshotError> {
         let rows = self.page(CATEGORY_PAGE, after).await?;
-        Ok(rows
-            .iter()
-            .map(category::from_row)
-            .collect::<Result<_, _>>()?)
+        let read = |row: &Row| -> Result<_, RowError> {
+            Ok((category::from_row(row)?, row.try_get("name_key")?))
+        };
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
     /// With their categories.
-    pub async fn products(&self, after: Uuid) -> Result<Vec<Stored<Product>>, SnapshotError> {
+    pub async fn products(&self, after: Uuid) -> Result<Vec<Keyed<Product>>, SnapshotError> {
         let rows = self.page(PRODUCT_PAGE, after).await?;
-        let mut products: Vec<Stored<Product>> = rows
-            .iter()
-            .map(product::from_row)
-            .collect::<Result<_, _>>()?;
-        let ids: Vec<Uuid> = products.iter().map(|product| product.value.id.0).collect();
+        let read = |row: &Row| -> Result<_, RowError> {
+            Ok((product::from_row(row)?, row.try_get("sku_key")?))
+        };
+        let mut products: Vec<Keyed<Product>> = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let ids: Vec<Uuid> = products.iter().map(|(row, _)| row.value.id.0).collect();
         let rows = self.0.query(PRODUCT_CATEGORY_SELECT.text, &[&ids]).await?;
         let mut categories = product::read_category_ids(&rows)?;
-        for product in &mut products {
+        for (product, _) in &mut products {
             product.value.category_ids = categories.remove(&product.value.id).unwrap_or_default();
         }
         Ok(products)

@@ -41,7 +41,7 @@ statements! {
     IMPORT_CLOCK = "import/clock",
     IMPORT_INSERT_CATEGORIES = "import/insert_categories",
     IMPORT_PRODUCTS = "import/products",
-    PRODUCT_IDS_BY_SKU = "product/ids_by_sku",
+    PRODUCT_HOLDERS_OF_SKU = "product/holders_of_sku",
     PRODUCT_INSERT = "product/insert",
     PRODUCT_LOCK = "product/lock",
     PRODUCT_LOCK_FREE = "product/lock_free",
@@ -64,4 +64,14 @@ statements! {
     EVENT_ORPHANS = "event/orphans",
     PRODUCT_PAGE = "product/page",
     STOCK_PAGE = "stock/page",
+}
+
+statements! {
+    /// What gives keys to rows without, on the connection that migrates.
+    KEYS:
+    CATEGORY_KEYS = "category/keys",
+    CATEGORY_SET_KEYS = "category/set_keys",
+    PRODUCT_KEY_HOLDERS = "product/key_holders",
+    PRODUCT_SET_KEYS = "product/set_keys",
+    PRODUCT_WITHOUT_KEY = "product/without_key",
 }

@@ -1,8 +1,11 @@
 //! Names the members in which a row differs from the fold of its events. Pure.
 
+use uuid::Uuid;
+
 use crate::domain::category::Category;
 use crate::domain::product::Product;
 use crate::domain::stock::Stock;
+use crate::domain::text::given_way;
 use crate::store::Stored;
 
 macro_rules! compare {
@@ -52,11 +55,25 @@ compare!(
 );
 compare!(stock, Stock, [product_id, on_hand, reserved, updated_at]);
 
+/// The key of a text, which the row with this id has to have: `own` is what the text is, and its key.
+pub fn key(own: (&str, &str), id: Uuid, stored: Option<&str>, mut tell: impl FnMut(String)) {
+    let (text, own) = own;
+    match stored {
+        Some(stored) if stored == own => {}
+        Some(stored) if stored == given_way(own, id) => tell(format!(
+            "the {text} counts as that of an older one, which has its key '{own}'"
+        )),
+        Some(_) => tell(format!("the {text} has the key of another {text}")),
+        None => tell(format!(
+            "the {text} has no key yet: it gets one when a process starts"
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
     use schemas::id::ProductId;
-    use uuid::Uuid;
 
     use super::*;
 
@@ -87,5 +104,20 @@ mod tests {
             ["the row differs from its events in version, on_hand"]
         );
         assert_eq!(told(&row(5, 2), None), ["has a row but no events"]);
+    }
+
+    #[test]
+    fn a_key_that_is_missing_another_or_given_up_is_told() {
+        let id = Uuid::from_u128(1);
+        let told = |stored: Option<&str>| {
+            let mut told = String::new();
+            key(("sku", "ab"), id, stored, |what| told = what);
+            told
+        };
+        assert_eq!(told(Some("ab")), "");
+        assert!(told(None).contains("has no key yet"));
+        assert!(told(Some("x")).contains("the key of another sku"));
+        let given_way = given_way("ab", id);
+        assert!(told(Some(&given_way)).contains("an older one, which has its key 'ab'"));
     }
 }

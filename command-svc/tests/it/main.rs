@@ -22,5 +22,6 @@ mod migrations;
 mod proxy;
 mod relay;
 mod service;
+mod text_keys;
 mod tidemarks;
 mod verify;

@@ -69,7 +69,8 @@ async fn every_tampering_is_told() -> Result<()> {
     }));
     assert_eq!(
         told.last().map(|totals| &totals["differences"]),
-        Some(&json!(6))
+        Some(&json!(7)),
+        "the category's key is that of its former name"
     );
     service.stop().await
 }

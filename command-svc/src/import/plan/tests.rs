@@ -48,7 +48,7 @@ fn import(known: BySku, lines: &[Value]) -> Plan {
 }
 
 fn shop_with(product: &Stored<Product>) -> BySku {
-    HashMap::from([(product.value.sku.clone(), product.clone())])
+    HashMap::from([(SkuKey::of(&product.value.sku), product.clone())])
 }
 
 fn made_elsewhere(line: &Value) -> Stored<Product> {

@@ -1,7 +1,9 @@
 -- What the tree says around a category that shall have a name (or keep its own) below a parent
 -- (where $3, else below its own): one row, with a witness for each thing that stands in the way.
 with recursive wanted as (
+    -- The key of one that had to give way is followed by a line end and its id.
     select c.id, coalesce($2::text, c.name) as name,
+        coalesce($5::text, split_part(c.name_key, e'\n', 1)) as name_key,
         case when $3::boolean then $4::uuid else c.parent_id end as parent_id
     from category c
     where c.id = $1
@@ -29,7 +31,8 @@ left join lateral (
     select c.id, c.version
     from wanted
     join category c on c.parent_id is not distinct from wanted.parent_id
-        and c.name = wanted.name and c.id <> wanted.id and not c.retired
+        and (c.name_key = wanted.name_key or c.name = wanted.name)
+        and c.id <> wanted.id and not c.retired
     limit 1
 ) sibling on true
 left join lateral (

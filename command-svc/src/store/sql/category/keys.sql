@@ -1,0 +1,3 @@
+select id, parent_id, name, name_key, created_at
+from category
+where not retired

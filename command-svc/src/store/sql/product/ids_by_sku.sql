@@ -1,3 +1,0 @@
-select sku, id, version
-from product
-where sku = any ($1::text[])
