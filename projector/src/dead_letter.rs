@@ -22,6 +22,14 @@ use crate::cache::BuildId;
 const RECORD_WITHIN: Duration = Duration::from_secs(120);
 const LISTED: usize = 1_000;
 
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    #[error("write a dead letter")]
+    Elasticsearch(#[from] ElasticsearchError),
+    #[error("a dead letter was refused with status {0}")]
+    Refused(u16),
+}
+
 /// A dead letter as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
@@ -81,7 +89,7 @@ impl DeadLetters {
         });
     }
 
-    async fn write(&self, letter: &DeadLetter) -> Result<(), ElasticsearchError> {
+    async fn write(&self, letter: &DeadLetter) -> Result<(), RecordError> {
         let id = format!(
             "{}-{}-{}-{}",
             letter.view, letter.build, letter.lane, letter.seq
@@ -89,13 +97,8 @@ impl DeadLetters {
         let action = json!({"index": {"_index": self.index, "_id": id}});
         let body = format!("{action}\n{}\n", json!(letter));
         let items = self.elasticsearch.bulk(Bytes::from(body)).await?;
-        for item in items.iter().filter(|item| !item.is_written()) {
-            tracing::error!(
-                elasticsearch.status = item.status,
-                "a dead letter is refused"
-            );
-        }
-        Ok(())
+        let refused = items.iter().find(|item| !item.is_written());
+        refused.map_or(Ok(()), |item| Err(RecordError::Refused(item.status)))
     }
 
     /// The newest dead letters.

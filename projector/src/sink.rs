@@ -16,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{crash, metrics};
 
+mod access;
 mod bulk;
 mod conflict;
 mod read;
 mod refresh;
 
+use access::Access;
 pub use bulk::{Bulk, Op, Target, Versioning};
 pub use chassis::elasticsearch::Found;
 pub use read::Pages;
@@ -28,7 +30,6 @@ pub use read::Pages;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const WATCH_EVERY: Duration = Duration::from_secs(2);
-const AWAY: &str = "elasticsearch does not answer";
 
 /// How one operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub enum SinkError {
 pub struct Sink {
     elasticsearch: Elasticsearch,
     budget: Duration,
-    probe: Probe,
+    access: Access,
 }
 
 impl Sink {
@@ -70,7 +71,7 @@ impl Sink {
         Self {
             elasticsearch,
             budget,
-            probe,
+            access: Access::new(probe),
         }
     }
 
@@ -79,10 +80,8 @@ impl Sink {
         let mut ticks = tokio::time::interval(WATCH_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            match self.elasticsearch.ping().await {
-                Ok(()) => self.probe.up(),
-                Err(error) => self.probe.down(error.outline()),
-            }
+            let fault = self.elasticsearch.ping().await.err();
+            self.access.pinged(fault.map(|error| error.outline()));
         }
     }
 
@@ -103,6 +102,7 @@ impl Sink {
         loop {
             let failure = match self.send(&body, &ops, &pending).await? {
                 Ok(items) => {
+                    self.note_denials(&items);
                     pending = sort_out(&items, &pending, &mut outcomes);
                     None
                 }
@@ -148,6 +148,12 @@ impl Sink {
         Ok(Ok(items))
     }
 
+    fn note_denials(&self, items: &[BulkItem]) {
+        if items.iter().any(BulkItem::is_denied) {
+            self.access.is_denied();
+        }
+    }
+
     async fn pause(
         &self,
         backoff: &mut Backoff,
@@ -155,8 +161,10 @@ impl Sink {
         failure: Option<ElasticsearchError>,
     ) -> Result<(), SinkError> {
         metrics::sink_retried();
-        if failure.is_some() {
-            self.probe.down(AWAY);
+        match &failure {
+            Some(error) if error.is_denied() => self.access.is_denied(),
+            Some(_) => self.access.is_away(),
+            None => {}
         }
         if deadline.has_passed() {
             return Err(SinkError::BudgetEnded(failure));
@@ -177,7 +185,7 @@ fn sort_out(items: &[BulkItem], pending: &[usize], outcomes: &mut [Option<Outcom
             item if item.is_written() => Outcome::Written,
             item if item.is_conflict() => Outcome::Superseded,
             item if item.status == 404 => Outcome::Lost,
-            item if may_pass(item) => {
+            item if item.is_transient() => {
                 again.push(*index);
                 continue;
             }
@@ -188,16 +196,6 @@ fn sort_out(items: &[BulkItem], pending: &[usize], outcomes: &mut [Option<Outcom
         });
     }
     again
-}
-
-/// Overload, failures of a node, and blocks that an operator will lift are no fault of the document.
-fn may_pass(item: &BulkItem) -> bool {
-    let kind = item.error.as_ref().map(|error| error.error_type.as_str());
-    let blocked = matches!(
-        kind,
-        Some("cluster_block_exception" | "index_closed_exception")
-    );
-    item.is_transient() || item.status >= 500 || blocked
 }
 
 fn pick(body: &Bytes, ops: &[Op], pending: &[usize]) -> Bytes {
@@ -232,10 +230,10 @@ mod tests {
 
     #[test]
     fn every_item_of_a_bulk_is_inspected() {
-        let items: Vec<BulkItem> = [201, 409, 429, 404, 400, 500].map(item).into();
-        let mut outcomes = vec![None; 6];
-        let again = sort_out(&items, &[0, 1, 2, 3, 4, 5], &mut outcomes);
-        assert_eq!(again, [2, 5]);
+        let items: Vec<BulkItem> = [201, 409, 429, 404, 400, 500, 401, 403].map(item).into();
+        let mut outcomes = vec![None; 8];
+        let again = sort_out(&items, &[0, 1, 2, 3, 4, 5, 6, 7], &mut outcomes);
+        assert_eq!(again, [2, 5, 6, 7]);
         let refused = Outcome::Refused("status 400".to_owned());
         let expected = [
             Some(Outcome::Written),
@@ -243,6 +241,8 @@ mod tests {
             None,
             Some(Outcome::Lost),
             Some(refused),
+            None,
+            None,
             None,
         ];
         assert_eq!(outcomes, expected);

@@ -41,9 +41,23 @@ impl BulkItem {
         self.status == 409
     }
 
-    /// The same operation may succeed later.
+    /// The server does not accept who asks: a fault of the connection, never of the document.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.status, 401 | 403) && !self.is_blocked()
+    }
+
+    /// The same operation may succeed later: overload, a failed node, a rejected login, and blocks
+    /// that an operator lifts are no fault of the document.
     pub fn is_transient(&self) -> bool {
-        matches!(self.status, 408 | 429 | 502 | 503 | 504)
+        matches!(self.status, 401 | 403 | 408 | 429) || self.status >= 500 || self.is_blocked()
+    }
+
+    fn is_blocked(&self) -> bool {
+        let kind = self.error.as_ref().map(|error| error.error_type.as_str());
+        matches!(
+            kind,
+            Some("cluster_block_exception" | "index_closed_exception")
+        )
     }
 }
 
@@ -119,10 +133,11 @@ impl MgetDoc {
     }
 }
 
-/// Parts of an answer carry no status; a missing index or shard is what can be told apart.
+/// Parts of an answer carry no status: their type is what tells them apart.
 fn status_of(error: &Value) -> u16 {
     match error["type"].as_str() {
         Some("index_not_found_exception") => 404,
+        Some("security_exception") => 403,
         _ => 503,
     }
 }
@@ -266,4 +281,46 @@ pub struct IndexHealth {
     pub initializing_shards: u32,
     pub relocating_shards: u32,
     pub unassigned_shards: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::written(201, None, false, false)]
+    #[case::conflict(409, Some("version_conflict_engine_exception"), false, false)]
+    #[case::wrong_document(400, Some("document_parsing_exception"), false, false)]
+    #[case::missing_index(404, Some("index_not_found_exception"), false, false)]
+    #[case::closed_index(400, Some("index_closed_exception"), true, false)]
+    #[case::blocked_index(403, Some("cluster_block_exception"), true, false)]
+    #[case::overload(429, Some("es_rejected_execution_exception"), true, false)]
+    #[case::failed_node(503, Some("unavailable_shards_exception"), true, false)]
+    #[case::unknown_login(401, Some("security_exception"), true, true)]
+    #[case::missing_privilege(403, Some("security_exception"), true, true)]
+    fn an_item_of_a_bulk_is_transient_unless_its_document_is_at_fault(
+        #[case] status: u16,
+        #[case] error_type: Option<&str>,
+        #[case] is_transient: bool,
+        #[case] is_denied: bool,
+    ) {
+        let error = error_type.map(|kind| json!({"type": kind, "reason": "because"}));
+        let item = json!({"_index": "index", "status": status, "error": error});
+        let item: BulkItem = serde_json::from_value(item).unwrap();
+        let judged = (item.is_transient(), item.is_denied());
+        assert_eq!(judged, (is_transient, is_denied));
+    }
+
+    #[rstest]
+    #[case::missing_index("index_not_found_exception", "not_found")]
+    #[case::denied("security_exception", "denied")]
+    #[case::missing_shard("no_shard_available_action_exception", "unavailable")]
+    fn a_document_that_was_not_read_says_why(#[case] error_type: &str, #[case] name: &str) {
+        let error = json!({"type": error_type, "reason": "because"});
+        let doc: MgetDoc = serde_json::from_value(json!({"_id": "1", "error": error})).unwrap();
+        assert_eq!(doc.into_found("mget").unwrap_err().name(), name);
+    }
 }

@@ -22,6 +22,14 @@ pub enum ElasticsearchError {
         failed_shards: u32,
         timed_out: bool,
     },
+    /// The server does not accept who asks. An operator grants what is missing, and then the same
+    /// call succeeds.
+    #[error("elasticsearch {operation}: refused with {status}: {reason}")]
+    Denied {
+        operation: &'static str,
+        status: u16,
+        reason: String,
+    },
     /// No such index, or the point in time is gone.
     #[error("elasticsearch {operation}: not found: {reason}")]
     NotFound {
@@ -62,7 +70,14 @@ struct ErrorAnswer {
 impl ElasticsearchError {
     /// True where the same call may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Incomplete { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::Incomplete { .. } | Self::Denied { .. }
+        )
+    }
+
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied { .. })
     }
 
     /// True where there was no connection, or it broke: nothing else will come through either. A
@@ -85,9 +100,7 @@ impl ElasticsearchError {
     /// For `/readyz`: no addresses, no names.
     pub fn outline(&self) -> &'static str {
         match self {
-            Self::Rejected {
-                status: 401 | 403, ..
-            } => "elasticsearch refuses who asks",
+            Self::Denied { .. } => "elasticsearch refuses who asks",
             Self::Rejected { .. } | Self::Unreadable { .. } => "elasticsearch refuses to answer",
             _ => "elasticsearch does not answer",
         }
@@ -98,6 +111,7 @@ impl ElasticsearchError {
         match self {
             Self::Unavailable { .. } => "unavailable",
             Self::Incomplete { .. } => "incomplete",
+            Self::Denied { .. } => "denied",
             Self::NotFound { .. } => "not_found",
             Self::Conflict { .. } => "conflict",
             Self::AlreadyExists { .. } => "already_exists",
@@ -154,6 +168,16 @@ impl ElasticsearchError {
             400 if error_type == "resource_already_exists_exception" => {
                 Self::AlreadyExists { operation }
             }
+            403 if error_type == "cluster_block_exception" => Self::Unavailable {
+                operation,
+                reason,
+                source: None,
+            },
+            401 | 403 => Self::Denied {
+                operation,
+                status,
+                reason,
+            },
             408 | 429 | 502 | 503 | 504 => Self::Unavailable {
                 operation,
                 reason,
@@ -192,6 +216,9 @@ mod tests {
     #[case(400, "resource_already_exists_exception", "already_exists")]
     #[case(400, "parsing_exception", "rejected")]
     #[case(429, "es_rejected_execution_exception", "unavailable")]
+    #[case(401, "security_exception", "denied")]
+    #[case(403, "security_exception", "denied")]
+    #[case(403, "cluster_block_exception", "unavailable")]
     #[case(503, "cluster_block_exception", "unavailable")]
     #[case(500, "search_phase_execution_exception", "rejected")]
     fn a_status_and_type_have_one_meaning(

@@ -71,6 +71,7 @@ impl Sink {
         }
         if !sent.is_empty() {
             let items = self.elasticsearch.bulk(body.freeze()).await?;
+            self.note_denials(&items);
             let unwritten = items
                 .iter()
                 .zip(sent)
