@@ -49,9 +49,9 @@ impl Sieve {
             after: BTreeMap::new(),
         };
         for (name, values) in &filters.attributes {
-            let field = format!("attributes.{name}");
-            let values = values.iter().cloned();
-            sieve.before.push(Query::any_of(&field, values));
+            let fields = ["attributes", "attribute_keys"].map(|field| format!("{field}.{name}"));
+            let fields = [fields[0].as_str(), fields[1].as_str()];
+            sieve.before.push(any_form(fields, values));
         }
         for (facet, filter) in facet_filters(filters) {
             if search.facets.contains(&facet) {
@@ -76,8 +76,8 @@ fn facet_filters(filters: &Filters) -> Vec<(Facet, Query)> {
         found.push((Facet::Category, Query::any_of("category_ids", ids)));
     }
     if !filters.brands.is_empty() {
-        let brands = filters.brands.iter().cloned();
-        found.push((Facet::Brand, Query::any_of("brand", brands)));
+        let brands = any_form(["brand", "brand_key"], &filters.brands);
+        found.push((Facet::Brand, brands));
     }
     let price = Range {
         gte: filters.min_price.map(|amount| amount.into()),
@@ -99,6 +99,13 @@ fn facet_filters(filters: &Filters) -> Vec<(Facet, Query)> {
         found.push((Facet::InStock, Query::is("in_stock", in_stock)));
     }
     found
+}
+
+/// Texts by what they are compared by: in their own field, or beside it where they are not their own
+/// keys.
+fn any_form(fields: [&str; 2], keys: &[String]) -> Query {
+    let any = fields.map(|field| Query::any_of(field, keys.iter().cloned()));
+    Query::should(any.to_vec(), Some("1"))
 }
 
 /// The aggregations that count the facets asked for, by facet name.

@@ -3,6 +3,7 @@
 //! A word counts once, where it matches best, so words may be in different fields. What is found
 //! nowhere as written is looked for again with typing errors, and then with words missing.
 
+use schemas::text::sku_key;
 use serde::{Deserialize, Serialize};
 
 use super::query::Query;
@@ -88,7 +89,7 @@ pub fn matching(text: &str, words: &Words, tolerance: Tolerance) -> Matching {
         Tolerance::Loose => "1<-1 3<60%",
     };
     let by_words = Query::should(clauses.collect(), Some(at_least));
-    let by_sku = Query::is_weighted("sku", text.trim(), SKU_BOOST);
+    let by_sku = by_sku(text, SKU_BOOST);
     let mut should = vec![Query::is_weighted("in_stock", true, IN_STOCK_BOOST)];
     if words.len() > 1 {
         let together = words.together();
@@ -123,6 +124,14 @@ pub fn marking(field: &str, words: &Words, tolerance: Tolerance) -> Query {
     Query::should(marks, None)
 }
 
+/// A sku in any form that counts as the same, or without its accents.
+fn by_sku(text: &str, boost: f64) -> Query {
+    Query::best_of(vec![
+        Query::is_weighted("sku", text.trim(), boost),
+        Query::is_weighted("sku_key", sku_key(text).as_str(), boost),
+    ])
+}
+
 fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Query {
     let word = words.iter().nth(index).unwrap_or_default();
     let mut ways = Vec::with_capacity(20);
@@ -132,7 +141,7 @@ fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Query {
         ways.extend(JOINED_FIELDS.map(|(field, boost)| Query::all_of(field, &joined, boost)));
     }
     if has_digit(word) {
-        ways.push(Query::is_weighted("sku", word, SKU_WORD_BOOST));
+        ways.push(by_sku(word, SKU_WORD_BOOST));
         ways.push(Query::all_of("anywhere", word, 0.2));
     }
     if words.is_last(index) && may_go_on(word) {

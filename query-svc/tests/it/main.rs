@@ -7,6 +7,7 @@ mod keys;
 mod ladder;
 mod refusals;
 mod search;
+mod search_forms;
 mod search_labels;
 mod search_ladder;
 mod search_lists;

@@ -13,8 +13,10 @@ use crate::event::{Envelope, Event, ProductCreated, StreamKind};
 use crate::id::{CategoryId, ProductId};
 use crate::lane::{Lane, Seq};
 use crate::money::Money;
+use crate::text::{comparing_key, sku_key};
 
-pub const VERSION: u32 = 1;
+/// 2: keys by which sku, brand and attributes are compared; long values of attributes are indexed.
+pub const VERSION: u32 = 2;
 
 /// Field that holds the ids of all categories on all paths: a category and its descendants match.
 pub const CATEGORY_IDS: &str = "category_ids";
@@ -27,13 +29,22 @@ pub struct ProductDocument {
     /// Version of the product stream; stock does not change it.
     pub stream_version: u64,
     pub sku: String,
+    /// What the sku is compared by.
+    #[serde(default)]
+    pub sku_key: String,
     pub name: String,
     pub description: String,
     pub brand: String,
+    /// What the brand is compared by, where it is not the brand itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brand_key: Option<String>,
     pub price: Money,
     pub categories: Vec<CategoryOfProduct>,
     pub category_ids: Vec<CategoryId>,
     pub attributes: BTreeMap<String, String>,
+    /// What names and values of attributes are compared by, of those that are not their own keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attribute_keys: BTreeMap<String, String>,
     /// The attributes' values as text to search in; `attributes` itself is for exact filters.
     #[serde(default)]
     pub attribute_values: Vec<String>,
@@ -116,13 +127,16 @@ impl ProductDocument {
             seq: 0,
             stream_version: 0,
             sku: created.sku.clone(),
+            sku_key: sku_key(&created.sku),
             name: created.name.clone(),
             description: created.description.clone(),
-            brand: created.brand.clone(),
+            brand: String::new(),
+            brand_key: None,
             price: created.price,
             categories: Vec::new(),
             category_ids: Vec::new(),
             attributes: BTreeMap::new(),
+            attribute_keys: BTreeMap::new(),
             attribute_values: Vec::new(),
             listed: true,
             on_hand: 0,
@@ -137,6 +151,7 @@ impl ProductDocument {
             updated_at: created.occurred_at,
             removed: false,
         };
+        document.set_brand(&created.brand);
         document.set_attributes(&created.attributes);
         document.set_paths(created.categories.clone());
         document
@@ -147,7 +162,7 @@ impl ProductDocument {
             Event::ProductDetailsChanged(changed) => {
                 self.name.clone_from(&changed.name);
                 self.description.clone_from(&changed.description);
-                self.brand.clone_from(&changed.brand);
+                self.set_brand(&changed.brand);
                 self.set_attributes(&changed.attributes);
             }
             Event::ProductCategorized(categorized) => {
@@ -174,8 +189,20 @@ impl ProductDocument {
         Ok(self)
     }
 
+    fn set_brand(&mut self, brand: &str) {
+        brand.clone_into(&mut self.brand);
+        let key = comparing_key(brand);
+        self.brand_key = (key != brand).then(|| key.into_owned());
+    }
+
     fn set_attributes(&mut self, attributes: &BTreeMap<String, String>) {
         self.attributes.clone_from(attributes);
+        let keys = attributes.iter().map(|(name, value)| {
+            let (name_key, value_key) = (comparing_key(name), comparing_key(value));
+            let is_own = name_key == *name && value_key == *value;
+            (!is_own).then(|| (name_key.into_owned(), value_key.into_owned()))
+        });
+        self.attribute_keys = keys.flatten().collect();
         self.attribute_values = attributes.values().cloned().collect();
     }
 

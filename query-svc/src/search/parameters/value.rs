@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use schemas::id::CategoryId;
 use schemas::money::MAX_AMOUNT;
-use schemas::text::{MAX_ATTRIBUTE_VALUE_CHARS, composed, identifying, without_controls};
+use schemas::text::{
+    MAX_ATTRIBUTE_VALUE_CHARS, comparing_key, composed, identifying, without_controls,
+};
 
 use super::Facet;
 
@@ -17,21 +19,23 @@ pub(super) fn text(value: &str) -> Result<String, String> {
     at_most(MAX_TEXT_CHARS, text)
 }
 
-/// A name of at most `max` characters, in the form in which it is stored.
+/// The key of a name of at most `max` characters, which stored names are compared by.
 pub(super) fn name(value: &str, max: usize) -> Result<String, String> {
-    let name = identifying(&without_controls(value)).into_owned();
-    if name.is_empty() {
-        return Err("must not be empty".to_owned());
+    let name = at_most(max, identifying(&without_controls(value)).into_owned())?;
+    let key = comparing_key(&name).into_owned();
+    if key.is_empty() {
+        return Err("must show something".to_owned());
     }
-    at_most(max, name)
+    Ok(key)
 }
 
-/// A value of an attribute, in the form in which it is stored.
+/// The key of an attribute's value, which stored values are compared by.
 pub(super) fn attribute_value(value: &str) -> Result<String, String> {
-    at_most(
+    let value = at_most(
         MAX_ATTRIBUTE_VALUE_CHARS,
         composed(value.trim()).into_owned(),
-    )
+    )?;
+    Ok(comparing_key(&value).into_owned())
 }
 
 fn at_most(max: usize, text: String) -> Result<String, String> {

@@ -101,6 +101,28 @@ fn new_details_replace_the_old_ones_and_nothing_else() {
 }
 
 #[test]
+fn keys_are_kept_beside_texts_that_are_not_their_own() {
+    let details = |brand: &str, name: &str, value: &str| ProductDetailsChanged {
+        product_id: PRODUCT,
+        name: "Lamp".to_owned(),
+        description: String::new(),
+        brand: brand.to_owned(),
+        attributes: [(name.to_owned(), value.to_owned())].into(),
+        occurred_at: at(1),
+    };
+    let joined = details("A\u{200d}B", "si\u{ad}ze", "two  halves");
+    let product = after([created(), joined.clone().into()]);
+    assert_eq!(product.brand_key.as_deref(), Some("AB"));
+    let keys = [("size".to_owned(), "two halves".to_owned())];
+    assert_eq!(product.attribute_keys, keys.into());
+    assert_eq!(product.sku_key, product.sku.to_lowercase());
+    let plain = details("AB", "size", "two halves");
+    let product = after([created(), joined.into(), plain.into()]);
+    assert_eq!(product.brand_key, None);
+    assert!(product.attribute_keys.is_empty());
+}
+
+#[test]
 fn the_last_price_counts() {
     let product = after([
         created(),
