@@ -28,6 +28,7 @@ pub use answers::{
     BulkItem, CreatedIndex, Found, Hit, IndexHealth, ItemError, SearchAnswer, ShardCounts, Total,
 };
 pub use error::ElasticsearchError;
+pub use indices::Described;
 
 use answers::{BulkAnswer, CountAnswer, MgetAnswer, MsearchAnswer, PitAnswer, RefreshAnswer};
 use call::{Call, JSON, NDJSON};

@@ -3,14 +3,18 @@
 //! Everything that there is to know of builds stands in the watermark topic, so that every reader
 //! sees the same at the same offset. Only the owner of lane 0 writes of them. A build's index is
 //! made before it is announced and never again: a missing one is a lost build, and the next number
-//! takes its place.
+//! takes its place. Two versions of the projector may run side by side, each with an owner of lane 0
+//! of its own; the higher one leads while it is alive.
 
 use schemas::view::View;
 use schemas::watermark::WatermarkState;
 
 mod decide;
+mod index;
 mod keep;
+mod remove;
 
+pub use index::index_body;
 pub use keep::Keeper;
 
 /// A build that this binary keeps up to date.
@@ -18,12 +22,34 @@ pub use keep::Keeper;
 pub struct FedBuild {
     pub view: View,
     pub number: u32,
+    /// Projection version.
+    pub version: u32,
     pub index: String,
     pub index_uuid: String,
 }
 
+/// The projection version that this binary makes builds of.
+#[cfg(not(feature = "crash-points"))]
+pub fn version(view: View) -> u32 {
+    view.version()
+}
+
+/// The same; a test can have the process be of a later release.
+#[cfg(feature = "crash-points")]
+pub fn version(view: View) -> u32 {
+    let ahead = std::env::var("TIDEMARK_VERSIONS_AHEAD").ok();
+    let ahead: u32 = ahead.and_then(|ahead| ahead.parse().ok()).unwrap_or(0);
+    view.version() + ahead
+}
+
 /// Every build that is announced, not retired, and of a projection version that this binary knows.
 pub fn fed(state: &WatermarkState) -> Vec<FedBuild> {
+    let known = |build: &FedBuild| build.version == version(build.view);
+    announced(state).into_iter().filter(known).collect()
+}
+
+/// Every build that is announced and not retired, of views that this binary knows.
+pub fn announced(state: &WatermarkState) -> Vec<FedBuild> {
     let views = View::ALL
         .into_iter()
         .filter_map(|view| Some((view, state.view(view.name())?)));
@@ -34,22 +60,14 @@ pub fn fed(state: &WatermarkState) -> Vec<FedBuild> {
             .filter(|(_, build)| build.is_fed())
             .filter_map(move |(number, build)| {
                 let announced = build.announced.as_ref()?;
-                (announced.version == view.version()).then(|| FedBuild {
+                Some(FedBuild {
                     view,
                     number: *number,
+                    version: announced.version,
                     index: announced.index.clone(),
                     index_uuid: announced.index_uuid.clone(),
                 })
             })
     });
     builds.collect()
-}
-
-/// Settings and mappings of a view's indexes.
-pub fn index_body(view: View) -> serde_json::Value {
-    let text = match view {
-        View::Products => include_str!("../mappings/products.json"),
-        View::Categories => include_str!("../mappings/categories.json"),
-    };
-    serde_json::from_str(text).expect("committed mappings are JSON")
 }

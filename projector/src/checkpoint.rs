@@ -1,7 +1,8 @@
 //! Checkpoints: up to where a build's lane was acknowledged, so that a restart need not begin anew.
 //!
 //! They trail: one is written after the bulk that it speaks of has succeeded, never before. Version
-//! = seq, so an older one never replaces a newer. Offsets are committed after them.
+//! = seq, so an older one never replaces a newer. Offsets are committed after them. Where their index
+//! is missing there are none, and it is made again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use crate::board::Board;
 use crate::cache::BuildId;
 use crate::consume::Offsets;
+use crate::indexes::{IndexError, Indexes};
 use crate::metrics;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -60,20 +62,27 @@ pub enum CheckpointError {
     Unreadable(#[from] serde_json::Error),
     #[error("a checkpoint was refused with status {0}")]
     Refused(u16),
+    /// All that were written before are gone.
+    #[error("the index of checkpoints was missing")]
+    Missing,
+    #[error(transparent)]
+    Index(#[from] IndexError),
 }
 
 /// The index of checkpoints. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     elasticsearch: Elasticsearch,
+    indexes: Indexes,
     index: String,
     epoch: Epoch,
 }
 
 impl Checkpoints {
-    pub fn new(elasticsearch: Elasticsearch, names: &Names) -> Self {
+    pub fn new(elasticsearch: Elasticsearch, indexes: Indexes, names: &Names) -> Self {
         Self {
             elasticsearch,
+            indexes,
             index: names.checkpoints(),
             epoch: names.epoch(),
         }
@@ -86,7 +95,10 @@ impl Checkpoints {
         lanes: &[Lane],
     ) -> Result<BTreeMap<Lane, (Seq, Uuid)>, CheckpointError> {
         let ids: Vec<String> = lanes.iter().map(|lane| id(index_uuid, *lane)).collect();
-        let found = self.elasticsearch.mget(&self.index, &ids).await?;
+        let found = match self.elasticsearch.mget(&self.index, &ids).await {
+            Err(error) if error.is_not_found() => Vec::new(),
+            found => found?,
+        };
         let mut checkpoints = BTreeMap::new();
         for found in found.into_iter().flatten() {
             let stored: Stored = serde_json::from_str(found.source.get())?;
@@ -103,6 +115,10 @@ impl Checkpoints {
             return Ok(());
         }
         let items = self.elasticsearch.bulk(self.ndjson(checkpoints)).await?;
+        if items.iter().any(|item| item.status == 404) {
+            self.indexes.make_missing().await?;
+            return Err(CheckpointError::Missing);
+        }
         let refused = items
             .iter()
             .find(|item| !item.is_written() && !item.is_conflict());
@@ -137,7 +153,7 @@ impl Checkpoints {
     }
 }
 
-fn id(index_uuid: &str, lane: Lane) -> String {
+pub(crate) fn id(index_uuid: &str, lane: Lane) -> String {
     format!("{index_uuid}-{lane}")
 }
 
@@ -180,6 +196,9 @@ impl Trail {
         if let Err(error) = self.checkpoints.write(&moved).await {
             tracing::debug!(error = %Chain(&error), "checkpoints are not written");
             metrics::checkpoint_failed();
+            if matches!(error, CheckpointError::Missing) {
+                self.written.clear();
+            }
             return;
         }
         for checkpoint in moved {

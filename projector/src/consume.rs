@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::builds::version;
 use crate::metrics;
 use crate::project::LogEntry;
 
@@ -88,7 +89,7 @@ impl ConsumerContext for Rebalances {
 pub fn group(names: &Names) -> String {
     let mut digest = Sha256::new();
     for view in schemas::view::View::ALL {
-        digest.update(format!("{}={};", view.name(), view.version()));
+        digest.update(format!("{}={};", view.name(), version(view)));
     }
     let hash: String = digest.finalize()[..4]
         .iter()

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::cache::BuildId;
+use crate::indexes::Indexes;
 
 const RECORD_WITHIN: Duration = Duration::from_secs(120);
 const LISTED: usize = 1_000;
@@ -47,15 +48,17 @@ pub struct DeadLetter {
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
     elasticsearch: Elasticsearch,
+    indexes: Indexes,
     index: String,
     epoch: Epoch,
     recording: TaskTracker,
 }
 
 impl DeadLetters {
-    pub fn new(elasticsearch: Elasticsearch, names: &Names) -> Self {
+    pub fn new(elasticsearch: Elasticsearch, indexes: Indexes, names: &Names) -> Self {
         Self {
             elasticsearch,
+            indexes,
             index: names.dead_letters(),
             epoch: names.epoch(),
             recording: TaskTracker::new(),
@@ -80,6 +83,9 @@ impl DeadLetters {
             let deadline = Deadline::within(RECORD_WITHIN);
             let mut backoff = Backoff::default();
             while let Err(error) = letters.write(&letter).await {
+                if matches!(error, RecordError::Refused(404)) {
+                    letters.indexes.make_missing().await.ok();
+                }
                 if deadline.has_passed() {
                     tracing::error!(error = %Chain(&error), "a dead letter is not recorded");
                     return;
@@ -105,10 +111,12 @@ impl DeadLetters {
     pub async fn list(&self) -> Result<Vec<DeadLetter>, ElasticsearchError> {
         let body = json!({"size": LISTED, "sort": [{"at": "desc"}], "track_total_hits": false});
         let body = Bytes::from(body.to_string());
-        let answer = self
-            .elasticsearch
-            .search(Some(&self.index), body, &SearchOptions::default())
-            .await?;
+        let options = SearchOptions::default();
+        let found = self.elasticsearch.search(Some(&self.index), body, &options);
+        let answer = match found.await {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            answer => answer?,
+        };
         let letters = answer
             .hits
             .hits

@@ -24,6 +24,7 @@ pub mod cache;
 mod crash;
 mod ending;
 pub mod http;
+pub mod indexes;
 pub mod metrics;
 mod start;
 

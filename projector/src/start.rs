@@ -28,13 +28,14 @@ use crate::dead_letter::DeadLetters;
 use crate::ending::Ending;
 use crate::fill::Hands;
 use crate::http::Sources;
+use crate::indexes::{IndexError, Indexes};
 use crate::lag::{Lookout, read_heads};
 use crate::publish::{Heart, WatermarkPublisher};
 use crate::sink::Sink;
 
 mod indexes;
 
-use indexes::{IndexError, ensure_indexes};
+use indexes::ensure_indexes;
 
 const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(15);
 const TAIL_WITHIN: Duration = Duration::from_secs(10);
@@ -141,7 +142,8 @@ impl Start {
             Elasticsearch::connect(&self.args.elasticsearch, ELASTICSEARCH_TIMEOUT)?;
         let pool = self.pool()?;
         let names = Names::new(&self.args.namespace.prefix, self.epoch(&pool).await);
-        ensure_indexes(&elasticsearch, &names, &self.probes.elasticsearch).await?;
+        let indexes = Indexes::new(elasticsearch.clone(), &names);
+        ensure_indexes(&indexes, &self.probes.elasticsearch).await?;
         let brokers = &self.brokers;
         let tail = self.tail(&names).await?;
         let gather = Gather::default();
@@ -153,8 +155,8 @@ impl Start {
         let wiring = Wiring {
             ownership: Ownership::new(follower.assignment(), partitions),
             publisher: WatermarkPublisher::new(brokers, &names)?,
-            dead_letters: DeadLetters::new(elasticsearch.clone(), &names),
-            checkpoints: Checkpoints::new(elasticsearch.clone(), &names),
+            dead_letters: DeadLetters::new(elasticsearch.clone(), indexes.clone(), &names),
+            checkpoints: Checkpoints::new(elasticsearch.clone(), indexes, &names),
             board: Board::default(),
             elasticsearch,
             pool,
@@ -187,13 +189,12 @@ impl Start {
         };
         self.spawn("heads", lookout.run(token.clone()));
         let ownership = wiring.ownership.clone();
-        let partitions = ownership.partitions();
         let keeper = Keeper::new(
             wiring.elasticsearch.clone(),
             wiring.names.clone(),
             wiring.tail.clone(),
             wiring.publisher.clone(),
-            (ownership.clone(), partitions),
+            ownership.clone(),
         );
         self.shutdown.spawn("builds", keeper.run(token.clone()));
         let heart = Heart::new(

@@ -25,8 +25,9 @@ pub struct LaneMark {
     pub lane: Lane,
     /// Highest seq such that it and all before it are visible to search.
     pub seq: Seq,
-    /// Head of the lane as last seen in PostgreSQL.
-    pub head: Seq,
+    /// Head of the lane as PostgreSQL gave it at `heads_at`; absent before the first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Seq>,
 }
 
 /// A subject whose later events wait because one of them could not be folded or stored.
@@ -46,6 +47,9 @@ pub struct Watermark {
     pub lanes: Vec<LaneMark>,
     /// When it was published.
     pub at: DateTime<Utc>,
+    /// When PostgreSQL gave the heads; absent where they are not known, or their age is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads_at: Option<DateTime<Utc>>,
     /// Newest `recorded_at` that is covered.
     pub covered_recorded_at: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -84,7 +88,7 @@ pub struct Announced {
 
 /// Readers go from one build to another, all at this record's offset.
 ///
-/// Void where `from` is not the active build at that offset.
+/// Void where `from` is not the active build at that offset, or `to` is retired by then.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Switch {
     pub epoch: Epoch,
@@ -98,11 +102,19 @@ pub struct Switch {
     pub wish: Option<Uuid>,
 }
 
-/// A build is fed no longer.
+/// A build is fed no longer. Void for the active one, unless that is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Retired {
     pub epoch: Epoch,
     pub at: DateTime<Utc>,
+    /// Its index is gone. As the active one it stays that, unreadable, until a switch from it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lost: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What a tool asks of the projectors.
@@ -219,7 +231,7 @@ impl Record {
                 id: switch,
                 switch: serde_json::from_slice(value).map_err(wrong)?,
             },
-            Key::Retired { view, build } => Self::Retired {
+            Key::Retired { view, build, .. } => Self::Retired {
                 view,
                 build,
                 retired: serde_json::from_slice(value).map_err(wrong)?,

@@ -9,9 +9,25 @@ use serde_json::{Value, json};
 use super::answers::{CreatedIndex, IndexHealth};
 use super::{Call, Elasticsearch, ElasticsearchError};
 
+/// An index with what it says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Described {
+    pub uuid: String,
+    /// `_meta` of the mappings; null where there is none.
+    pub meta: Value,
+}
+
 #[derive(Debug, Deserialize)]
 struct IndexSettings {
     settings: Settings,
+    #[serde(default)]
+    mappings: Mappings,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Mappings {
+    #[serde(default, rename = "_meta")]
+    meta: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,6 +63,24 @@ impl Elasticsearch {
     /// None where there is no such index.
     pub async fn index_uuid(&self, name: &str) -> Result<Option<String>, ElasticsearchError> {
         Ok(self.indices(name).await?.remove(name))
+    }
+
+    /// UUID and `_meta` of an index. None where there is no such index.
+    pub async fn describe_index(
+        &self,
+        name: &str,
+    ) -> Result<Option<Described>, ElasticsearchError> {
+        let query = [("filter_path", "*.settings.index.uuid,*.mappings._meta")];
+        let call = Call::new("get index", Method::Get, format!("/{name}"));
+        let found: Result<BTreeMap<String, IndexSettings>, _> = self.read(call.query(&query)).await;
+        match found {
+            Ok(mut found) => Ok(found.remove(name).map(|found| Described {
+                uuid: found.settings.index.uuid,
+                meta: found.mappings.meta,
+            })),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Name and UUID of all indexes that match, such as `tidemark-*`.

@@ -4,6 +4,7 @@
 mod broadcasts;
 mod crashes;
 mod imports;
+mod lost_indexes;
 mod lost_records;
 mod own_writes;
 mod quiet_times;

@@ -92,7 +92,13 @@ impl State {
 }
 
 fn builds_of(name: &str, view: &ViewState, now: DateTime<Utc>) -> Vec<Build> {
-    let heads = |build: &BuildState| build.lanes.values().map(|lane| lane.head).sum::<u64>();
+    let heads = |build: &BuildState| {
+        build
+            .lanes
+            .values()
+            .filter_map(|lane| lane.head)
+            .sum::<u64>()
+    };
     let head = view.builds.values().map(heads).max().unwrap_or(0);
     let announced = view.builds.iter().filter_map(|(number, build)| {
         let announced: &Announced = build.announced.as_ref()?;

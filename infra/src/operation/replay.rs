@@ -106,7 +106,7 @@ fn progress_of(view: &ViewState, build: u32) -> (Progress, bool, bool) {
     let heads = view
         .builds
         .values()
-        .map(|build| build.lanes.values().map(|lane| lane.head).sum());
+        .map(|build| build.lanes.values().filter_map(|lane| lane.head).sum());
     let head = heads.max().unwrap_or(0).max(filled);
     let is_retired = state.is_some_and(|state| state.retired.is_some());
     (

@@ -28,8 +28,10 @@ pub enum Step {
     Switch(Switch),
     Retire {
         build: u32,
+        /// Its index is gone.
+        lost: bool,
     },
-    /// Delete index, checkpoints and watermark keys.
+    /// Delete watermark keys, checkpoints and index.
     Remove {
         build: u32,
     },
@@ -39,9 +41,13 @@ pub enum Step {
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     pub view: View,
+    /// The projection version that this binary makes builds of.
+    pub version: u32,
     pub now: DateTime<Utc>,
     /// Fed builds whose index is missing, or is another one than was announced.
     pub lost: &'a BTreeSet<u32>,
+    /// Numbers under which there is an index of another version.
+    pub burnt: &'a BTreeSet<u32>,
     /// Retired builds of which nothing is left.
     pub removed: &'a BTreeSet<u32>,
 }
@@ -51,24 +57,33 @@ pub fn next_step(state: &WatermarkState, facts: &Facts<'_>) -> Option<Step> {
     let empty = ViewState::default();
     let view = state.view(facts.view.name()).unwrap_or(&empty);
     retire_lost(view, facts)
-        .or_else(|| announce(view, facts))
-        .or_else(|| switch_to_candidate(state, view, facts))
-        .or_else(|| switch_by_wish(state, view, facts))
+        .or_else(|| lead(state, view, facts))
         .or_else(|| retire_passed(view, facts))
         .or_else(|| remove(view, facts))
+}
+
+/// What only the highest version that is alive does: answer wishes, and replace what is lost.
+fn lead(state: &WatermarkState, view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
+    if is_outdone(view, facts) {
+        return None;
+    }
+    announce(view, facts)
+        .or_else(|| switch_to_candidate(state, view, facts))
+        .or_else(|| switch_by_wish(state, view, facts))
 }
 
 fn retire_lost(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
     let lost = facts.lost.iter().copied();
     let mut fed = lost.filter(|build| view.builds.get(build).is_some_and(BuildState::is_fed));
-    fed.next().map(|build| Step::Retire { build })
+    fed.next().map(|build| Step::Retire { build, lost: true })
 }
 
 /// A view needs a build of this projection version, and a replay needs a new one. One at a time.
 fn announce(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
-    let build = view.next_build();
+    let mut numbers = view.next_build()..;
+    let build = numbers.find(|number| !facts.burnt.contains(number))?;
     let mut fed = view.builds.values().filter(|build| build.is_fed());
-    if !fed.any(|build| version(build) >= Some(facts.view.version())) {
+    if !fed.any(|build| version(build) == Some(facts.version)) {
         return Some(Step::Announce { build, wish: None });
     }
     let mut open = view.open_wishes();
@@ -106,11 +121,14 @@ fn retire_passed(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
     let active = view.active_build().filter(|build| build.is_fed())?;
     let mut left = view.builds.iter().filter(|(number, build)| {
         let is_left = build.was_active || Some(**number) < view.active;
-        let own = version(build) == Some(facts.view.version()) || is_forsaken(build, facts.now);
+        let own = version(build) == Some(facts.version) || is_forsaken(build, facts.now);
         build.is_fed() && Some(**number) != view.active && is_left && own
     });
     left.find(|(_, build)| active.visible.covers(&build.visible))
-        .map(|(number, _)| Step::Retire { build: *number })
+        .map(|(number, _)| Step::Retire {
+            build: *number,
+            lost: false,
+        })
 }
 
 fn remove(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
@@ -124,20 +142,22 @@ fn remove(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
         .map(|(number, _)| Step::Remove { build: *number })
 }
 
-/// Builds of this projection version that were never active, the newest first.
+/// Builds of this projection version that may become the active one, the newest first: those that
+/// never were, and any while nobody feeds the active one.
 fn candidates<'a>(
     view: &'a ViewState,
     facts: &Facts<'_>,
 ) -> impl Iterator<Item = (u32, &'a BuildState)> {
-    let own = Some(facts.view.version());
+    let own = Some(facts.version);
+    let is_fed = |active: &BuildState| active.is_fed() && !is_forsaken(active, facts.now);
+    let is_orphaned = !view.active_build().is_some_and(is_fed);
     view.builds
         .iter()
         .rev()
         .filter(move |(number, build)| {
-            build.is_fed()
-                && !build.was_active
-                && Some(**number) > view.active
-                && version(build) == own
+            let is_newer = !build.was_active && Some(**number) > view.active;
+            let may = is_newer || (is_orphaned && Some(**number) != view.active);
+            build.is_fed() && version(build) == own && may
         })
         .map(|(number, build)| (*number, build))
 }
@@ -193,12 +213,19 @@ fn version(build: &BuildState) -> Option<u32> {
     build.announced.as_ref().map(|announced| announced.version)
 }
 
-fn is_forsaken(build: &BuildState, now: DateTime<Utc>) -> bool {
-    build
-        .lanes
-        .values()
-        .all(|lane| now - lane.at > FORSAKEN_AFTER)
+/// True while projectors of a higher version are alive: they feed a build of theirs.
+fn is_outdone(view: &ViewState, facts: &Facts<'_>) -> bool {
+    let mut fed = view.builds.values().filter(|build| build.is_fed());
+    fed.any(|build| version(build) > Some(facts.version) && !is_forsaken(build, facts.now))
 }
 
+fn is_forsaken(build: &BuildState, now: DateTime<Utc>) -> bool {
+    let announced = build.announced.as_ref().map(|announced| announced.at);
+    let mut said = build.lanes.values().map(|lane| lane.at).chain(announced);
+    said.all(|at| now - at > FORSAKEN_AFTER)
+}
+
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

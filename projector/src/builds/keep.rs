@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bytes::Bytes;
 use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, ElasticsearchError};
 use chassis::retry::Backoff;
@@ -21,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::decide::{Facts, Step, next_step};
-use super::{fed, index_body};
+use super::index::{index_body, index_meta};
+use super::remove::Removal;
+use super::{announced, version};
 use crate::consume::Ownership;
 use crate::publish::{PublishError, WatermarkPublisher};
 
@@ -37,14 +38,14 @@ pub struct Keeper {
     tail: WatermarkTail,
     publisher: WatermarkPublisher,
     ownership: Ownership,
-    partitions: i32,
     lost: BTreeMap<View, BTreeSet<u32>>,
+    burnt: BTreeMap<View, BTreeSet<u32>>,
     removed: BTreeMap<View, BTreeSet<u32>>,
     aliased: BTreeMap<View, u32>,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum KeepError {
+pub(super) enum KeepError {
     #[error(transparent)]
     Elasticsearch(#[from] ElasticsearchError),
     #[error(transparent)]
@@ -59,7 +60,7 @@ impl Keeper {
         names: Names,
         tail: WatermarkTail,
         publisher: WatermarkPublisher,
-        (ownership, partitions): (Ownership, i32),
+        ownership: Ownership,
     ) -> Self {
         Self {
             elasticsearch,
@@ -67,8 +68,8 @@ impl Keeper {
             tail,
             publisher,
             ownership,
-            partitions,
             lost: BTreeMap::new(),
+            burnt: BTreeMap::new(),
             removed: BTreeMap::new(),
             aliased: BTreeMap::new(),
         }
@@ -92,6 +93,7 @@ impl Keeper {
             if inspected.is_none_or(|at| clock::instant() - at > INSPECT_EVERY) {
                 inspected = Some(clock::instant());
                 self.inspect().await;
+                self.point_aliases().await;
             }
             if self.tend_all().await {
                 backoff.reset();
@@ -113,9 +115,10 @@ impl Keeper {
         succeeded
     }
 
-    /// Looks whether the indexes of all fed builds are still those that were announced.
+    /// Looks whether the indexes of all fed builds, of any version, are still those that were
+    /// announced.
     async fn inspect(&mut self) {
-        for build in self.tail.read(fed) {
+        for build in self.tail.read(announced) {
             match self.elasticsearch.index_uuid(&build.index).await {
                 Ok(uuid) if uuid.as_deref() == Some(&build.index_uuid) => {}
                 Ok(_) => {
@@ -132,14 +135,13 @@ impl Keeper {
 
     /// Takes the next step of a view, and waits until it shows.
     async fn tend(&mut self, view: View) -> Result<(), KeepError> {
-        self.point_alias(view).await?;
         let Some(step) = self.next_step(view) else {
             return Ok(());
         };
         match &step {
             Step::Announce { build, wish } => self.announce(view, *build, *wish).await?,
             Step::Switch(switch) => self.switch(view, switch).await?,
-            Step::Retire { build } => self.retire(view, *build).await?,
+            Step::Retire { build, lost } => self.retire(view, *build, *lost).await?,
             Step::Remove { build } => self.remove(view, *build).await?,
         }
         let mut changes = self.tail.changes();
@@ -155,33 +157,33 @@ impl Keeper {
         let none = BTreeSet::new();
         let facts = Facts {
             view,
+            version: version(view),
             now: clock::now(),
             lost: self.lost.get(&view).unwrap_or(&none),
+            burnt: self.burnt.get(&view).unwrap_or(&none),
             removed: self.removed.get(&view).unwrap_or(&none),
         };
         self.tail.read(|state| next_step(state, &facts))
     }
 
-    async fn announce(&self, view: View, build: u32, wish: Option<Uuid>) -> Result<(), KeepError> {
+    async fn announce(
+        &mut self,
+        view: View,
+        build: u32,
+        wish: Option<Uuid>,
+    ) -> Result<(), KeepError> {
         let index = self.names.index(view.name(), build);
-        let index_uuid = match self
-            .elasticsearch
-            .create_index(&index, &index_body(view))
-            .await
-        {
-            Ok(created) => created.uuid,
-            Err(error) if error.is_already_exists() => {
-                let uuid = self.elasticsearch.index_uuid(&index).await?;
-                uuid.ok_or_else(|| KeepError::Vanished(index.clone()))?
-            }
-            Err(error) => return Err(error.into()),
+        let Some(index_uuid) = self.make_index(view, &index).await? else {
+            tracing::info!(view = view.name(), build, index, "the number is taken");
+            self.burnt.entry(view).or_default().insert(build);
+            return Ok(());
         };
         tracing::info!(view = view.name(), build, index, "a build is announced");
         let announced = Announced {
             epoch: self.names.epoch(),
             index,
             index_uuid,
-            version: view.version(),
+            version: version(view),
             at: clock::now(),
             wish,
         };
@@ -190,6 +192,21 @@ impl Keeper {
             build,
         };
         Ok(self.publisher.publish(&key, Some(&announced)).await?)
+    }
+
+    /// The UUID of the index that was made for this very build; none where the name is taken by one
+    /// that was made for another version.
+    async fn make_index(&self, view: View, index: &str) -> Result<Option<String>, KeepError> {
+        let body = index_body(view);
+        match self.elasticsearch.create_index(index, &body).await {
+            Ok(created) => Ok(Some(created.uuid)),
+            Err(error) if error.is_already_exists() => {
+                let found = self.elasticsearch.describe_index(index).await?;
+                let found = found.ok_or_else(|| KeepError::Vanished(index.to_owned()))?;
+                Ok((found.meta == index_meta(view)).then_some(found.uuid))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn switch(&self, view: View, switch: &Switch) -> Result<(), KeepError> {
@@ -207,73 +224,63 @@ impl Keeper {
         Ok(self.publisher.publish(&key, Some(switch)).await?)
     }
 
-    async fn retire(&self, view: View, build: u32) -> Result<(), KeepError> {
-        tracing::info!(view = view.name(), build, "a build is retired");
+    async fn retire(&self, view: View, build: u32, lost: bool) -> Result<(), KeepError> {
+        tracing::info!(view = view.name(), build, lost, "a build is retired");
         let key = Key::Retired {
             view: view.name().to_owned(),
             build,
+            retired: clock::new_id(),
         };
         let retired = Retired {
             epoch: self.names.epoch(),
             at: clock::now(),
+            lost,
         };
         Ok(self.publisher.publish(&key, Some(&retired)).await?)
     }
 
     async fn remove(&mut self, view: View, build: u32) -> Result<(), KeepError> {
-        let announced = self.tail.read(|state| {
-            state
-                .view(view.name())?
-                .builds
-                .get(&build)?
-                .announced
-                .clone()
+        let removal = Removal {
+            elasticsearch: &self.elasticsearch,
+            names: &self.names,
+            publisher: &self.publisher,
+            partitions: self.ownership.partitions(),
+        };
+        let state = self.tail.read(|state| {
+            let of_view = state.view(view.name())?;
+            of_view.builds.get(&build).cloned()
         });
-        if let Some(Announced {
-            index, index_uuid, ..
-        }) = announced
-        {
-            let current = self.elasticsearch.index_uuid(&index).await?;
-            if current.as_ref() == Some(&index_uuid) {
-                tracing::info!(view = view.name(), build, "a retired build is removed");
-                self.elasticsearch.delete_index(&index).await?;
-                self.take_watermarks_away(view, build).await?;
-            }
-            self.remove_checkpoints(&index_uuid).await?;
+        if let Some(state) = state {
+            removal.remove(view, build, &state).await?;
         }
         self.removed.entry(view).or_default().insert(build);
         Ok(())
     }
 
-    async fn take_watermarks_away(&self, view: View, build: u32) -> Result<(), KeepError> {
-        for partition in 0..self.partitions {
-            let key = Key::Watermark {
-                view: view.name().to_owned(),
-                build,
-                partition,
+    /// The alias is for people who look into Elasticsearch; readers go by the topic, and no step
+    /// waits for it.
+    async fn point_aliases(&mut self) {
+        for view in View::ALL {
+            let active = self.tail.read(|state| {
+                let of_view = state.view(view.name())?;
+                of_view.active.filter(|_| of_view.active_build().is_some())
+            });
+            let Some(active) = active.filter(|active| self.aliased.get(&view) != Some(active))
+            else {
+                continue;
             };
-            self.publisher.publish(&key, None::<&()>).await?;
+            match self.point_alias(view, active).await {
+                Ok(()) => {
+                    self.aliased.insert(view, active);
+                }
+                Err(error) => {
+                    tracing::debug!(view = view.name(), error = %Chain(&error), "the alias stays behind");
+                }
+            }
         }
-        Ok(())
     }
 
-    async fn remove_checkpoints(&self, index_uuid: &str) -> Result<(), KeepError> {
-        let index = self.names.checkpoints();
-        let line = |lane: Lane| {
-            let id = format!("{index_uuid}-{lane}");
-            format!("{}\n", json!({"delete": {"_index": index, "_id": id}}))
-        };
-        let lines: String = Lane::all().map(line).collect();
-        self.elasticsearch.bulk(Bytes::from(lines)).await?;
-        Ok(())
-    }
-
-    /// The alias is for people who look into Elasticsearch; readers go by the topic.
-    async fn point_alias(&mut self, view: View) -> Result<(), KeepError> {
-        let active = self.tail.read(|state| state.view(view.name())?.active);
-        let Some(active) = active.filter(|active| self.aliased.get(&view) != Some(active)) else {
-            return Ok(());
-        };
+    async fn point_alias(&self, view: View, active: u32) -> Result<(), ElasticsearchError> {
         let (alias, index) = (
             self.names.alias(view.name()),
             self.names.index(view.name(), active),
@@ -283,9 +290,7 @@ impl Keeper {
             json!({"remove": {"index": all, "alias": alias, "must_exist": false}}),
             json!({"add": {"index": index, "alias": alias}}),
         ];
-        self.elasticsearch.update_aliases(&swap).await?;
-        self.aliased.insert(view, active);
-        Ok(())
+        self.elasticsearch.update_aliases(&swap).await
     }
 }
 

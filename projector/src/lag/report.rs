@@ -156,7 +156,7 @@ fn lane_lag(
     let head = heads
         .seqs
         .get(lane)
-        .max(said.map_or(0, |said| said.head))
+        .max(said.and_then(|said| said.head).unwrap_or(0))
         .max(visible);
     let behind_events = head - visible;
     let waiting = heads

@@ -1,7 +1,7 @@
 //! The watermark records: at once when something became visible, and every second as a heartbeat.
 //!
 //! A record says what a refresh of our own has shown, never below what was read under its key, and
-//! names the lane heads that PostgreSQL gave last. Idle is not stalled: heartbeats go on whatever
+//! names the lane heads that PostgreSQL gave last, and when: none before the first answer. Idle is not stalled: heartbeats go on whatever
 //! else is away.
 
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Publication, WatermarkPublisher};
 use crate::board::{Board, Changed, Heads, OfLane};
+use crate::builds::version;
 use crate::cache::BuildId;
 use crate::consume::Ownership;
 use crate::{crash, metrics};
@@ -55,7 +56,6 @@ struct Last {
 struct Read {
     seq: Seq,
     visible: Seq,
-    head: Seq,
     covered_recorded_at: Option<DateTime<Utc>>,
 }
 
@@ -187,15 +187,8 @@ impl Heart {
         let mark = |(lane, read): (Lane, Read)| {
             let visible = own.get(&lane).and_then(|of_lane| of_lane.visible);
             let seq = visible.unwrap_or(0).max(read.visible);
-            let head = heads.at.map_or(read.head, |_| heads.seqs.get(lane));
-            (
-                LaneMark {
-                    lane,
-                    seq,
-                    head: head.max(seq),
-                },
-                read,
-            )
+            let head = heads.at.map(|_| heads.seqs.get(lane).max(seq));
+            (LaneMark { lane, seq, head }, read)
         };
         lanes.into_iter().zip(read).map(mark).collect()
     }
@@ -210,7 +203,6 @@ impl Heart {
                 Some(Read {
                     seq: last.seq,
                     visible: known.visible.get(*lane),
-                    head: last.head,
                     covered_recorded_at: last.covered_recorded_at,
                 })
             };
@@ -265,10 +257,11 @@ impl Heart {
             .iter()
             .filter_map(|(_, read)| read.covered_recorded_at);
         let watermark = Watermark {
-            version: build.view.version(),
+            version: version(build.view),
             epoch: self.names.epoch(),
             lanes: marks.iter().map(|(mark, _)| *mark).collect(),
             at: clock::now(),
+            heads_at: heads.at,
             covered_recorded_at: covered.chain(read).max(),
             held: BTreeMap::new(),
             changed: match changed {

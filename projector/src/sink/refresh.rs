@@ -28,6 +28,8 @@ impl Sink {
                 strictly = true;
                 continue;
             }
+            // The health of a missing index is never told: a plain refresh says that it is missing.
+            strictly = failure.is_none();
             self.pause(&mut backoff, deadline, failure).await?;
         }
     }

@@ -85,6 +85,6 @@ fn said(world: &World, lane: Lane) -> Option<(u64, chrono::DateTime<chrono::Utc>
     world.tail.read(|state| {
         let build = state.view(View::Products.name())?.active_build()?;
         let lane = build.lanes.get(&lane)?;
-        Some((lane.head, lane.at))
+        Some((lane.head?, lane.at))
     })
 }

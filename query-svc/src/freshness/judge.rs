@@ -271,7 +271,7 @@ fn measure_lane(gap: &mut Gap, question: Question<'_>, view: View, known: &ViewS
     });
     let said = build.and_then(|build| build.lanes.get(&lane));
     gap.stalled |= !said.is_some_and(|said| said.is_heard(question.now));
-    let is_known = said.is_some_and(|said| said.head >= entry);
+    let is_known = said.is_some_and(|said| said.head >= Some(entry));
     let position = Position { lane, seq: entry };
     if !is_known && entry > 0 && !gap.doubtful.contains(&position) {
         gap.doubtful.push(position);

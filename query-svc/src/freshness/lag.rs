@@ -22,7 +22,7 @@ impl Lag {
         };
         let behind = build.lanes.iter().map(|(lane, said)| {
             let visible = build.visible.get(*lane);
-            said.head.saturating_sub(visible)
+            said.head.unwrap_or(0).saturating_sub(visible)
         });
         let oldest = build.lanes.values().map(|said| said.at).min();
         Self {

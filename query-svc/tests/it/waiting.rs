@@ -150,7 +150,7 @@ async fn an_owner_with_another_time_is_waited_for() {
         .map(|lane| schemas::watermark::LaneMark {
             lane,
             seq: 0,
-            head: 0,
+            head: Some(0),
         })
         .collect();
     watermark.at -= chrono::TimeDelta::seconds(10);

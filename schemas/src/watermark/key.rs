@@ -24,9 +24,13 @@ pub enum Key {
         view: String,
         switch: Uuid,
     },
+    /// A key for each record too: under one for the build, compaction would take away the record
+    /// that counts when one that is void, or says the same again, follows.
     Retired {
         view: String,
         build: u32,
+        /// Nil in records of the first release, whose keys have none.
+        retired: Uuid,
     },
     Wish {
         view: String,
@@ -55,7 +59,16 @@ impl fmt::Display for Key {
             }
             Self::Announced { view, build } => write!(f, "announced/{view}/{build}"),
             Self::Switch { view, switch } => write!(f, "switch/{view}/{switch}"),
-            Self::Retired { view, build } => write!(f, "retired/{view}/{build}"),
+            Self::Retired {
+                view,
+                build,
+                retired,
+            } if retired.is_nil() => write!(f, "retired/{view}/{build}"),
+            Self::Retired {
+                view,
+                build,
+                retired,
+            } => write!(f, "retired/{view}/{build}/{retired}"),
             Self::Wish { view, wish } => write!(f, "wish/{view}/{wish}"),
         }
     }
@@ -90,6 +103,12 @@ impl FromStr for Key {
             ["retired", view, build] => Ok(Self::Retired {
                 view: view.into(),
                 build: number(build)?,
+                retired: Uuid::nil(),
+            }),
+            ["retired", view, build, retired] => Ok(Self::Retired {
+                view: view.into(),
+                build: number(build)?,
+                retired: id(retired)?,
             }),
             ["wish", view, wish] => Ok(Self::Wish {
                 view: view.into(),

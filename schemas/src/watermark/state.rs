@@ -132,10 +132,7 @@ impl WatermarkState {
                 view,
                 build,
                 retired,
-            } => {
-                self.view_mut(view).builds.entry(build).or_default().retired = Some(retired);
-                Change::Builds
-            }
+            } => self.view_mut(view).retire(build, retired),
             Record::Wish { view, id, wish } => {
                 self.view_mut(view).wishes.insert(id, wish);
                 Change::Builds

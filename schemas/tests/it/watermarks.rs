@@ -20,11 +20,13 @@ struct Golden {
 const FILES: &[(&str, &str)] = &[
     ("watermark", "watermark"),
     ("watermark", "watermark-short"),
+    ("watermark", "watermark-heads"),
     ("announced", "announced"),
     ("announced", "announced-short"),
     ("switch", "switch"),
     ("switch", "switch-first"),
     ("retired", "retired"),
+    ("retired", "retired-lost"),
     ("wish", "wish-replay"),
     ("wish", "wish-activate"),
 ];
@@ -119,6 +121,7 @@ fn what_is_no_key_is_refused() {
         "watermark/products/1",
         "switch/products/1",
         "wish/products/x/y",
+        "retired/products/1/x",
     ] {
         assert!(key.parse::<Key>().is_err(), "{key}");
     }

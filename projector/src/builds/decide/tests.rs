@@ -15,6 +15,8 @@ struct Log {
     offset: u64,
     lost: BTreeSet<u32>,
     removed: BTreeSet<u32>,
+    burnt: BTreeSet<u32>,
+    version: u32,
     now: DateTime<Utc>,
 }
 
@@ -22,13 +24,14 @@ impl Log {
     fn new() -> Self {
         let mut state = WatermarkState::new(EPOCH);
         state.reach_end();
-        let (lost, removed) = (BTreeSet::new(), BTreeSet::new());
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         Self {
             state,
             offset: 0,
-            lost,
-            removed,
+            lost: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            burnt: BTreeSet::new(),
+            version: 1,
             now,
         }
     }
@@ -44,7 +47,7 @@ impl Log {
             epoch: EPOCH,
             index: format!("b{build}"),
             index_uuid: format!("u{build}"),
-            version: View::Products.version(),
+            version: self.version,
             at: self.now,
             wish,
         };
@@ -57,13 +60,18 @@ impl Log {
 
     fn visible(self, build: u32, seq: u64, head: u64) -> Self {
         let lanes = Lane::all()
-            .map(|lane| LaneMark { lane, seq, head })
+            .map(|lane| LaneMark {
+                lane,
+                seq,
+                head: Some(head),
+            })
             .collect();
         let watermark = Watermark {
-            version: View::Products.version(),
+            version: self.version,
             epoch: EPOCH,
             lanes,
             at: self.now,
+            heads_at: Some(self.now),
             covered_recorded_at: None,
             held: BTreeMap::new(),
             changed: None,
@@ -85,10 +93,11 @@ impl Log {
                 id: Uuid::from_u128(1),
                 switch,
             }),
-            Step::Retire { build } => {
+            Step::Retire { build, lost } => {
                 let retired = Retired {
                     epoch: EPOCH,
                     at: self.now,
+                    lost,
                 };
                 self.with(Record::Retired {
                     view: view(),
@@ -118,6 +127,8 @@ impl Log {
             state,
             lost,
             removed,
+            burnt,
+            version,
             now,
             ..
         } = self;
@@ -125,8 +136,10 @@ impl Log {
             state,
             &Facts {
                 view: View::Products,
+                version: *version,
                 now: *now,
                 lost,
+                burnt,
                 removed,
             },
         )
@@ -138,6 +151,10 @@ impl Log {
         let step = log.step();
         log.then(step)
     }
+}
+
+fn retire(build: u32, lost: bool) -> Step {
+    Step::Retire { build, lost }
 }
 
 fn switched(step: Option<Step>) -> Option<(Option<u32>, u32)> {
@@ -193,7 +210,7 @@ fn a_replay_is_announced_once_filled_switched_to_and_the_old_build_retired() {
     let step = log.step();
     assert_eq!(switched(step.clone()), Some((Some(1), 2)));
     let log = log.then(step);
-    assert_eq!(log.step(), Some(Step::Retire { build: 1 }));
+    assert_eq!(log.step(), Some(retire(1, false)));
 }
 
 #[test]
@@ -204,7 +221,7 @@ fn the_old_build_is_fed_until_the_new_one_has_passed_what_it_showed() {
     let step = log.step();
     let log = log.visible(1, 8, 8).then(step);
     assert_eq!(log.step(), None);
-    assert_eq!(log.visible(2, 8, 8).step(), Some(Step::Retire { build: 1 }));
+    assert_eq!(log.visible(2, 8, 8).step(), Some(retire(1, false)));
 }
 
 #[test]
@@ -229,7 +246,7 @@ fn a_lost_build_is_retired_and_the_next_number_takes_its_place() {
     let mut log = Log::serving(5);
     log.lost.insert(1);
     let step = log.step();
-    assert_eq!(step, Some(Step::Retire { build: 1 }));
+    assert_eq!(step, Some(retire(1, true)));
     let log = log.then(step);
     assert_eq!(
         log.step(),
@@ -251,4 +268,120 @@ fn a_rollback_goes_to_a_build_that_is_still_fed_and_does_not_bounce_back() {
     assert_eq!(switched(step.clone()), Some((Some(2), 1)));
     let log = log.then(step);
     assert_eq!(switched(log.step()), None);
+}
+
+#[test]
+fn a_head_that_is_unknown_or_old_is_not_reached() {
+    let marks = |head: Option<u64>, heads_at| {
+        let mut log = Log::new().announced(1, None);
+        let lanes = Lane::all().map(|lane| LaneMark { lane, seq: 0, head });
+        let watermark = Watermark {
+            version: 1,
+            epoch: EPOCH,
+            lanes: lanes.collect(),
+            at: log.now,
+            heads_at,
+            covered_recorded_at: None,
+            held: BTreeMap::new(),
+            changed: None,
+        };
+        log = log.with(Record::Watermark {
+            view: "products".into(),
+            build: 1,
+            partition: 0,
+            watermark,
+        });
+        log.step()
+    };
+    let now = Log::new().now;
+    assert_eq!(marks(None, None), None, "unknown is not zero");
+    assert_eq!(marks(Some(0), None), None, "of an unknown age");
+    let old = now - TimeDelta::milliseconds(3_001);
+    assert_eq!(marks(Some(0), Some(old)), None);
+    let fresh = now - TimeDelta::seconds(3);
+    assert_eq!(
+        switched(marks(Some(0), Some(fresh))),
+        Some((None, 1)),
+        "an empty history is reached too"
+    );
+}
+
+#[test]
+fn a_lost_active_build_is_replaced_at_once_by_a_kept_one_that_is_caught_up() {
+    let log = Log::serving(5).wish(9, WishKind::Replay);
+    let step = log.step();
+    let log = log.then(step).visible(2, 5, 5);
+    let step = log.step();
+    let mut log = log.then(step).visible(1, 8, 8);
+    assert_eq!(log.step(), None, "build 1 is kept: it is ahead");
+    log.lost.insert(2);
+    let step = log.step();
+    assert_eq!(step, Some(retire(2, true)));
+    assert_eq!(switched(log.then(step).step()), Some((Some(2), 1)));
+}
+
+#[test]
+fn a_wish_whose_build_is_lost_before_it_was_read_from_is_answered_again() {
+    let log = Log::serving(5).wish(9, WishKind::Replay);
+    let step = log.step();
+    let mut log = log.then(step);
+    log.lost.insert(2);
+    let step = log.step();
+    assert_eq!(step, Some(retire(2, true)));
+    let wish = Some(Uuid::from_u128(9));
+    let again = Some(Step::Announce { build: 3, wish });
+    assert_eq!(log.then(step).step(), again);
+}
+
+#[test]
+fn a_number_whose_index_is_of_another_version_is_passed_over() {
+    let mut log = Log::new();
+    log.burnt.extend([1, 2]);
+    let third = Step::Announce {
+        build: 3,
+        wish: None,
+    };
+    assert_eq!(log.step(), Some(third));
+}
+
+/// Version 1 serves build 1; version 2 has come and announced build 2.
+fn upgraded() -> Log {
+    let mut log = Log::serving(5);
+    log.version = 2;
+    let step = log.step();
+    let announced = Step::Announce {
+        build: 2,
+        wish: None,
+    };
+    assert_eq!(step, Some(announced));
+    log.then(step)
+}
+
+#[test]
+fn only_the_highest_version_that_is_alive_answers_wishes_and_replaces_what_is_lost() {
+    let mut log = upgraded().wish(9, WishKind::Replay);
+    log.lost.insert(1);
+    let step = log.step();
+    log = log.then(step).visible(2, 4, 5);
+    log.version = 1;
+    assert_eq!(log.step(), None, "version 2 is alive, build 1 is lost");
+    log.version = 2;
+    assert_eq!(log.step(), None, "its build is not filled yet");
+    assert_eq!(
+        switched(log.visible(2, 5, 5).step()),
+        Some((Some(1), 2)),
+        "from the lost one"
+    );
+}
+
+#[test]
+fn an_older_version_takes_the_view_back_once_nobody_feeds_the_newer_ones_build() {
+    let log = upgraded().visible(2, 5, 5);
+    let step = log.step();
+    let mut log = log.then(step).visible(1, 6, 6);
+    log.version = 1;
+    assert_eq!(log.step(), None, "version 2 is alive");
+    log.now += TimeDelta::seconds(61);
+    log = log.visible(1, 7, 7);
+    assert_eq!(switched(log.step()), Some((Some(2), 1)));
 }

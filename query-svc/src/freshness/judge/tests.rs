@@ -213,7 +213,7 @@ fn a_lane_whose_owner_has_another_time_is_not_stalled() {
     let mark = LaneMark {
         lane: lane(3),
         seq: 0,
-        head: 1,
+        head: Some(1),
     };
     for off in [TimeDelta::hours(-1), TimeDelta::hours(1)] {
         let mut record = watermark(vec![mark]);
@@ -282,7 +282,7 @@ fn an_entry_beyond_the_heads_that_projectors_have_seen_is_doubtful() {
     let mark = LaneMark {
         lane: lane(3),
         seq: 5,
-        head: 8,
+        head: Some(8),
     };
     let topic = Topic::serving(View::Products).watermark(View::Products, 1, watermark(vec![mark]));
     let doubtful =
@@ -346,7 +346,7 @@ fn holding(subject: Uuid, seq: Seq) -> Topic {
     let mark = LaneMark {
         lane,
         seq: 9,
-        head: 9,
+        head: Some(9),
     };
     let watermark = Watermark {
         held: BTreeMap::from([(lane, vec![Held { subject, seq }])]),

@@ -81,13 +81,14 @@ impl Shop {
         let mark = |(lane, seq)| LaneMark {
             lane,
             seq,
-            head: heads.get(lane),
+            head: Some(heads.get(lane)),
         };
         Watermark {
             version: view.version(),
             epoch: self.names.epoch(),
             lanes: visible.iter().map(mark).collect(),
             at: clock::now(),
+            heads_at: Some(clock::now()),
             covered_recorded_at: None,
             held: BTreeMap::new(),
             changed: None,

@@ -9,6 +9,8 @@ use super::*;
 use crate::lane::Seq;
 use crate::watermark::{Announced, LaneMark, Retired, Switch, Watermark};
 
+mod void;
+
 const EPOCH: Epoch = Epoch(1);
 const VIEW: &str = "products";
 /// When this process reads, by its own time.
@@ -42,13 +44,14 @@ fn visible(build: u32, marks: &[(u8, Seq, Seq)]) -> Record {
     let lanes = marks.iter().map(|&(number, seq, head)| LaneMark {
         lane: lane(number),
         seq,
-        head,
+        head: Some(head),
     });
     let watermark = Watermark {
         version: 1,
         epoch: EPOCH,
         lanes: lanes.collect(),
         at: at(1),
+        heads_at: Some(at(1)),
         covered_recorded_at: None,
         held: BTreeMap::new(),
         changed: None,
@@ -378,6 +381,7 @@ fn categories_retired() -> Record {
         retired: Retired {
             epoch: EPOCH,
             at: at(2),
+            lost: true,
         },
     }
 }

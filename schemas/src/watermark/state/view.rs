@@ -45,7 +45,9 @@ pub struct BuildState {
 pub struct LaneState {
     /// Watermark and head as the last record had them; the watermark may be below `visible`.
     pub seq: Seq,
-    pub head: Seq,
+    pub head: Option<Seq>,
+    /// When PostgreSQL gave the head, by the clock of its publisher.
+    pub heads_at: Option<DateTime<Utc>>,
     /// When it was published, by the clock of its publisher.
     pub at: DateTime<Utc>,
     /// When this process read it, by its own time; none where it was read before the first end of
@@ -58,9 +60,10 @@ pub struct LaneState {
 }
 
 impl ViewState {
-    /// The build that readers are served from.
+    /// The build that readers are served from. None where the active one is lost.
     pub fn active_build(&self) -> Option<&BuildState> {
-        self.builds.get(&self.active?)
+        let active = self.builds.get(&self.active?);
+        active.filter(|build| !build.is_lost())
     }
 
     /// The active build, or the newest candidate while there is none.
@@ -113,25 +116,54 @@ impl ViewState {
         self.active.is_some() || self.builds.values().any(BuildState::is_fed)
     }
 
-    pub(super) fn announce(&mut self, build: u32, announced: Announced) -> Change {
+    /// Void where the number was announced with another index: what was shown of that one is not in
+    /// this one.
+    pub(super) fn announce(&mut self, number: u32, announced: Announced) -> Change {
+        let build = self.builds.entry(number).or_default();
+        let earlier = build.announced.as_ref();
+        if earlier.is_some_and(|earlier| earlier.index_uuid != announced.index_uuid) {
+            return Change::Nothing;
+        }
         self.fulfilled.extend(announced.wish);
-        self.builds.entry(build).or_default().announced = Some(announced);
+        build.announced = Some(announced);
         Change::Builds
     }
 
-    /// Void where `from` is not the active build.
+    /// Void where `from` is not the active build, or nobody feeds `to` any longer. Whether `to` was
+    /// announced does not matter: compaction may have left a later announcement of it only.
     pub(super) fn switch(&mut self, switch: &Switch) -> Change {
-        if switch.from != self.active {
+        let to = self.builds.get(&switch.to);
+        let is_retired = to.is_some_and(|to| to.retired.is_some());
+        if switch.from != self.active || is_retired {
             return Change::Nothing;
         }
         self.fulfilled.extend(switch.wish);
         self.floors.merge(&switch.floors);
-        if let Some(build) = self.active_build() {
-            let visible = build.visible.clone();
-            self.floors.merge(&visible);
+        if let Some(from) = switch.from {
+            self.raise_floors(from);
         }
         self.active = Some(switch.to);
         self.raise_floors(switch.to);
+        Change::Builds
+    }
+
+    /// Void for the active build, unless it is lost. A wish for a build that is lost before it was
+    /// read from is open again.
+    pub(super) fn retire(&mut self, number: u32, retired: Retired) -> Change {
+        if self.active == Some(number) && !retired.lost {
+            return Change::Nothing;
+        }
+        let build = self.builds.entry(number).or_default();
+        if let Some(earlier) = &mut build.retired {
+            earlier.lost |= retired.lost;
+            return Change::Builds;
+        }
+        let announced = build.announced.as_ref();
+        let wish = announced.and_then(|announced| announced.wish);
+        if let Some(wish) = wish.filter(|_| retired.lost && !build.was_active) {
+            self.fulfilled.retain(|fulfilled| *fulfilled != wish);
+        }
+        build.retired = Some(retired);
         Change::Builds
     }
 
@@ -170,6 +202,11 @@ impl BuildState {
         self.announced.is_some() && self.retired.is_none()
     }
 
+    /// True where its index is gone.
+    pub fn is_lost(&self) -> bool {
+        self.retired.as_ref().is_some_and(|retired| retired.lost)
+    }
+
     pub fn lowest_held(&self, lane: Lane) -> Option<Seq> {
         self.lanes
             .get(&lane)?
@@ -179,12 +216,12 @@ impl BuildState {
             .min()
     }
 
-    /// True when every lane was spoken of just now and had reached its head then.
+    /// True when every lane was spoken of just now, and had reached the head that PostgreSQL gave
+    /// just now. A head that is unknown or old proves nothing.
     pub fn is_caught_up(&self, now: DateTime<Utc>) -> bool {
         Lane::all().all(|lane| {
-            self.lanes
-                .get(&lane)
-                .is_some_and(|state| now - state.at <= FRESH && state.seq >= state.head)
+            let state = self.lanes.get(&lane);
+            state.is_some_and(|state| state.is_at_head(now))
         })
     }
 
@@ -221,10 +258,18 @@ impl LaneState {
         age.is_some_and(|age| age <= HEARD)
     }
 
+    fn is_at_head(&self, now: DateTime<Utc>) -> bool {
+        let is_fresh = |at: DateTime<Utc>| now - at <= FRESH;
+        is_fresh(self.at)
+            && self.heads_at.is_some_and(is_fresh)
+            && self.head.is_some_and(|head| self.seq >= head)
+    }
+
     /// True when the held subjects changed.
     fn see(&mut self, mark: &LaneMark, watermark: &Watermark) -> bool {
         self.seq = mark.seq;
         self.head = mark.head;
+        self.heads_at = watermark.heads_at;
         self.at = watermark.at;
         self.covered_recorded_at = watermark.covered_recorded_at.or(self.covered_recorded_at);
         if mark.seq < self.held_as_of {

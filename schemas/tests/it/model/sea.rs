@@ -156,7 +156,7 @@ impl Sea {
         let known = self.known(&state.topic[..state.topic.len() - unread], 0);
         let own = known.view(VIEWS[view])?;
         let said = own.builds.get(&to)?.lanes.get(&lane())?;
-        if own.active == Some(to) || said.seq < said.head {
+        if own.active == Some(to) || said.seq < said.head? {
             return None;
         }
         let other = known.view(VIEWS[1 - view]);

@@ -122,8 +122,13 @@ fn watermark(seq: Seq, head: Seq) -> Watermark {
     Watermark {
         version: 1,
         epoch: EPOCH,
-        lanes: vec![LaneMark { lane, seq, head }],
+        lanes: vec![LaneMark {
+            lane,
+            seq,
+            head: Some(head),
+        }],
         at: NOW,
+        heads_at: Some(NOW),
         covered_recorded_at: None,
         held: BTreeMap::new(),
         changed: None,

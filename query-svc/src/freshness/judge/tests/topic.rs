@@ -86,6 +86,7 @@ impl Topic {
         let retired = Retired {
             epoch: EPOCH,
             at: at(0),
+            lost: false,
         };
         let view = view.name().to_owned();
         self.put(Record::Retired {
@@ -99,7 +100,7 @@ impl Topic {
         let lanes = Lane::all().map(|lane| LaneMark {
             lane,
             seq: 0,
-            head: 0,
+            head: Some(0),
         });
         self.watermark(view, build, watermark(lanes.collect()))
     }
@@ -109,7 +110,7 @@ impl Topic {
         let mark = LaneMark {
             lane: lane(number),
             seq,
-            head: seq,
+            head: Some(seq),
         };
         self.watermark(view, build, watermark(vec![mark]))
     }
@@ -151,6 +152,7 @@ pub(super) fn watermark(lanes: Vec<LaneMark>) -> Watermark {
         epoch: EPOCH,
         lanes,
         at: at(0),
+        heads_at: Some(at(0)),
         covered_recorded_at: None,
         held: BTreeMap::new(),
         changed: None,

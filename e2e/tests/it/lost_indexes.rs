@@ -1,0 +1,129 @@
+//! Indexes that are deleted, one or all: whatever can be rebuilt comes back by itself.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use e2e::client::Client;
+use e2e::shop::{create_product, rare_word};
+use e2e::world::{Plan, World};
+use infra::service::Service;
+use reqwest::{Method, StatusCode};
+use schemas::id::Epoch;
+use schemas::topic::Names;
+use schemas::view::View;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A rebuild of these few documents takes well under a second.
+const BACK_WITHIN: Duration = Duration::from_secs(15);
+
+struct Indexes<'a> {
+    world: &'a World,
+    names: Names,
+    http: reqwest::Client,
+}
+
+impl<'a> Indexes<'a> {
+    async fn of(world: &'a World) -> Result<Self> {
+        let database = world.database().await?;
+        let row = database.query_one("select epoch from epoch", &[]).await?;
+        let epoch = Epoch(u32::try_from(row.get::<_, i64>(0))?);
+        let names = Names::new(&world.surroundings().prefix, epoch);
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { world, names, http })
+    }
+
+    fn url(&self, path: &str) -> String {
+        let url = &self.world.surroundings().endpoints.elasticsearch;
+        format!("{url}/{path}")
+    }
+
+    /// Index names that match.
+    async fn matching(&self, pattern: &str) -> Result<Vec<String>> {
+        let url = self.url(&format!("{pattern}/_settings"));
+        let answer = self.http.get(url).send().await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        let found: Value = answer.error_for_status()?.json().await?;
+        let found = found.as_object().into_iter().flatten();
+        Ok(found.map(|(name, _)| name.clone()).collect())
+    }
+
+    /// Deletes every index that matches; there must be one.
+    async fn delete(&self, pattern: &str) -> Result<()> {
+        let found = self.matching(pattern).await?;
+        ensure!(!found.is_empty(), "there is no index {pattern}");
+        for name in found {
+            let deleted = self.http.request(Method::DELETE, self.url(&name));
+            deleted.send().await?.error_for_status()?;
+        }
+        Ok(())
+    }
+
+    fn of_view(&self, view: View) -> String {
+        self.names.index_pattern(view.name())
+    }
+}
+
+/// Everything that was written is found, and what is written now as well.
+async fn is_back(world: &World, staff: &Client, known: &[(Uuid, String)]) -> Result<()> {
+    let deadline = Instant::now() + BACK_WITHIN;
+    let word = rare_word();
+    let new = create_product(staff, &format!("Lamp {word}"), &[]).await?;
+    let new = (new, word);
+    for (id, word) in known.iter().chain([&new]) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let path = format!("/v1/products?q={word}");
+        let found = staff.get_within(&path, left).await?.expect(200)?;
+        ensure!(found.ids() == [*id], "{word} is not found: {found:?}");
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    let tree = staff.get_within("/v1/categories", left).await?;
+    tree.expect(200)?;
+    world.ensure_agreement().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_whose_indexes_are_deleted_come_back_by_themselves() -> Result<()> {
+    let mut world = World::open(Plan::default()).await?;
+    let staff = world.staff()?.preferring("wait=5");
+    let mut known = Vec::new();
+    for _ in 0..20 {
+        let word = rare_word();
+        let id = create_product(&staff, &format!("Kettle {word}"), &[]).await?;
+        known.push((id, word));
+    }
+    for (projector_down, patterns) in [
+        (false, vec!["products"]),
+        (true, vec!["products"]),
+        (false, vec!["checkpoints"]),
+        (true, vec!["products", "categories", "checkpoints"]),
+        (
+            false,
+            vec!["products", "categories", "checkpoints", "dead-letters"],
+        ),
+    ] {
+        if projector_down {
+            world.kill_all(Service::Projector).await?;
+        }
+        let indexes = Indexes::of(&world).await?;
+        for pattern in &patterns {
+            let pattern = match *pattern {
+                "products" => indexes.of_view(View::Products),
+                "categories" => indexes.of_view(View::Categories),
+                "checkpoints" => indexes.names.checkpoints(),
+                _ => indexes.names.dead_letters(),
+            };
+            indexes.delete(&pattern).await?;
+        }
+        if projector_down {
+            world.start(Service::Projector).await?;
+        }
+        is_back(&world, &staff, &known).await?;
+    }
+    let indexes = Indexes::of(&world).await?;
+    let checkpoints = indexes.names.checkpoints();
+    ensure!(!indexes.matching(&checkpoints).await?.is_empty());
+    world.close().await
+}
