@@ -11,6 +11,10 @@ check:
 test:
     cargo test --workspace
 
+# The large versions of heavy tests, which every run has in small
+nightly:
+    cargo test --workspace -- --ignored
+
 # Keep the tests' servers running between runs, until interrupted
 servers:
     cargo run -p infra -- shared

@@ -1,6 +1,6 @@
 //! Imports: a stream of lines becomes products, batch by batch, and a stream of answers.
 //!
-//! Pure parts read lines (`lines`, `wish`), put them together (`batch`, `tree`, `pace`) and decide
+//! Pure parts read lines (`body`, `lines`, `wish`), bound what waits (`heap`, `outbox`), put them together (`batch`, `tree`, `pace`) and decide
 //! (`plan`) by the rules of the commands; `transaction` writes a batch, `transact` sees it through,
 //! `run` moves it all along.
 
@@ -19,8 +19,11 @@ use crate::execute::Commands;
 use crate::store::StoreError;
 
 mod batch;
+mod body;
+mod heap;
 pub(crate) mod http;
 mod lines;
+mod outbox;
 mod pace;
 mod plan;
 mod tree;

@@ -38,6 +38,7 @@ problem_types! {
     Forbidden = 403 "forbidden" "This role may not do that",
     NotFound = 404 "not-found" "There is nothing here",
     MethodNotAllowed = 405 "method-not-allowed" "This resource does not take that method",
+    AnswersNotRead = 408 "answers-not-read" "The answers of the import were not read",
     HistoryChanged = 409 "history-changed" "The tidemark is of another history",
     SkuTaken = 409 "sku-taken" "Another product has this sku",
     CategoryNameTaken = 409 "category-name-taken" "A sibling category has this name",

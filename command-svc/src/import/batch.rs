@@ -8,21 +8,41 @@ use std::collections::{HashSet, VecDeque};
 use schemas::id::ProductId;
 use schemas::problem::Problem;
 
+use super::lines::Line;
 use super::tree::{NameTree, Node};
-use super::wish::Wish;
+use super::wish::{self, Wish};
+use super::{heap, pace};
 use crate::domain::text::SkuKey;
 
-/// Lines of a batch, whatever the pace allows beyond.
-const MAX_BYTES: usize = 1024 * 1024;
+/// Of the lines of a batch, in memory, whatever the pace allows beyond.
+const MAX_HEAP_BYTES: usize = 2 * 1024 * 1024;
+/// Of all lines that wait for a batch.
+const MAX_QUEUED_HEAP_BYTES: usize = 4 * 1024 * 1024;
+const MAX_QUEUED_LINES: usize = 4 * pace::MAX_SIZE;
 /// Paths that are remembered as being there.
 const MAX_KNOWN_PATHS: usize = 100_000;
 
 /// A line as it was read.
 #[derive(Debug)]
 pub struct ReadLine {
-    pub number: u64,
-    pub bytes: usize,
-    pub wish: Result<Box<Wish>, Box<Problem>>,
+    number: u64,
+    heap_bytes: usize,
+    wish: Result<Box<Wish>, Box<Problem>>,
+}
+
+impl ReadLine {
+    pub fn new(line: &Line) -> Self {
+        let wish = wish::read(line).map(Box::new);
+        let heap_bytes = match &wish {
+            Ok(wish) => heap::of_wish(wish),
+            Err(problem) => heap::of_problem(problem),
+        };
+        Self {
+            number: line.number,
+            heap_bytes: size_of::<Self>() + heap_bytes,
+            wish,
+        }
+    }
 }
 
 /// A product to be there; its id, should it have to be made, is the same in every try.
@@ -56,7 +76,7 @@ pub struct Footprint {
 #[derive(Debug, Default)]
 pub struct Queue {
     lines: VecDeque<ReadLine>,
-    bytes: usize,
+    heap_bytes: usize,
 }
 
 /// Categories that were there in a batch of this import: nobody makes them again.
@@ -65,7 +85,7 @@ pub struct KnownPaths(HashSet<String>);
 
 impl Queue {
     pub fn push(&mut self, line: ReadLine) {
-        self.bytes += line.bytes;
+        self.heap_bytes += line.heap_bytes;
         self.lines.push_back(line);
     }
 
@@ -73,32 +93,37 @@ impl Queue {
         self.lines.is_empty()
     }
 
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// False where no more lines are to wait.
+    pub fn has_room(&self) -> bool {
+        self.heap_bytes < MAX_QUEUED_HEAP_BYTES && self.lines.len() < MAX_QUEUED_LINES
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// True where more lines would not make the next batch larger.
     pub fn is_ripe(&self, size: usize) -> bool {
-        self.lines.len() >= size || self.bytes >= MAX_BYTES
+        self.lines.len() >= size || self.heap_bytes >= MAX_HEAP_BYTES
     }
 
     /// Puts the next lines together: so many at most, and no sku twice.
     pub fn take(&mut self, size: usize, mut new_id: impl FnMut() -> ProductId) -> Batch {
         let mut batch = Batch::default();
         let mut skus = HashSet::new();
-        let (mut lines, mut bytes) = (0, 0);
+        let (mut lines, mut heap_bytes) = (0, 0);
         while lines < size
-            && bytes < MAX_BYTES
+            && heap_bytes < MAX_HEAP_BYTES
             && let Some(line) = self.lines.pop_front_if(|line| match &line.wish {
                 Ok(wish) => skus.insert(wish.sku_key.clone()),
                 Err(_) => true,
             })
         {
             lines += 1;
-            bytes += line.bytes;
+            heap_bytes += line.heap_bytes;
             batch.add(line, &mut new_id);
         }
-        self.bytes -= bytes;
+        self.heap_bytes -= heap_bytes;
         batch
     }
 }
@@ -187,12 +212,9 @@ impl KnownPaths {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use schemas::problem::ProblemType;
     use serde_json::json;
     use uuid::Uuid;
 
-    use super::super::lines::Line;
-    use super::super::wish::read;
     use super::*;
 
     fn queue(lines: &[(&str, &str)]) -> Queue {
@@ -206,11 +228,7 @@ mod tests {
                 number,
                 content: Ok(Bytes::from(content.to_string())),
             };
-            queue.push(ReadLine {
-                number,
-                bytes: 10,
-                wish: read(&line).map(Box::new),
-            });
+            queue.push(ReadLine::new(&line));
         }
         queue
     }
@@ -228,7 +246,7 @@ mod tests {
         let mut queue = queue(&[("a", ""), ("b", ""), ("A", ""), ("c", "")]);
         assert_eq!(numbers(&take(&mut queue, 10)), [1, 2]);
         assert_eq!(numbers(&take(&mut queue, 10)), [3, 4]);
-        assert_eq!((queue.is_empty(), queue.bytes()), (true, 0));
+        assert_eq!((queue.is_empty(), queue.heap_bytes), (true, 0));
     }
 
     #[test]
@@ -239,15 +257,36 @@ mod tests {
     }
 
     #[test]
+    fn lines_wait_up_to_a_number_and_up_to_what_they_take() {
+        let short = Line {
+            number: 1,
+            content: Ok(Bytes::from_static(b"no")),
+        };
+        let content = json!({"sku": "A", "description": "x".repeat(20_000)});
+        let long = Line {
+            number: 1,
+            content: Ok(Bytes::from(content.to_string())),
+        };
+        for (line, most) in [(short, MAX_QUEUED_LINES), (long, 250)] {
+            let mut queue = Queue::default();
+            while queue.has_room() {
+                queue.push(ReadLine::new(&line));
+            }
+            assert!(queue.lines.len() <= most, "{}", queue.lines.len());
+            assert!(queue.heap_bytes < MAX_QUEUED_HEAP_BYTES + 30_000);
+        }
+    }
+
+    #[test]
     fn a_line_that_could_not_be_read_counts_and_is_kept() {
         let mut queue = queue(&[("a", "")]);
-        let problem = Problem::new(ProblemType::Malformed, "no");
-        queue.push(ReadLine {
+        let line = Line {
             number: 2,
-            bytes: 1,
-            wish: Err(Box::new(problem.clone())),
-        });
-        assert_eq!(take(&mut queue, 10).refused, [(2, problem)]);
+            content: Ok(Bytes::from_static(b"no")),
+        };
+        queue.push(ReadLine::new(&line));
+        let refused = take(&mut queue, 10).refused;
+        assert_eq!((refused.len(), refused[0].0), (1, 2));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::dev::{Decompress, Payload};
+use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::Imports;
+use super::body::Coding;
 use super::run::{Client, Piece, Run, Stopped};
 use crate::http::Problems;
 
@@ -44,18 +45,21 @@ const RETRY_BUSY_MS: u64 = 5_000;
 /// A member that is left out leaves what is stored alone, null or an empty value clears it;
 /// `attributes` and `categories` are replaced as a whole. A new product needs sku, name and price.
 /// Missing categories are made; `inventory` counts where a product is made; a bad line is refused
-/// and stops no other. An answer without totals broke off: send the file again, what is there is
-/// `unchanged`.
+/// and stops no other. Read the answers while sending: 4 MiB of them are kept, those of some 50,000
+/// lines; where more wait and none is read for 10 s, the rest of the lines is not imported, and the
+/// last answer is the problem `answers-not-read` in place of the totals. An answer without totals
+/// broke off: send the file again, what is there is `unchanged`.
 #[utoipa::path(
     post, path = "/v1/imports/products", tag = "imports",
     request_body(content = ProductUpsert, content_type = "application/x-ndjson"),
     responses((status = 200, body = LineAnswer, content_type = "application/x-ndjson"), Problems)
 )]
 pub async fn import_products(request: ImportRequest) -> HttpResponse {
-    let (body_sender, body) = mpsc::channel(PIECES);
+    let (piece_sender, pieces) = mpsc::channel(PIECES);
     let (answers, answer_receiver) = mpsc::channel(PIECES);
     let ImportRequest {
         payload,
+        coding,
         imports,
         meta,
         session,
@@ -68,7 +72,8 @@ pub async fn import_products(request: ImportRequest) -> HttpResponse {
     let run = Run::new(
         imports.clone(),
         Client {
-            body,
+            pieces,
+            coding,
             answers,
             tidemark,
             tides,
@@ -79,21 +84,21 @@ pub async fn import_products(request: ImportRequest) -> HttpResponse {
         run.run().await;
         drop(permit);
     });
-    actix_web::rt::spawn(forward(payload, body_sender));
+    actix_web::rt::spawn(forward(payload, piece_sender));
     HttpResponse::Ok()
         .content_type(NDJSON)
         .streaming(answer(answer_receiver))
 }
 
 /// Ends with the body, or when the import takes no more of it.
-async fn forward(mut payload: Decompress<Payload>, body: Sender<Piece>) {
+async fn forward(mut payload: Payload, pieces: Sender<Piece>) {
     while let Some(piece) = payload.next().await {
         let piece = piece.map_err(|error| {
             tracing::debug!(error = %error, "the body of an import broke off");
             Stopped::Body
         });
         let broke_off = piece.is_err();
-        if body.send(piece).await.is_err() || broke_off {
+        if pieces.send(piece).await.is_err() || broke_off {
             return;
         }
     }
@@ -108,7 +113,8 @@ fn answer(answers: Receiver<Result<Bytes, Stopped>>) -> impl Stream<Item = Resul
 
 /// An admin's request to import, before its body is looked at.
 pub struct ImportRequest {
-    payload: Decompress<Payload>,
+    payload: Payload,
+    coding: Coding,
     imports: Imports,
     meta: Meta,
     session: Session,
@@ -130,7 +136,7 @@ impl ImportRequest {
         let admin = Principal::from_request(request, payload)
             .into_inner()?
             .require_admin()?;
-        check_headers(request)?;
+        let coding = check_headers(request)?;
         let missing = |what: &str| ApiError::internal(format!("no {what} were configured"));
         let imports = request
             .app_data::<web::Data<Imports>>()
@@ -147,9 +153,9 @@ impl ImportRequest {
             request_id,
             traceparent,
         } = correlation.unwrap_or_default();
-        let payload = Decompress::from_headers(payload.take(), request.headers());
         Ok(Self {
-            payload,
+            payload: payload.take(),
+            coding,
             imports: imports.get_ref().clone(),
             meta: Meta {
                 principal: Some(admin),
@@ -163,7 +169,7 @@ impl ImportRequest {
     }
 }
 
-fn check_headers(request: &HttpRequest) -> Result<(), ApiError> {
+fn check_headers(request: &HttpRequest) -> Result<Coding, ApiError> {
     let header = |name| {
         request
             .headers()
@@ -180,10 +186,11 @@ fn check_headers(request: &HttpRequest) -> Result<(), ApiError> {
     let coding = header(CONTENT_ENCODING)
         .unwrap_or("identity")
         .to_ascii_lowercase();
-    if coding != "identity" && !GZIP.contains(&coding.as_str()) {
-        return refused("send the body gzipped or without a content coding");
+    match coding.as_str() {
+        "identity" => Ok(Coding::Identity),
+        coding if GZIP.contains(&coding) => Ok(Coding::Gzip),
+        _ => refused("send the body gzipped or without a content coding"),
     }
-    Ok(())
 }
 
 fn busy() -> ApiError {

@@ -62,6 +62,11 @@ impl Lines {
         self.end_line(content)
     }
 
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     fn wait_for_more(&mut self) {
         self.skipping |= self.buffer.len() > MAX_LINE_BYTES + BYTE_ORDER_MARK.len();
         if self.skipping {

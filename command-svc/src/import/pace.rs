@@ -12,7 +12,7 @@ const GROWN_AT: Duration = Duration::from_millis(12);
 const FIRST: usize = 50;
 /// Below it a commit costs more than what it commits.
 const FEWEST: usize = 16;
-const MOST: usize = 500;
+pub const MAX_SIZE: usize = 500;
 /// Batches between two steps.
 const MEASURES: usize = 3;
 
@@ -53,7 +53,7 @@ impl Pace {
         if median > SHRUNK_AT {
             self.size = (self.size - step).max(FEWEST);
         } else if median < GROWN_AT {
-            self.size = (self.size + step).min(MOST);
+            self.size = (self.size + step).min(MAX_SIZE);
         }
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     fn a_fast_machine_gets_large_batches_and_a_slow_one_small_ones() {
         let (fast, _) = settle(Duration::from_micros(10), Duration::from_millis(1));
         let (slow, _) = settle(Duration::from_micros(500), Duration::from_millis(1));
-        assert_eq!(fast, MOST);
+        assert_eq!(fast, MAX_SIZE);
         assert!((FEWEST..FIRST).contains(&slow), "{slow}");
     }
 

@@ -1,8 +1,9 @@
 //! An import from its first line to its totals: read, batch, two transactions in flight, answer.
 //!
 //! Bounded everywhere: lines wait for batches, batches for each other, answers for the client, and
-//! while anything waits, no more of the body is read. A client that leaves stops what is not yet
-//! under way.
+//! while too much waits, no more of the body is read. A client that does not read while it sends is
+//! told so, once more answers wait than are kept for it. One that leaves stops what is not yet under
+//! way.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,27 +16,30 @@ use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use schemas::event::Meta;
 use schemas::id::ProductId;
-use schemas::rest::import::{ImportTotals, LineAnswer, LineStatus};
+use schemas::problem::{Problem, ProblemType};
+use schemas::rest::import::{ImportCutShort, ImportTotals, LineAnswer, LineStatus};
 use schemas::tidemark::Tidemark;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::batch::{Batch, Footprint, KnownPaths, Queue, ReadLine};
-use super::lines::{Line, Lines};
+use super::body::{Body, Coding, Step};
+use super::outbox::{self, Outbox};
 use super::pace::{self, Pace};
 use super::transact::import;
 use super::transaction::Imported;
-use super::{Imports, metrics, wish};
+use super::{Imports, metrics};
 
-/// Lines that wait for a batch, in bytes.
-const QUEUE_BYTES: usize = 2 * 1024 * 1024;
 /// Transactions of one import.
 const IN_FLIGHT: usize = 2;
 /// Lines wait no longer for others to come.
 const GATHER: Duration = Duration::from_millis(20);
 /// A client that neither sends nor takes anything for so long has left.
 const CLIENT_IDLE: Duration = Duration::from_secs(60);
+/// A client that lets answers wait for so long, once no more are kept for it, reads only after it
+/// has sent everything.
+const STALLED: Duration = Duration::from_secs(10);
 /// Telling a client that its import stopped.
 const TELL: Duration = Duration::from_secs(1);
 /// All tries of a batch.
@@ -66,7 +70,8 @@ pub type Piece = Result<Bytes, Stopped>;
 /// Both ends of the client's connection.
 #[derive(Debug)]
 pub struct Client {
-    pub body: Receiver<Piece>,
+    pub pieces: Receiver<Piece>,
+    pub coding: Coding,
     pub answers: Sender<Result<Bytes, Stopped>>,
     /// What the request presented; the totals' tidemark includes it.
     pub tidemark: Tidemark,
@@ -78,31 +83,32 @@ pub struct Client {
 pub struct Run {
     imports: Imports,
     client: Client,
-    lines: Lines,
+    body: Body,
     queue: Queue,
     /// Waits for one under way, which could decide something of it.
     held: Option<Batch>,
     /// When the oldest waiting line has waited for long enough.
     ripe_at: Option<Instant>,
-    body_ended: bool,
     in_flight: FuturesOrdered<JoinHandle<Imported>>,
     footprints: VecDeque<Footprint>,
     known: KnownPaths,
     pace: Pace,
     budget: Duration,
+    outbox: Outbox,
     totals: ImportTotals,
+    /// The last answer is in the outbox.
+    is_answered: bool,
 }
 
 impl Run {
     pub fn new(imports: Imports, client: Client) -> Self {
         Self {
             imports,
+            body: Body::new(client.coding),
             client,
-            lines: Lines::default(),
             queue: Queue::default(),
             held: None,
             ripe_at: None,
-            body_ended: false,
             in_flight: FuturesOrdered::new(),
             footprints: VecDeque::new(),
             known: KnownPaths::default(),
@@ -116,6 +122,8 @@ impl Run {
                 refused: 0,
                 tidemark: String::new(),
             },
+            outbox: Outbox::new(clock::instant()),
+            is_answered: false,
         }
     }
 
@@ -131,69 +139,109 @@ impl Run {
     }
 
     async fn import_all(&mut self) -> Result<(), Stopped> {
-        let stop = self.imports.stop.clone();
+        let (stop, answers) = (self.imports.stop.clone(), self.client.answers.clone());
         loop {
             self.start_batches();
-            let is_through = self.body_ended && self.queue.is_empty() && self.held.is_none();
-            if is_through && self.in_flight.is_empty() {
-                return self.answer_totals().await;
+            if self.is_through() && !self.is_answered {
+                self.answer_end().await?;
             }
-            let wants_more = !self.body_ended && self.queue.bytes() < QUEUE_BYTES;
+            if self.is_answered && self.outbox.is_empty() {
+                return Ok(());
+            }
+            let wants_more = self.wants_more();
+            let starves = self.body.is_starved();
             let may_start = self.in_flight.len() < IN_FLIGHT;
             let ripe_at = self
                 .ripe_at
                 .filter(|at| may_start && *at > clock::instant());
+            let stalled_at = self.stalled_at();
             tokio::select! {
-                piece = timeout(CLIENT_IDLE, self.client.body.recv()), if wants_more => {
-                    self.read(piece.map_err(|_| Stopped::Silent)?.transpose()?);
+                piece = timeout(CLIENT_IDLE, self.client.pieces.recv()), if wants_more && starves => {
+                    match piece.map_err(|_| Stopped::Silent)?.transpose()? {
+                        Some(piece) => self.body.push(piece),
+                        None => self.body.end(),
+                    }
                 }
+                () = yield_now(), if wants_more && !starves => self.read()?,
                 Some(imported) = self.in_flight.next(), if !self.in_flight.is_empty() => {
-                    self.answer(imported.map_err(|_| Stopped::Failed)?).await?;
+                    self.answer(imported.map_err(|_| Stopped::Failed)?);
+                }
+                permit = answers.reserve(), if !self.outbox.is_empty() => {
+                    let permit = permit.map_err(|_| Stopped::ClientLeft)?;
+                    permit.send(Ok(self.outbox.take(clock::instant())));
                 }
                 () = until(ripe_at), if ripe_at.is_some() => {}
+                () = until(stalled_at), if stalled_at.is_some() => self.stall()?,
                 () = stop.cancelled() => return Err(Stopped::Shutdown),
-                () = self.client.answers.closed() => return Err(Stopped::ClientLeft),
+                () = answers.closed() => return Err(Stopped::ClientLeft),
             }
         }
     }
 
-    fn read(&mut self, piece: Option<Bytes>) {
-        match piece {
-            Some(piece) => {
-                self.lines.push(&piece);
-                while let Some(line) = self.lines.next_line() {
-                    self.enqueue(&line);
-                }
-            }
-            None => {
-                self.body_ended = true;
-                if let Some(line) = self.lines.last_line() {
-                    self.enqueue(&line);
-                }
-            }
+    /// True where nothing is left to be imported.
+    fn is_through(&self) -> bool {
+        let waits = !self.queue.is_empty() || self.held.is_some();
+        self.body.is_through() && !waits && self.in_flight.is_empty()
+    }
+
+    fn wants_more(&self) -> bool {
+        let has_room = self.queue.has_room() && !self.outbox.is_full();
+        !self.body.is_through() && (has_room || self.body.is_discarded())
+    }
+
+    /// When the client, which takes nothing, has been waited for long enough.
+    fn stalled_at(&self) -> Option<Instant> {
+        let moved_at = self.outbox.moved_at();
+        if self.outbox.is_empty() || self.body.is_discarded() && !self.is_answered {
+            None
+        } else if self.is_answered || self.outbox.is_full() && self.body.is_through() {
+            Some(moved_at + CLIENT_IDLE)
+        } else {
+            self.outbox.is_full().then(|| moved_at + STALLED)
         }
     }
 
-    fn enqueue(&mut self, line: &Line) {
-        let bytes = line.content.as_ref().map_or(0, Bytes::len);
-        let wish = wish::read(line).map(Box::new);
-        self.queue.push(ReadLine {
-            number: line.number,
-            bytes,
-            wish,
-        });
-        self.ripe_at
-            .get_or_insert_with(|| clock::instant() + GATHER);
+    /// A client that may still be sending is let send to the end, and then told what became of it.
+    fn stall(&mut self) -> Result<(), Stopped> {
+        if self.is_answered || self.body.is_through() {
+            return Err(Stopped::ClientLeft);
+        }
+        self.body.discard();
+        self.queue.clear();
+        self.held = None;
+        self.ripe_at = None;
+        Ok(())
+    }
+
+    /// Up to the end of a slice of the body, or until no more lines are to wait.
+    fn read(&mut self) -> Result<(), Stopped> {
+        while self.queue.has_room() {
+            let step = self.body.step().map_err(|error| {
+                tracing::debug!(error = %error, "the body of an import cannot be decompressed");
+                Stopped::Body
+            })?;
+            let Step::Line(line) = step else {
+                return Ok(());
+            };
+            self.queue.push(ReadLine::new(&line));
+            self.ripe_at
+                .get_or_insert_with(|| clock::instant() + GATHER);
+        }
+        Ok(())
     }
 
     fn start_batches(&mut self) {
-        while self.in_flight.len() < IN_FLIGHT && self.is_ripe() && self.start_batch() {}
+        while self.in_flight.len() < IN_FLIGHT
+            && !self.outbox.is_full()
+            && self.is_ripe()
+            && self.start_batch()
+        {}
     }
 
     fn is_ripe(&self) -> bool {
         let waited = self.ripe_at.is_some_and(|at| at <= clock::instant());
         let full = self.queue.is_ripe(self.pace.size());
-        let next = !self.queue.is_empty() && (full || waited || self.body_ended);
+        let next = !self.queue.is_empty() && (full || waited || self.body.is_through());
         next || self.held.is_some()
     }
 
@@ -227,7 +275,7 @@ impl Run {
         true
     }
 
-    async fn answer(&mut self, imported: Imported) -> Result<(), Stopped> {
+    fn answer(&mut self, imported: Imported) {
         if let Some(footprint) = self.footprints.pop_front() {
             self.known.learn(footprint);
         }
@@ -257,7 +305,7 @@ impl Run {
                 },
             );
         }
-        self.send(text).await
+        self.outbox.push(&text, clock::instant());
     }
 
     fn count(&mut self, status: LineStatus) {
@@ -271,7 +319,20 @@ impl Run {
         } += 1;
     }
 
-    async fn answer_totals(&mut self) -> Result<(), Stopped> {
+    /// The last answer: totals, or why there are none.
+    async fn answer_end(&mut self) -> Result<(), Stopped> {
+        let mut text = Vec::new();
+        if self.body.is_discarded() {
+            write_line(&mut text, &cut_short(self.totals.lines));
+        } else {
+            write_line(&mut text, &self.totals().await?);
+        }
+        self.outbox.push(&text, clock::instant());
+        self.is_answered = true;
+        Ok(())
+    }
+
+    async fn totals(&mut self) -> Result<ImportTotals, Stopped> {
         let heads = self.imports.heads().await.map_err(|error| {
             tracing::warn!(error = %Chain(&error), "the heads of the lanes could not be read");
             Stopped::Totals
@@ -280,21 +341,24 @@ impl Run {
             self.client.tidemark.raise(head);
         }
         let tidemark = self.client.tides.sign(&self.client.tidemark);
-        let mut text = Vec::new();
-        write_line(
-            &mut text,
-            &ImportTotals {
-                tidemark,
-                ..self.totals.clone()
-            },
-        );
-        self.send(text).await
+        Ok(ImportTotals {
+            tidemark,
+            ..self.totals.clone()
+        })
     }
+}
 
-    async fn send(&self, text: Vec<u8>) -> Result<(), Stopped> {
-        let sending = self.client.answers.send(Ok(text.into()));
-        let sent = timeout(CLIENT_IDLE, sending).await;
-        sent.ok().and_then(Result::ok).ok_or(Stopped::ClientLeft)
+/// For a client that did not read.
+fn cut_short(lines: u64) -> ImportCutShort {
+    let detail = format!(
+        "no answer was read for {STALLED:?} while {} MiB of them waited: what comes after the \
+         lines answered here was not imported. Read answers while sending, and send the file \
+         again: what is there is unchanged",
+        outbox::MAX_BYTES / 1024 / 1024
+    );
+    ImportCutShort {
+        lines,
+        problem: Problem::new(ProblemType::AnswersNotRead, detail),
     }
 }
 

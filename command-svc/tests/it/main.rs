@@ -14,6 +14,7 @@ mod group_commit;
 mod idempotency;
 mod import;
 mod import_faults;
+mod import_limits;
 mod import_text;
 mod in_process;
 mod keys;

@@ -247,6 +247,15 @@ impl Service {
             .context("no backend waits for a lock")?
     }
 
+    /// The most memory that the process has had so far.
+    pub fn peak_resident_bytes(&self) -> Result<u64> {
+        let pid = self.process.id().context("the process runs")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        Ok(peak.context("a process has a peak")?.parse::<u64>()? * 1_024)
+    }
+
     pub fn database_url(&self) -> &str {
         &self.namespace.database_url
     }

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use futures::TryStreamExt;
 use reqwest::Body;
-use schemas::rest::import::{ImportTotals, LineAnswer};
+use schemas::rest::import::{ImportCutShort, ImportTotals, LineAnswer};
 use serde::Deserialize;
 use tokio::io::AsyncBufReadExt;
 use tokio_util::io::StreamReader;
@@ -37,6 +37,7 @@ pub struct Destination {
 enum Answered {
     Line(LineAnswer),
     Totals(ImportTotals),
+    CutShort(ImportCutShort),
 }
 
 /// Sends the products of a file, and shows the answer to each line as it comes.
@@ -78,6 +79,7 @@ pub async fn send(
                 show(&answer)?;
             }
             Answered::Totals(totals) => return Ok(totals),
+            Answered::CutShort(end) => bail!("{}", end.problem.detail),
         }
     }
     bail!(broken_off(answered))

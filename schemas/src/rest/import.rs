@@ -91,3 +91,12 @@ pub struct ImportTotals {
     /// Covers all lines; the header of the answer cannot, since it leaves first.
     pub tidemark: String,
 }
+
+/// The last line where a client did not read, and the rest of its lines was not imported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ImportCutShort {
+    /// So many were answered.
+    pub lines: u64,
+    #[schema(value_type = Object)]
+    pub problem: Problem,
+}

@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::super::batch::{Queue, ReadLine};
 use super::super::lines::Line;
-use super::super::wish::read;
 use super::*;
 
 const AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -27,11 +26,7 @@ fn import(known: BySku, lines: &[Value]) -> Plan {
             number,
             content: Ok(Bytes::from(content.to_string())),
         };
-        queue.push(ReadLine {
-            number,
-            bytes: 0,
-            wish: read(&line).map(Box::new),
-        });
+        queue.push(ReadLine::new(&line));
     }
     let mut ids = (1..).map(|id| ProductId(Uuid::from_u128(id)));
     let batch = queue.take(100, || ids.next().unwrap());

@@ -1,0 +1,105 @@
+//! Answers that the client has not taken yet.
+//!
+//! Pure: time is an argument. They are bounded by their bytes: what comes in stops while it is full.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+
+/// Answers of some 50,000 lines that are not refused.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Handed over at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub struct Outbox {
+    pieces: VecDeque<Bytes>,
+    /// The youngest answers, which are no whole piece yet.
+    last: BytesMut,
+    bytes: usize,
+    /// When the client took something last, or could have for the first time.
+    moved_at: Instant,
+}
+
+impl Outbox {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            last: BytesMut::new(),
+            bytes: 0,
+            moved_at: now,
+        }
+    }
+
+    pub fn push(&mut self, answers: &[u8], now: Instant) {
+        if self.is_empty() {
+            self.moved_at = now;
+        }
+        self.bytes += answers.len();
+        self.last.extend_from_slice(answers);
+        while self.last.len() >= PIECE_BYTES {
+            let piece = self.last.split_to(PIECE_BYTES);
+            self.pieces.push_back(piece.freeze());
+        }
+    }
+
+    /// The oldest answers.
+    pub fn take(&mut self, now: Instant) -> Bytes {
+        self.moved_at = now;
+        let piece = self.pieces.pop_front();
+        let piece = piece.unwrap_or_else(|| self.last.split().freeze());
+        self.bytes -= piece.len();
+        piece
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.bytes >= MAX_BYTES
+    }
+
+    pub fn moved_at(&self) -> Instant {
+        self.moved_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_come_out_in_order_and_in_pieces() {
+        let now = chassis::clock::instant();
+        let mut outbox = Outbox::new(now);
+        let answers: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
+        for some in answers.chunks(1_000) {
+            outbox.push(some, now);
+        }
+        let mut taken = Vec::new();
+        while !outbox.is_empty() {
+            let piece = outbox.take(now);
+            assert!(piece.len() <= PIECE_BYTES);
+            taken.extend_from_slice(&piece);
+        }
+        assert_eq!(taken, answers);
+    }
+
+    #[tokio::test]
+    async fn an_empty_one_is_not_stalled() {
+        let start = chassis::clock::instant();
+        let later = start + Duration::from_secs(60);
+        let mut outbox = Outbox::new(start);
+        outbox.push(b"a", later);
+        assert_eq!(outbox.moved_at(), later);
+        outbox.push(b"b", later + Duration::from_secs(1));
+        assert_eq!(outbox.moved_at(), later, "the first still waits");
+        assert!(!outbox.is_full());
+        outbox.push(&vec![0; MAX_BYTES], later);
+        assert!(outbox.is_full());
+    }
+}
