@@ -3,7 +3,9 @@
 use schemas::event::{Envelope, Event, EventError, StreamIdError};
 use schemas::id::Epoch;
 use schemas::lane::LaneOutOfRange;
+use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 
 /// The columns that `from_row` reads, in its order.
 pub const COLUMNS: &str = "lane, seq, event_id, subject, stream_id, stream_version, type, version, \
@@ -31,7 +33,9 @@ pub fn from_row(row: &Row) -> Result<Envelope, EventRowError> {
     let type_name: &str = row.try_get("type")?;
     let version: i16 = row.try_get("version")?;
     // First: a newer Tidemark may have streams that are unknown here as well.
-    let event = Event::parse(type_name, u16::try_from(version)?, row.try_get("data")?)?;
+    let data: Json<&RawValue> = row.try_get("data")?;
+    let data = data.0.get().as_bytes();
+    let event = Event::parse_json(type_name, u16::try_from(version)?, data)?;
     let meta: serde_json::Value = row.try_get("meta")?;
     Ok(Envelope {
         lane: row.try_get::<_, i16>("lane")?.try_into()?,

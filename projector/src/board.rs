@@ -1,5 +1,5 @@
-//! What this process knows right now of heads, lanes and builds: the cycle writes it, and whoever
-//! speaks of it (watermarks, checkpoints, lag) reads it.
+//! What this process knows right now of heads, lanes and builds: each build writes what has moved,
+//! and whoever speaks of it (watermarks, checkpoints, lag) reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -53,6 +53,8 @@ pub struct OfBuild {
 /// A lane of a build, of those that are ours.
 #[derive(Debug, Clone, Default)]
 pub struct OfLane {
+    /// The number of the assignment under which the lane is ours.
+    pub life: u64,
     pub phase: Phase,
     /// All up to here is acknowledged.
     pub applied: Seq,
@@ -79,6 +81,22 @@ pub enum Phase {
     Following,
 }
 
+/// What a refresh shows of a lane.
+#[derive(Debug, Clone)]
+pub struct Covered {
+    pub life: u64,
+    pub seq: Seq,
+    pub recorded_at: Option<DateTime<Utc>>,
+    pub changed: Changed,
+}
+
+/// What a lane shows, and whether any document changed since the last watermark record.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    pub visible: Option<Seq>,
+    pub has_changed: bool,
+}
+
 /// Subjects by their hashes, or too many to name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed {
@@ -96,6 +114,10 @@ impl Default for Changed {
 impl Changed {
     pub fn nothing() -> Self {
         Self::These(BTreeSet::new())
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::These(these) if these.is_empty())
     }
 
     pub fn add(&mut self, hashes: impl IntoIterator<Item = u32>) {
@@ -127,7 +149,7 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Wakes whenever lanes became visible further.
+    /// Wakes whenever changed documents became visible.
     pub fn moved(&self) -> watch::Receiver<u64> {
         self.shared.moved.subscribe()
     }
@@ -140,24 +162,65 @@ impl Board {
         self.lock().heads.clone()
     }
 
-    /// Notes how lanes of a build stand. Their changed subjects are added to those noted before.
-    pub fn report(&self, build: BuildId, index_uuid: &str, lanes: BTreeMap<Lane, OfLane>) {
-        let mut visible_moved = false;
+    /// Notes how lanes of a build stand that have moved. Their changed subjects are added to those
+    /// noted before, and what a refresh has shown stays shown.
+    pub fn report(&self, build: BuildId, index_uuid: &str, lanes: Vec<(Lane, OfLane)>) {
         let mut state = self.lock();
         let of_build = state.builds.entry(build).or_default();
         index_uuid.clone_into(&mut of_build.index_uuid);
         for (lane, mut of_lane) in lanes {
-            let before = of_build.lanes.remove(&lane);
-            visible_moved |= before.as_ref().and_then(|before| before.visible) != of_lane.visible;
-            if let Some(before) = before {
+            if let Some(before) = of_build.lanes.remove(&lane) {
+                let is_same = before.life == of_lane.life && of_lane.visible.is_some();
+                if is_same && before.visible > of_lane.visible {
+                    of_lane.visible = before.visible;
+                    of_lane.covered_recorded_at = before.covered_recorded_at;
+                }
                 of_lane.changed.merge(before.changed);
             }
             of_build.lanes.insert(lane, of_lane);
         }
+    }
+
+    /// Notes what a refresh has shown, at once: somebody may be waiting for it. A lane that began
+    /// anew since it was sent may not have come so far again.
+    pub fn show(&self, build: BuildId, covered: &BTreeMap<Lane, Covered>) {
+        let mut has_changed = false;
+        let mut state = self.lock();
+        let Some(of_build) = state.builds.get_mut(&build) else {
+            return;
+        };
+        for (lane, covered) in covered {
+            let of_lane = of_build.lanes.get_mut(lane);
+            let Some(of_lane) = of_lane.filter(|of_lane| of_lane.life == covered.life) else {
+                continue;
+            };
+            of_lane.changed.merge(covered.changed.clone());
+            if of_lane.applied >= covered.seq && of_lane.visible < Some(covered.seq) {
+                of_lane.visible = Some(covered.seq);
+                of_lane.covered_recorded_at = covered.recorded_at;
+                has_changed |= !covered.changed.is_nothing();
+            }
+        }
         drop(state);
-        if visible_moved {
+        if has_changed {
             self.shared.moved.send_modify(|number| *number += 1);
         }
+    }
+
+    /// What every lane of every build shows.
+    pub fn shown(&self) -> BTreeMap<BuildId, BTreeMap<Lane, Shown>> {
+        let state = self.lock();
+        let builds = state.builds.iter().map(|(build, of_build)| {
+            let lanes = of_build.lanes.iter().map(|(lane, of_lane)| {
+                let shown = Shown {
+                    visible: of_lane.visible,
+                    has_changed: !of_lane.changed.is_nothing(),
+                };
+                (*lane, shown)
+            });
+            (*build, lanes.collect())
+        });
+        builds.collect()
     }
 
     /// Forgets what does not satisfy this: lanes given away, builds no longer fed.
@@ -238,5 +301,78 @@ impl Board {
             .state
             .lock()
             .expect("no holder of this lock panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::view::View;
+
+    use super::*;
+
+    const BUILD: BuildId = BuildId {
+        view: View::Products,
+        number: 1,
+    };
+
+    fn lane() -> Lane {
+        Lane::try_from(5u8).unwrap()
+    }
+
+    fn report(board: &Board, life: u64, applied: Seq, visible: Option<Seq>) {
+        let of_lane = OfLane {
+            life,
+            applied,
+            visible,
+            changed: Changed::nothing(),
+            ..OfLane::default()
+        };
+        board.report(BUILD, "uuid", vec![(lane(), of_lane)]);
+    }
+
+    fn show(board: &Board, life: u64, seq: Seq, changed: &[u32]) {
+        let covered = Covered {
+            life,
+            seq,
+            recorded_at: None,
+            changed: Changed::These(changed.iter().copied().collect()),
+        };
+        board.show(BUILD, &BTreeMap::from([(lane(), covered)]));
+    }
+
+    fn visible(board: &Board) -> Option<Seq> {
+        board.shown()[&BUILD][&lane()].visible
+    }
+
+    #[test]
+    fn what_a_refresh_has_shown_stays_shown_under_the_same_assignment() {
+        let board = Board::default();
+        report(&board, 1, 9, Some(3));
+        show(&board, 1, 7, &[]);
+        report(&board, 1, 9, Some(3));
+        assert_eq!(visible(&board), Some(7));
+        report(&board, 2, 0, None);
+        assert_eq!(visible(&board), None);
+    }
+
+    #[test]
+    fn a_refresh_shows_nothing_of_a_lane_that_began_anew_since() {
+        let board = Board::default();
+        report(&board, 2, 0, None);
+        show(&board, 1, 7, &[]);
+        assert_eq!(visible(&board), None, "another assignment");
+        show(&board, 2, 7, &[]);
+        assert_eq!(visible(&board), None, "not as far again");
+    }
+
+    #[test]
+    fn only_changed_documents_wake_who_waits_for_them() {
+        let board = Board::default();
+        let moved = board.moved();
+        report(&board, 1, 9, None);
+        show(&board, 1, 7, &[]);
+        assert!(!moved.has_changed().unwrap());
+        show(&board, 1, 8, &[4]);
+        assert!(moved.has_changed().unwrap());
     }
 }

@@ -5,16 +5,32 @@
 //! documents of a lane that comes or goes, leave.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schemas::lane::Lane;
 use schemas::view::{Document, View};
 use uuid::Uuid;
+
+use crate::builds::FedBuild;
+
+/// A build's cache keeps so much also where others have taken all there is.
+const MIN_BYTES: usize = 256 * 1024;
 
 /// A build of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BuildId {
     pub view: View,
     pub number: u32,
+}
+
+impl BuildId {
+    pub fn of(build: &FedBuild) -> Self {
+        Self {
+            view: build.view,
+            number: build.number,
+        }
+    }
 }
 
 impl std::fmt::Display for BuildId {
@@ -38,93 +54,136 @@ struct Entry {
     used: u64,
 }
 
-/// A bounded cache of documents of all builds.
+/// What the caches of all builds take together. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct CacheBudget {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    documents: AtomicUsize,
+    bytes: AtomicUsize,
+    max_bytes: usize,
+}
+
+impl CacheBudget {
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                documents: AtomicUsize::new(0),
+                bytes: AtomicUsize::new(0),
+                max_bytes,
+            }),
+        }
+    }
+
+    /// Documents in all caches, and what they take as JSON.
+    pub fn taken(&self) -> (usize, usize) {
+        let Shared {
+            documents, bytes, ..
+        } = &*self.shared;
+        (
+            documents.load(Ordering::Relaxed),
+            bytes.load(Ordering::Relaxed),
+        )
+    }
+
+    fn add(&self, bytes: usize) {
+        self.shared.documents.fetch_add(1, Ordering::Relaxed);
+        self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn give_back(&self, documents: usize, bytes: usize) {
+        self.shared
+            .documents
+            .fetch_sub(documents, Ordering::Relaxed);
+        self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.shared.bytes.load(Ordering::Relaxed) > self.shared.max_bytes
+    }
+}
+
+/// The documents of one build, within what all builds may take.
 #[derive(Debug)]
 pub struct DocumentCache {
-    entries: HashMap<(BuildId, Uuid), Entry>,
-    by_use: BTreeMap<u64, (BuildId, Uuid)>,
+    entries: HashMap<Uuid, Entry>,
+    by_use: BTreeMap<u64, Uuid>,
     bytes: usize,
-    max_bytes: usize,
     uses: u64,
+    budget: CacheBudget,
 }
 
 impl DocumentCache {
-    pub fn new(max_bytes: usize) -> Self {
+    pub fn new(budget: CacheBudget) -> Self {
         Self {
             entries: HashMap::new(),
             by_use: BTreeMap::new(),
             bytes: 0,
-            max_bytes,
             uses: 0,
+            budget,
         }
     }
 
     /// Takes a document out: whoever changes it puts it back once that is written.
-    pub fn take(&mut self, build: BuildId, id: Uuid) -> Option<Cached> {
-        let entry = self.entries.remove(&(build, id))?;
+    pub fn take(&mut self, id: Uuid) -> Option<Cached> {
+        let entry = self.entries.remove(&id)?;
         self.by_use.remove(&entry.used);
         self.bytes -= entry.cached.bytes;
+        self.budget.give_back(1, entry.cached.bytes);
         Some(entry.cached)
     }
 
-    pub fn put(&mut self, build: BuildId, cached: Cached) {
+    pub fn put(&mut self, cached: Cached) {
         let id = cached.document.id();
-        self.take(build, id);
+        self.take(id);
         self.uses += 1;
         self.bytes += cached.bytes;
-        self.by_use.insert(self.uses, (build, id));
+        self.budget.add(cached.bytes);
+        self.by_use.insert(self.uses, id);
         let entry = Entry {
             cached,
             used: self.uses,
         };
-        self.entries.insert((build, id), entry);
-        while self.bytes > self.max_bytes {
-            let Some((_, (build, id))) = self.by_use.first_key_value() else {
+        self.entries.insert(id, entry);
+        while self.budget.is_exceeded() && self.bytes > MIN_BYTES {
+            let Some((_, id)) = self.by_use.first_key_value() else {
                 return;
             };
-            let (build, id) = (*build, *id);
-            self.take(build, id);
+            let id = *id;
+            self.take(id);
         }
     }
 
-    /// Drops what does not satisfy this.
-    pub fn retain(&mut self, keep: impl Fn(BuildId, Lane) -> bool) {
-        let gone: Vec<_> = self
-            .entries
-            .iter()
-            .filter(|((build, _), entry)| !keep(*build, entry.cached.document.lane()))
-            .map(|(key, _)| *key)
-            .collect();
-        for (build, id) in gone {
-            self.take(build, id);
+    /// Drops the documents of lanes that do not satisfy this.
+    pub fn retain(&mut self, keep: impl Fn(Lane) -> bool) {
+        for id in self.ids(|document| !keep(document.lane())) {
+            self.take(id);
         }
     }
 
-    /// The ids of a build's documents that satisfy this.
-    pub fn ids(&self, build: BuildId, is_meant: impl Fn(&Document) -> bool) -> Vec<Uuid> {
+    /// The ids of the documents that satisfy this.
+    pub fn ids(&self, is_meant: impl Fn(&Document) -> bool) -> Vec<Uuid> {
         self.entries
             .iter()
-            .filter(|((of, _), entry)| *of == build && is_meant(&entry.cached.document))
-            .map(|((_, id), _)| *id)
+            .filter(|(_, entry)| is_meant(&entry.cached.document))
+            .map(|(id, _)| *id)
             .collect()
     }
 
     pub fn clear(&mut self) {
+        self.budget.give_back(self.entries.len(), self.bytes);
         self.entries.clear();
         self.by_use.clear();
         self.bytes = 0;
     }
+}
 
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.bytes
+impl Drop for DocumentCache {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -135,10 +194,7 @@ mod tests {
 
     use super::*;
 
-    const BUILD: BuildId = BuildId {
-        view: View::Categories,
-        number: 1,
-    };
+    const LARGE: usize = MIN_BYTES;
 
     fn document(id: u128) -> Cached {
         let category_id = CategoryId(Uuid::from_u128(id));
@@ -159,41 +215,49 @@ mod tests {
         Cached {
             document: document.into(),
             confirmed: true,
-            bytes: 100,
+            bytes: LARGE,
         }
     }
 
     #[test]
     fn the_least_recently_used_documents_leave_first() {
-        let mut cache = DocumentCache::new(250);
-        cache.put(BUILD, document(1));
-        cache.put(BUILD, document(2));
-        let used = cache.take(BUILD, Uuid::from_u128(1)).unwrap();
-        cache.put(BUILD, used);
-        cache.put(BUILD, document(3));
-        assert!(cache.take(BUILD, Uuid::from_u128(2)).is_none());
-        assert!(cache.take(BUILD, Uuid::from_u128(1)).is_some());
-        assert_eq!((cache.len(), cache.bytes()), (1, 100));
+        let budget = CacheBudget::new(2 * LARGE);
+        let mut cache = DocumentCache::new(budget.clone());
+        cache.put(document(1));
+        cache.put(document(2));
+        let used = cache.take(Uuid::from_u128(1)).unwrap();
+        cache.put(used);
+        cache.put(document(3));
+        assert!(cache.take(Uuid::from_u128(2)).is_none());
+        assert!(cache.take(Uuid::from_u128(1)).is_some());
+        assert_eq!(budget.taken(), (1, LARGE));
     }
 
     #[test]
-    fn builds_do_not_see_each_others_documents() {
-        let mut cache = DocumentCache::new(1_000);
-        let other = BuildId { number: 2, ..BUILD };
-        cache.put(BUILD, document(1));
-        assert!(cache.take(other, Uuid::from_u128(1)).is_none());
-        assert_eq!(cache.ids(BUILD, |_| true), [Uuid::from_u128(1)]);
+    fn builds_share_a_budget_and_give_back_what_they_had() {
+        let budget = CacheBudget::new(2 * LARGE);
+        let mut large = DocumentCache::new(budget.clone());
+        let mut small = DocumentCache::new(budget.clone());
+        large.put(document(1));
+        large.put(document(2));
+        small.put(document(3));
+        assert!(
+            small.take(Uuid::from_u128(3)).is_some(),
+            "the least that a build keeps"
+        );
+        drop(large);
+        assert_eq!(budget.taken(), (0, 0));
     }
 
     #[test]
     fn the_documents_of_a_lane_leave_with_it() {
-        let mut cache = DocumentCache::new(10_000);
+        let mut cache = DocumentCache::new(CacheBudget::new(100 * LARGE));
         for id in 0..64 {
-            cache.put(BUILD, document(id));
+            cache.put(document(id));
         }
         let lane = Lane::of(Uuid::from_u128(5));
-        cache.retain(|_, of| of != lane);
-        assert!(cache.take(BUILD, Uuid::from_u128(5)).is_none());
-        assert!(!cache.is_empty());
+        cache.retain(|of| of != lane);
+        assert!(cache.take(Uuid::from_u128(5)).is_none());
+        assert!(!cache.ids(|_| true).is_empty());
     }
 }

@@ -1,254 +1,185 @@
-//! The live cycle over all views and builds: take what has arrived, fold, write, refresh, report.
+//! The live pipeline: hands what arrives from Kafka to every build that is fed, and begins and ends
+//! their tasks.
 //!
-//! One task owns all state of lanes and documents, so nothing here needs a lock, and a batch of an
-//! earlier assignment can put nothing back: lanes start anew between cycles only.
+//! A build is a task of its own, with a feed (what arrived, where each lane stands) and a workbench
+//! (cache, fold, write, refresh). Nothing is shared between builds but this hand-over, so none of
+//! them waits for another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::clock;
-use chassis::retry::Backoff;
-use chassis::telemetry::Chain;
 use chassis::watermark_tail::WatermarkTail;
 use deadpool_postgres::Pool;
-use schemas::lane::LaneSeqs;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::board::Board;
-use crate::cache::{BuildId, DocumentCache};
-use crate::consume::{Gather, Ownership};
+use crate::builds::{self, FedBuild};
+use crate::cache::{BuildId, CacheBudget};
+use crate::consume::{Gather, Offsets, Ownership};
 use crate::dead_letter::DeadLetters;
 use crate::ending::Ending;
-use crate::fill::{FillReport, Hands, Page, read_page};
-use crate::metrics;
-use crate::sink::{Sink, SinkError};
+use crate::fill::Hands;
+use crate::sink::Sink;
 
 mod barrier;
+mod build;
 mod feed;
 mod hand;
-mod intake;
+mod inbox;
+mod lane;
 mod load;
-mod members;
+mod refresh;
+mod restore;
 mod run;
-mod segment;
-mod show;
+mod workbench;
 
-use feed::{Applied, Feed};
-use hand::Large;
-use intake::Intake;
-use load::Loaded;
-use run::LaneRun;
+use build::BuildTask;
+use inbox::Inbox;
 
 const MAX_RECORDS: usize = 2_000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// What arrives together is taken together.
-const GATHER: Duration = Duration::from_millis(2);
 const TICK: Duration = Duration::from_millis(100);
-const REPORTS: usize = 64;
 
-/// What the cycle works with.
+/// What every build works with.
 #[derive(Debug, Clone)]
 pub struct Parts {
     pub pool: Pool,
     pub sink: Sink,
     pub hands: Hands,
     pub dead_letters: DeadLetters,
-    pub tail: WatermarkTail,
     pub board: Board,
-    pub gather: Gather,
     pub ownership: Ownership,
-    pub cache_bytes: usize,
+    pub cache: CacheBudget,
 }
 
-/// What tasks beside the cycle tell it.
+/// A build whose task runs, until this is dropped.
 #[derive(Debug)]
-enum Report {
-    Loaded(Loaded),
-    /// The index of this build is gone, or another one.
-    Lost(BuildId),
-    Page {
-        page: Page,
-        seen: Box<LaneSeqs>,
-    },
-    /// A build was refreshed on the side, or was not.
-    Refreshed {
-        build: BuildId,
-        lanes: Option<Applied>,
-    },
+struct Fed {
+    inbox: Inbox,
+    _running: DropGuard,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum CycleError {
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    #[error(transparent)]
-    Ending(#[from] Ending),
-}
-
-/// The live cycle.
+/// The live pipeline of all builds.
 #[derive(Debug)]
 pub struct Cycle {
     parts: Parts,
-    feeds: BTreeMap<BuildId, Feed>,
-    intake: Intake,
-    cache: DocumentCache,
-    reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
-    fills: (mpsc::Sender<FillReport>, mpsc::Receiver<FillReport>),
-    page: Option<AbortOnDropHandle<()>>,
-    /// More waits than one cycle takes.
-    far_behind: bool,
+    gather: Gather,
+    tail: WatermarkTail,
+    builds: BTreeMap<BuildId, Fed>,
+    tasks: JoinSet<Result<(), Ending>>,
+    offsets: Offsets,
+    /// Notified when an inbox has room again.
+    room: Arc<Notify>,
 }
 
 impl Cycle {
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Parts, gather: Gather, tail: WatermarkTail) -> Self {
         Self {
-            cache: DocumentCache::new(parts.cache_bytes),
             parts,
-            feeds: BTreeMap::new(),
-            intake: Intake::new(),
-            reports: mpsc::channel(REPORTS),
-            fills: mpsc::channel(REPORTS),
-            page: None,
-            far_behind: false,
+            gather,
+            tail,
+            builds: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            offsets: Offsets::new(),
+            room: Arc::default(),
         }
     }
 
     /// Runs until `shutdown`; an error means that the history is another one.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Ending> {
         let live = async {
-            let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
             loop {
-                match self.turn().await {
-                    Ok(()) => backoff.reset(),
-                    Err(CycleError::Ending(ending)) => return Err(ending),
-                    Err(CycleError::Sink(error)) => {
-                        tracing::warn!(error = %Chain(&error), "back to the checkpoints");
-                        self.back_to_checkpoints();
-                        backoff.pause().await;
-                    }
-                }
+                self.turn().await?;
             }
         };
         shutdown.run_until_cancelled(live).await.unwrap_or(Ok(()))
     }
 
-    /// One cycle, or a wait until there is something to do.
-    async fn turn(&mut self) -> Result<(), CycleError> {
-        self.follow_assignment()?;
+    async fn turn(&mut self) -> Result<(), Ending> {
+        if self.parts.ownership.outgrown() {
+            return Err(Ending::Outgrown);
+        }
         self.follow_builds();
-        self.take_reports()?;
-        let arrivals = self.parts.gather.take(MAX_RECORDS, MAX_BYTES);
-        self.intake.take_arrivals(arrivals)?;
-        self.intake
-            .watch_heads(&self.parts.board.heads().seqs, &mut self.feeds);
-        let runs = self.intake.plan(&mut self.feeds);
-        let wanted = self.ask_table();
-        self.far_behind = wanted || self.parts.gather.len() >= MAX_RECORDS;
-        let is_idle = runs.is_empty();
-        if !is_idle {
-            let started = clock::instant();
-            self.project(runs).await?;
-            metrics::cycle(started.elapsed());
+        let is_held = self.builds.values().any(|fed| fed.inbox.holds_back());
+        if !is_held {
+            self.hand_over();
         }
-        let shown = self.show().await?;
-        self.parts.board.set_offsets(self.intake.offsets());
-        metrics::cache(self.cache.len(), self.cache.bytes());
-        if is_idle && !shown {
-            self.wait().await?;
+        tokio::select! {
+            () = self.gather.arrived(), if !is_held => Ok(()),
+            () = self.room.notified(), if is_held => Ok(()),
+            Some(ended) = self.tasks.join_next() => ended.unwrap_or_else(fail),
+            () = self.parts.ownership.changed() => Ok(()),
+            () = tokio::time::sleep(TICK) => Ok(()),
         }
-        Ok(())
     }
 
-    async fn wait(&mut self) -> Result<(), CycleError> {
-        let (gather, ownership) = (&self.parts.gather, &mut self.parts.ownership);
-        let report = tokio::select! {
-            () = gather.arrived() => {
-                tokio::time::sleep(GATHER).await;
-                return Ok(());
-            }
-            report = self.reports.1.recv() => report,
-            fill = self.fills.1.recv() => {
-                fill.into_iter().for_each(|fill| self.take_fill(fill));
-                return Ok(());
-            }
-            () = ownership.changed() => return Ok(()),
-            () = tokio::time::sleep(TICK) => return Ok(()),
-        };
-        report
-            .into_iter()
-            .try_for_each(|report| self.take_report(report))
+    /// Gives every build what has arrived. Offsets may go on: what a build has no room for, it
+    /// reads from the event table.
+    fn hand_over(&mut self) {
+        let arrivals = self.gather.take(MAX_RECORDS, MAX_BYTES);
+        for fed in self.builds.values() {
+            fed.inbox.push(arrivals.iter());
+        }
+        let owned = self.parts.ownership.owned_partitions();
+        self.offsets
+            .retain(|partition, _| owned.contains(partition));
+        for arrival in &arrivals {
+            self.offsets.insert(arrival.partition, arrival.offset + 1);
+        }
+        if !arrivals.is_empty() {
+            self.parts.board.set_offsets(self.offsets.clone());
+        }
     }
 
-    fn take_reports(&mut self) -> Result<(), CycleError> {
-        while let Ok(report) = self.reports.1.try_recv() {
-            self.take_report(report)?;
-        }
-        while let Ok(fill) = self.fills.1.try_recv() {
-            self.take_fill(fill);
-        }
-        Ok(())
-    }
-
-    fn take_report(&mut self, report: Report) -> Result<(), CycleError> {
-        match report {
-            Report::Loaded(loaded) => self.take_loaded(loaded)?,
-            Report::Lost(build) => self.lose(build),
-            Report::Refreshed { build, lanes } => self.take_refreshed(build, lanes),
-            Report::Page { page, seen } => {
-                self.page = None;
-                self.intake.take_page(page, &seen)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks the table for what builds want, once at a time. True when something is wanted.
-    fn ask_table(&mut self) -> bool {
-        let wanted = Intake::wanted(&mut self.feeds);
-        if wanted.is_empty() || self.page.is_some() {
-            return !wanted.is_empty();
-        }
-        let seen = Box::new(self.intake.seen());
-        let (pool, reports) = (self.parts.pool.clone(), self.reports.0.clone());
-        let asking = tokio::spawn(async move {
-            let mut backoff = Backoff::default();
-            let page = loop {
-                match read_page(&pool, &wanted).await {
-                    Ok(page) => break page,
-                    Err(error) => {
-                        tracing::debug!(error = %Chain(&error), "the event table is asked again");
-                        backoff.pause().await;
-                    }
-                }
+    /// Begins to feed builds that were announced, and ends with those that were retired.
+    fn follow_builds(&mut self) {
+        let (fed, active) = self.tail.read(|state| {
+            let active = |build: &FedBuild| {
+                let view = state.view(build.view.name());
+                view.and_then(|view| view.active) == Some(build.number)
             };
-            reports.send(Report::Page { page, seen }).await.ok();
+            let fed = builds::fed(state);
+            let active: Vec<bool> = fed.iter().map(active).collect();
+            (fed, active)
         });
-        self.page = Some(AbortOnDropHandle::new(asking));
-        true
-    }
-
-    async fn project(&mut self, mut runs: Vec<LaneRun>) -> Result<(), CycleError> {
-        let mut large = Large::new();
-        while !runs.is_empty() {
-            self.fold_segment(&mut runs, &mut large).await?;
-            self.drop_ended(&mut runs);
-            if !runs.is_empty() {
-                self.pass_barriers(&mut runs).await?;
-                self.drop_ended(&mut runs);
+        self.builds
+            .retain(|id, _| fed.iter().any(|build| BuildId::of(build) == *id));
+        for (build, is_active) in fed.iter().zip(active) {
+            let id = BuildId::of(build);
+            if !self.builds.contains_key(&id) {
+                tracing::info!(build = %id, "a build is fed");
+                let fed = self.begin(build);
+                self.builds.insert(id, fed);
             }
+            self.builds[&id].inbox.set_active(is_active);
         }
-        Ok(())
     }
 
-    fn drop_ended(&mut self, runs: &mut Vec<LaneRun>) {
-        runs.retain(|run| {
-            let follows = self
-                .feeds
-                .get_mut(&run.build)
-                .and_then(|feed| feed.follows(run.lane));
-            follows.is_some() && !run.rest().is_empty()
+    fn begin(&mut self, build: &FedBuild) -> Fed {
+        let inbox = Inbox::new(Arc::clone(&self.room));
+        let task = BuildTask::new(build, inbox.clone(), self.parts.clone());
+        let (id, board) = (BuildId::of(build), self.parts.board.clone());
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        self.tasks.spawn(async move {
+            let outcome = ended.run_until_cancelled(task.run()).await;
+            board.retain(|of, _| of != id);
+            outcome.unwrap_or(Ok(()))
         });
+        Fed {
+            inbox,
+            _running: guard,
+        }
+    }
+}
+
+/// A task that panics takes the process with it.
+fn fail(error: JoinError) -> Result<(), Ending> {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Ok(()),
     }
 }

@@ -21,9 +21,11 @@ mod lane;
 mod page;
 mod release;
 mod subject;
+mod subject_log;
 
 pub use fresh::{FillReport, Filled, FreshFill, Hands, Life};
 pub use page::{Extent, Page, Wanted, read_page};
+pub(crate) use subject_log::read_subject;
 
 const WAIT: Duration = Duration::from_secs(3);
 /// A statement of the reader's session ends within 5 s.

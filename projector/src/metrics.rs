@@ -8,6 +8,7 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use schemas::lane::Lane;
+use schemas::view::View;
 
 use crate::cache::BuildId;
 use crate::lag::{LagReport, LaneState};
@@ -23,6 +24,7 @@ const FILLED: &str = "tidemark_filled_events_total";
 const IN_HAND: &str = "tidemark_documents_in_hand_total";
 const CACHE_DOCUMENTS: &str = "tidemark_cache_documents";
 const CACHE_BYTES: &str = "tidemark_cache_bytes";
+const RESTORED: &str = "tidemark_documents_restored_total";
 const BARRIERS: &str = "tidemark_barrier_documents_total";
 const WATERMARKS: &str = "tidemark_watermarks_published_total";
 const WATERMARK_FAILURES: &str = "tidemark_watermark_failures_total";
@@ -52,6 +54,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         IN_HAND,
         "documents needed by a batch, by where they came from",
+    ),
+    (
+        RESTORED,
+        "documents made again from their events, because the stored one was lost or unreadable",
     ),
     (BARRIERS, "documents passed over for broadcast events"),
     (WATERMARKS, "watermark records published, by kind"),
@@ -150,9 +156,13 @@ pub(crate) fn documents_in_hand(cached: usize, read: usize) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-pub(crate) fn cache(documents: usize, bytes: usize) {
+pub(crate) fn cache((documents, bytes): (usize, usize)) {
     gauge!(CACHE_DOCUMENTS).set(documents as f64);
     gauge!(CACHE_BYTES).set(bytes as f64);
+}
+
+pub(crate) fn document_restored(view: View) {
+    counter!(RESTORED, "view" => view.name()).increment(1);
 }
 
 pub(crate) fn barrier_passed(documents: usize) {

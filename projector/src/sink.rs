@@ -114,7 +114,8 @@ impl Sink {
             self.pause(&mut backoff, deadline, failure).await?;
         }
         let superseded = positions(&outcomes, &Outcome::Superseded);
-        self.write_as_found(&ops, superseded, deadline).await?;
+        self.write_as_found((&body, &ops), superseded, deadline)
+            .await?;
         let written: Vec<_> = ops
             .into_iter()
             .zip(outcomes.into_iter().flatten())

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::board::Board;
 use crate::builds::Keeper;
+use crate::cache::CacheBudget;
 use crate::checkpoint::{Checkpoints, Trail};
 use crate::config::ProjectorArgs;
 use crate::consume::{Follower, Gather, Offsets, Ownership};
@@ -171,7 +172,8 @@ impl Start {
         self.shutdown.spawn("checkpoints", trail.run(token.clone()));
         self.shutdown
             .spawn("events", follower.run(committed, token.clone()));
-        let cycle = Cycle::new(self.parts(wiring, gather));
+        let tail = wiring.tail.clone();
+        let cycle = Cycle::new(self.parts(wiring), gather, tail);
         self.spawn("cycle", cycle.run(token));
         self.probes.begun.up();
         Ok(())
@@ -207,7 +209,7 @@ impl Start {
         self.shutdown.spawn("watermarks", heart.run(token));
     }
 
-    fn parts(&self, wiring: Wiring, gather: Gather) -> Parts {
+    fn parts(&self, wiring: Wiring) -> Parts {
         let probe = self.probes.elasticsearch.clone();
         let sink = Sink::new(wiring.elasticsearch, self.args.retry_budget(), probe);
         let watch = sink.clone().watch(self.shutdown.token());
@@ -224,11 +226,9 @@ impl Start {
             sink,
             hands,
             dead_letters: wiring.dead_letters,
-            tail: wiring.tail,
             board: wiring.board,
-            gather,
             ownership: wiring.ownership,
-            cache_bytes: self.args.cache_bytes(),
+            cache: CacheBudget::new(self.args.cache_bytes()),
         }
     }
 

@@ -73,6 +73,13 @@ macro_rules! events {
                 }
             }
 
+            fn from_newest_json(type_name: &str, json: &[u8]) -> Result<Self, serde_json::Error> {
+                match type_name {
+                    $($wire => serde_json::from_slice::<$name>(json).map(Self::$name),)+
+                    other => Err(serde::de::Error::custom(format!("unknown type {other}"))),
+                }
+            }
+
             /// The JSON Schema of each type in its newest version.
             pub fn json_schemas() -> Vec<(&'static str, u16, schemars::Schema)> {
                 vec![$(($wire, $version, schemars::schema_for!($name))),+]
@@ -113,22 +120,19 @@ pub enum EventError {
 impl Event {
     /// Reads any version ever published, as today's shape.
     pub fn parse(type_name: &str, version: u16, data: Value) -> Result<Self, EventError> {
-        let newest = Self::TYPES
-            .iter()
-            .find(|(name, _)| *name == type_name)
-            .map(|(_, v)| *v);
-        if newest.is_none_or(|newest| version == 0 || version > newest) {
-            return Err(EventError::Unknown {
-                type_name: type_name.to_owned(),
-                version,
-            });
-        }
+        newest_of(type_name, version)?;
         let data = upcast::to_newest(type_name, version, data);
-        Self::from_newest(type_name, data).map_err(|source| EventError::Malformed {
-            type_name: type_name.to_owned(),
-            version,
-            source,
-        })
+        Self::from_newest(type_name, data).map_err(malformed(type_name, version))
+    }
+
+    /// The same from JSON; the newest version goes straight into its type.
+    pub fn parse_json(type_name: &str, version: u16, json: &[u8]) -> Result<Self, EventError> {
+        let malformed = malformed(type_name, version);
+        if newest_of(type_name, version)? == version {
+            return Self::from_newest_json(type_name, json).map_err(malformed);
+        }
+        let data = serde_json::from_slice(json).map_err(malformed)?;
+        Self::parse(type_name, version, data)
     }
 
     /// True for the rare events that concern documents of every lane: one copy in each.
@@ -171,6 +175,27 @@ impl Event {
                 StreamId::new(StreamKind::Product, product_id.0)
             }
         }
+    }
+}
+
+/// The newest version of a type, where this version of it is known.
+fn newest_of(type_name: &str, version: u16) -> Result<u16, EventError> {
+    let types = Event::TYPES.iter();
+    let newest = types
+        .filter(|(name, _)| *name == type_name)
+        .map(|(_, v)| *v);
+    let mut known = newest.filter(|newest| (1..=*newest).contains(&version));
+    known.next().ok_or_else(|| EventError::Unknown {
+        type_name: type_name.to_owned(),
+        version,
+    })
+}
+
+fn malformed(type_name: &str, version: u16) -> impl Fn(serde_json::Error) -> EventError + Copy {
+    move |source| EventError::Malformed {
+        type_name: type_name.to_owned(),
+        version,
+        source,
     }
 }
 

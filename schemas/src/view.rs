@@ -94,16 +94,32 @@ impl View {
         document: Option<Document>,
         envelope: &Envelope,
     ) -> Result<Document, FoldError> {
-        if let Some(document) = document {
-            if self.changes(&document, envelope)? {
-                return self.fold_into(document, envelope);
+        let mut document = document;
+        self.fold_in_place(&mut document, envelope)?;
+        Ok(document.expect("what was folded into is there"))
+    }
+
+    /// The same in place. An error leaves the document as it was.
+    pub fn fold_in_place(
+        self,
+        document: &mut Option<Document>,
+        envelope: &Envelope,
+    ) -> Result<(), FoldError> {
+        let Some(document) = document else {
+            let made = match self {
+                Self::Products => product::fold(None, envelope).map(Document::from),
+                Self::Categories => category::fold(None, envelope).map(Document::from),
+            };
+            *document = Some(made?);
+            return Ok(());
+        };
+        if self.changes(document, envelope)? {
+            match document {
+                Document::Product(document) => document.fold(envelope)?,
+                Document::Category(document) => document.fold(envelope)?,
             }
-            return Ok(document);
         }
-        match self {
-            Self::Products => product::fold(None, envelope).map(Document::from),
-            Self::Categories => category::fold(None, envelope).map(Document::from),
-        }
+        Ok(())
     }
 
     fn changes(self, document: &Document, envelope: &Envelope) -> Result<bool, FoldError> {
@@ -116,20 +132,6 @@ impl View {
         let event = envelope.event.type_name();
         let targeted = targeted.ok_or(FoldError::NotTargeted { event })?;
         Ok(targeted && envelope.seq > document.seq())
-    }
-
-    fn fold_into(self, document: Document, envelope: &Envelope) -> Result<Document, FoldError> {
-        match (self, document) {
-            (Self::Products, Document::Product(document)) => {
-                product::fold(Some(*document), envelope).map(Document::from)
-            }
-            (Self::Categories, Document::Category(document)) => {
-                category::fold(Some(document), envelope).map(Document::from)
-            }
-            _ => Err(FoldError::NotTargeted {
-                event: envelope.event.type_name(),
-            }),
-        }
     }
 
     /// Reads a stored document back.

@@ -8,92 +8,83 @@ use std::sync::Arc;
 
 use schemas::event::Envelope;
 use schemas::lane::Lane;
-use schemas::view::{Document, Targets};
+use schemas::view::{Targets, View};
 use schemas::watermark::subject_hash;
 use uuid::Uuid;
 
-use super::Cycle;
-use super::hand::{audience_query, slot_of};
-use super::run::LaneRun;
-use super::segment::{Refusals, in_hand};
-use crate::cache::BuildId;
+use super::hand::{audience_query, place_of};
+use super::run::{LaneRun, Refusals};
+use super::workbench::{WorkError, Workbench, in_hand};
 use crate::metrics;
-use crate::project::{Content, Fold, Stand, Working, fold_broadcast};
-use crate::sink::{Found, SinkError};
+use crate::project::{Audience, Content, Fold, Stand, Working, fold_broadcast};
+use crate::sink::Found;
 
-/// Lanes of a build that stand before an event with the same question.
-#[derive(Debug)]
-struct Barrier {
-    build: BuildId,
-    field: &'static str,
-    id: Uuid,
-    lanes: BTreeMap<Lane, Arc<Envelope>>,
+/// Lanes that stand before an event with the same question.
+type Barrier = BTreeMap<Lane, Arc<Envelope>>;
+
+/// How the documents of a pass came out, by lane.
+#[derive(Debug, Default)]
+struct Passed {
+    refusals: Refusals,
+    changed: BTreeMap<Lane, Vec<u32>>,
 }
 
-impl Cycle {
-    /// Takes all runs over the barrier that they stand at.
-    pub(super) async fn pass_barriers(&mut self, runs: &mut [LaneRun]) -> Result<(), SinkError> {
-        let barriers = barriers_of(runs);
-        let builds: BTreeSet<BuildId> = barriers.iter().map(|barrier| barrier.build).collect();
-        self.refresh_written(builds).await?;
-        let mut refusals = Refusals::default();
-        let mut changed = BTreeMap::new();
-        for barrier in &barriers {
-            self.pass(barrier, &mut refusals, &mut changed).await?;
+impl Workbench {
+    /// Takes all runs over the barrier that they stand at, where they do.
+    pub(super) async fn pass_barriers(&mut self, runs: &mut [LaneRun]) -> Result<(), WorkError> {
+        let barriers = barriers_of(self.view(), runs);
+        if barriers.is_empty() {
+            return Ok(());
         }
-        for build in refusals.lost() {
-            self.lose(build);
+        self.refreshes.drain().await?;
+        let mut passed = Passed::default();
+        for (audience, barrier) in &barriers {
+            self.pass(*audience, barrier, &mut passed).await?;
         }
-        for run in runs {
-            let changed = changed.remove(&(run.build, run.lane)).unwrap_or_default();
+        for run in runs.iter_mut().filter(|run| !run.rest().is_empty()) {
             let fold = Fold {
                 entries: 1,
                 stand: Stand::End,
-                changed,
+                changed: passed.changed.remove(&run.lane()).unwrap_or_default(),
             };
-            self.settle(run, fold, &refusals);
+            run.settle(fold, &passed.refusals);
         }
         Ok(())
     }
 
     async fn pass(
         &mut self,
+        (field, id): Audience,
         barrier: &Barrier,
-        refusals: &mut Refusals,
-        changed: &mut BTreeMap<(BuildId, Lane), Vec<u32>>,
-    ) -> Result<(), SinkError> {
-        let Some(feed) = self.feeds.get(&barrier.build) else {
-            return Ok(());
-        };
-        let index = feed.target.index.clone();
-        let audience = (barrier.field, barrier.id);
-        let query = audience_query(audience, barrier.lanes.keys().copied());
-        let mut pages = self.parts.sink.pages(&index, query).await?;
-        let mut passed = 0;
+        passed: &mut Passed,
+    ) -> Result<(), WorkError> {
+        let query = audience_query((field, id), barrier.keys().copied());
+        let mut pages = self.sink.pages(&self.target.index, query).await?;
+        let mut count = 0;
         while let Some(found) = pages.next().await? {
-            passed += found.len();
-            let (working, cached) = self.in_hand_of(barrier, found)?;
-            self.fold_and_write(barrier, (working, cached), refusals, changed)
-                .await?;
+            count += found.len();
+            let in_hand = self.in_hand_of(barrier, found).await?;
+            self.fold_and_write(barrier, in_hand, passed).await?;
         }
         pages.close().await;
-        metrics::barrier_passed(passed);
-        self.pass_cached(barrier, refusals, changed).await
+        metrics::barrier_passed(count);
+        self.pass_cached((field, id), barrier, passed).await
     }
 
     /// What the search found, or the newer copy that the cache has of it.
-    fn in_hand_of(
+    async fn in_hand_of(
         &mut self,
         barrier: &Barrier,
         found: Vec<Found>,
-    ) -> Result<(Working, BTreeSet<Uuid>), SinkError> {
+    ) -> Result<(Working, BTreeSet<Uuid>), WorkError> {
         let (mut working, mut cached) = (Working::new(), BTreeSet::new());
         for found in found {
-            let mut slot = slot_of(barrier.build, &found)?;
-            let Some(id) = slot.document.as_ref().map(Document::id) else {
+            let next = |lane: Lane| Some(barrier.get(&lane)?.seq);
+            let mut slot = self.adopt(&found, next).await?;
+            let Some((id, _)) = place_of(&slot) else {
                 continue;
             };
-            if let Some(kept) = self.cache.take(barrier.build, id) {
+            if let Some(kept) = self.cache.take(id) {
                 cached.insert(id);
                 slot = in_hand(kept);
             }
@@ -105,21 +96,20 @@ impl Cycle {
     /// Documents in the cache that the search did not find, though they match.
     async fn pass_cached(
         &mut self,
+        (field, id): Audience,
         barrier: &Barrier,
-        refusals: &mut Refusals,
-        changed: &mut BTreeMap<(BuildId, Lane), Vec<u32>>,
-    ) -> Result<(), SinkError> {
-        let ids = self.cache.ids(barrier.build, |document| {
-            let event = barrier.lanes.get(&document.lane());
-            event.is_some_and(|event| document.seq() < event.seq)
-                && document.has(barrier.field, barrier.id)
+        passed: &mut Passed,
+    ) -> Result<(), WorkError> {
+        let ids = self.cache.ids(|document| {
+            let event = barrier.get(&document.lane());
+            event.is_some_and(|event| document.seq() < event.seq) && document.has(field, id)
         });
         let working: Working = ids
             .iter()
-            .filter_map(|id| Some((*id, in_hand(self.cache.take(barrier.build, *id)?))))
+            .filter_map(|id| Some((*id, in_hand(self.cache.take(*id)?))))
             .collect();
         let cached = ids.into_iter().collect();
-        self.fold_and_write(barrier, (working, cached), refusals, changed)
+        self.fold_and_write(barrier, (working, cached), passed)
             .await
     }
 
@@ -127,49 +117,40 @@ impl Cycle {
         &mut self,
         barrier: &Barrier,
         (mut working, cached): (Working, BTreeSet<Uuid>),
-        refusals: &mut Refusals,
-        changed: &mut BTreeMap<(BuildId, Lane), Vec<u32>>,
-    ) -> Result<(), SinkError> {
-        for (id, slot) in &mut working {
-            let lane = slot.document.as_ref().map(Document::lane);
-            let event = lane.and_then(|lane| Some((lane, barrier.lanes.get(&lane)?)));
-            let Some((lane, envelope)) = event else {
+        passed: &mut Passed,
+    ) -> Result<(), WorkError> {
+        for slot in working.values_mut() {
+            let Some((id, lane)) = place_of(slot) else {
                 continue;
             };
-            match fold_broadcast(barrier.build.view, envelope, slot) {
-                Ok(true) => {
-                    changed
-                        .entry((barrier.build, lane))
-                        .or_default()
-                        .push(subject_hash(*id));
-                }
+            let Some(envelope) = barrier.get(&lane) else {
+                continue;
+            };
+            match fold_broadcast(self.view(), envelope, slot) {
+                Ok(true) => passed
+                    .changed
+                    .entry(lane)
+                    .or_default()
+                    .push(subject_hash(id)),
                 Ok(false) => {}
-                Err(stopped) => refusals.stop(barrier.build, lane, stopped),
+                Err(stopped) => passed.refusals.stop(lane, stopped),
             }
         }
-        self.write(barrier.build, working, |id| cached.contains(&id), refusals)
-            .await
+        let keep = |id| cached.contains(&id);
+        self.write(working, keep, &mut passed.refusals).await
     }
 }
 
-fn barriers_of(runs: &[LaneRun]) -> Vec<Barrier> {
-    let mut barriers: BTreeMap<(BuildId, &'static str, Uuid), Barrier> = BTreeMap::new();
+fn barriers_of(view: View, runs: &[LaneRun]) -> BTreeMap<Audience, Barrier> {
+    let mut barriers: BTreeMap<Audience, Barrier> = BTreeMap::new();
     for run in runs {
         let Some(Content::Event(envelope)) = run.rest().first().map(|entry| &entry.content) else {
             continue;
         };
-        let Targets::Where { field, id } = run.build.view.targets(&envelope.event) else {
-            continue;
-        };
-        let barrier = barriers
-            .entry((run.build, field, id))
-            .or_insert_with(|| Barrier {
-                build: run.build,
-                field,
-                id,
-                lanes: BTreeMap::new(),
-            });
-        barrier.lanes.insert(run.lane, Arc::clone(envelope));
+        if let Targets::Where { field, id } = view.targets(&envelope.event) {
+            let barrier = barriers.entry((field, id)).or_default();
+            barrier.insert(run.lane(), Arc::clone(envelope));
+        }
     }
-    barriers.into_values().collect()
+    barriers
 }

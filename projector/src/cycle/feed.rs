@@ -1,225 +1,302 @@
-//! A build that is being fed, and how far each of our lanes is in it.
+//! The feed of one build: what has arrived of each lane, where each lane stands, what comes next.
+//!
+//! Entries beyond a gap wait here for what the table brings, within bounds: what is dropped, the
+//! table brings as well. Nothing here writes or waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use schemas::lane::{Lane, Seq};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
-use uuid::Uuid;
+use schemas::lane::{Lane, LaneSeqs};
 
-use crate::board::{Changed, OfLane, Phase};
-use crate::builds::FedBuild;
+use super::inbox::Taken;
+use super::lane::{LaneFeed, Phase, Progress};
+use super::load::Loaded;
+use super::run::LaneRun;
+use crate::board::{Covered, OfLane};
 use crate::cache::BuildId;
-use crate::fill::Filled;
+use crate::consume::Ownership;
+use crate::ending::Ending;
+use crate::fill::{Filled, Life, Page, Wanted};
 use crate::metrics;
-use crate::project::Stopped;
-use crate::sink::Target;
+use crate::project::{LogEntry, Stopped, next_run};
 
-/// One build. Dropping it ends its loads and fills.
+/// So many events behind, a build is not refreshed at once: nobody waits for what is so far back.
+const FAR_BEHIND: u64 = 2_000;
+
+/// All lanes of a build that are ours.
 #[derive(Debug)]
 pub(super) struct Feed {
-    pub(super) target: Target,
-    pub(super) index_uuid: String,
-    pub(super) lanes: BTreeMap<Lane, LaneFeed>,
-    /// Something may have been acknowledged that no refresh of ours has followed.
-    pub(super) unrefreshed: bool,
-    pub(super) refreshed_at: Option<Instant>,
-    /// A refresh on the side is under way.
-    pub(super) refreshing: bool,
-    /// Its index is gone; whoever owns lane 0 announces another.
-    pub(super) lost: bool,
-    pub(super) tasks: JoinSet<()>,
-}
-
-/// Up to where lanes are acknowledged, and when that was recorded.
-pub(super) type Applied = BTreeMap<Lane, (Seq, Option<DateTime<Utc>>)>;
-
-/// A lane of a build.
-#[derive(Debug)]
-pub(super) enum LaneFeed {
-    /// Its checkpoint is being read.
-    Loading,
-    /// It is filled on the side.
-    Filling,
-    Following(Progress),
-}
-
-/// How far a lane is.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// All up to here is acknowledged.
-    pub(super) applied: Seq,
-    /// The event there.
-    pub(super) event_id: Option<Uuid>,
-    pub(super) recorded_at: Option<DateTime<Utc>>,
-    /// Where the cycle under way will come to.
-    pub(super) planned: Seq,
-    pub(super) visible: Option<Seq>,
-    pub(super) covered_recorded_at: Option<DateTime<Utc>>,
-    pub(super) stopped: Option<Stopped>,
-    /// The table has to be asked for what comes next.
-    pub(super) wants: bool,
-    /// Subjects changed since the last refresh.
-    pub(super) changed: Changed,
+    build: BuildId,
+    lanes: BTreeMap<Lane, LaneFeed>,
+    /// Lanes whose standing is not on the board yet.
+    moved: BTreeSet<Lane>,
 }
 
 impl Feed {
-    pub(super) fn new(build: FedBuild) -> Self {
-        let id = BuildId {
-            view: build.view,
-            number: build.number,
-        };
+    pub(super) fn new(build: BuildId) -> Self {
         Self {
-            target: Target {
-                build: id,
-                index: Arc::from(build.index),
-            },
-            index_uuid: build.index_uuid,
+            build,
             lanes: BTreeMap::new(),
-            unrefreshed: true,
-            refreshed_at: None,
-            refreshing: false,
-            lost: false,
-            tasks: JoinSet::new(),
+            moved: BTreeSet::new(),
         }
     }
 
-    pub(super) fn id(&self) -> BuildId {
-        self.target.build
-    }
-
-    /// True unless a refresh that has ended came after all writes. One under way shows nothing yet.
-    pub(super) fn may_hide_writes(&self) -> bool {
-        self.unrefreshed || self.refreshing
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
     }
 
     pub(super) fn is_filling(&self) -> bool {
-        self.lanes
-            .values()
-            .any(|lane| matches!(lane, LaneFeed::Filling))
+        let mut lanes = self.lanes.values();
+        lanes.any(|lane| matches!(lane.phase, Phase::Filling))
     }
 
-    /// Lets go of the lanes that do not satisfy this.
-    pub(super) fn retain(&mut self, keep: impl Fn(Lane, &LaneFeed) -> bool) {
-        let id = self.id();
+    /// Lets go of lanes that are ours no more or under another assignment, and names them.
+    pub(super) fn follow_assignment(&mut self, ownership: &Ownership) -> BTreeSet<Lane> {
+        let gone: BTreeSet<Lane> = self
+            .lanes
+            .iter()
+            .filter(|(lane, feed)| ownership.number(**lane) != Some(feed.life))
+            .map(|(lane, _)| *lane)
+            .collect();
+        self.drop_lanes(|lane, _| gone.contains(&lane));
+        gone
+    }
+
+    /// Begins with the lanes that are ours and not fed yet: their checkpoints are to be read.
+    pub(super) fn begin_missing(&mut self, ownership: &Ownership) -> Vec<Life> {
+        let missing = Lane::all().filter(|lane| !self.lanes.contains_key(lane));
+        let lives: Vec<Life> = missing
+            .filter_map(|lane| Some((lane, ownership.number(lane)?)))
+            .collect();
+        for (lane, life) in &lives {
+            self.lanes.insert(*lane, LaneFeed::new(*life));
+            self.moved.insert(*lane);
+        }
+        lives
+    }
+
+    /// Forgets the lanes that follow the live log: they begin at their checkpoints again.
+    pub(super) fn restart(&mut self) {
+        self.drop_lanes(|_, feed| matches!(feed.phase, Phase::Following(_)));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.drop_lanes(|_, _| true);
+    }
+
+    fn drop_lanes(&mut self, is_gone: impl Fn(Lane, &LaneFeed) -> bool) {
+        let build = self.build;
         self.lanes.retain(|lane, feed| {
-            let kept = keep(*lane, feed);
-            if let (false, LaneFeed::Following(progress)) = (kept, feed)
+            let gone = is_gone(*lane, feed);
+            if let (true, Phase::Following(progress)) = (gone, &feed.phase)
                 && let Some(stopped) = &progress.stopped
             {
-                metrics::lane_not_stopped(id, *lane, stopped);
+                metrics::lane_not_stopped(build, *lane, stopped);
             }
-            kept
+            !gone
         });
+        self.moved.retain(|lane| self.lanes.contains_key(lane));
     }
 
-    /// Lanes that follow the live log, not those that stand still.
-    pub(super) fn following(&mut self) -> impl Iterator<Item = (Lane, &mut Progress)> {
-        self.lanes.iter_mut().filter_map(|(lane, feed)| match feed {
-            LaneFeed::Following(progress) if progress.stopped.is_none() => Some((*lane, progress)),
-            _ => None,
-        })
-    }
-
-    /// The lane, where it follows the live log.
-    pub(super) fn follows(&mut self, lane: Lane) -> Option<&mut Progress> {
-        self.progress(lane)
-            .filter(|progress| progress.stopped.is_none())
-    }
-
-    pub(super) fn progress(&mut self, lane: Lane) -> Option<&mut Progress> {
-        match self.lanes.get_mut(&lane) {
-            Some(LaneFeed::Following(progress)) => Some(progress),
-            _ => None,
-        }
-    }
-
-    pub(super) fn applied(&self) -> Applied {
-        let lanes = self.lanes.iter().filter_map(|(lane, feed)| match feed {
-            LaneFeed::Following(progress) => {
-                Some((*lane, (progress.applied, progress.recorded_at)))
-            }
-            LaneFeed::Loading | LaneFeed::Filling => None,
-        });
-        lanes.collect()
-    }
-
-    /// Everything acknowledged is visible.
-    pub(super) fn shows_all(&mut self) {
-        for lane in self.lanes.values_mut() {
-            if let LaneFeed::Following(progress) = lane {
-                progress.visible = Some(progress.applied);
-                progress.covered_recorded_at = progress.recorded_at;
-            }
-        }
-    }
-
-    /// How the lanes stand, for the board.
-    pub(super) fn standing(&mut self) -> BTreeMap<Lane, OfLane> {
-        let lanes = self.lanes.iter_mut().map(|(lane, feed)| {
-            let of_lane = match feed {
-                LaneFeed::Loading => OfLane::default(),
-                LaneFeed::Filling => OfLane {
-                    phase: Phase::Filling,
-                    ..OfLane::default()
-                },
-                LaneFeed::Following(progress) => progress.standing(),
+    /// Lanes with a checkpoint follow from there. Names the others, which are to be filled.
+    pub(super) fn take_loaded(&mut self, loaded: &Loaded) -> Result<Vec<Life>, Ending> {
+        let mut fresh = Vec::new();
+        for (lane, life) in &loaded.lives {
+            let feed = self.lanes.get_mut(lane).filter(|feed| feed.life == *life);
+            let Some(feed) = feed.filter(|feed| matches!(feed.phase, Phase::Loading)) else {
+                continue;
             };
-            (*lane, of_lane)
+            self.moved.insert(*lane);
+            if let Some((seq, event_id)) = loaded.checkpoints.get(lane) {
+                feed.remember(*lane, *seq, *event_id)?;
+                feed.phase = Phase::Following(Progress::from_checkpoint(*seq, *event_id));
+            } else {
+                feed.phase = Phase::Filling;
+                fresh.push((*lane, *life));
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// Follows a lane from where a fill has come to. False where the lane is another's by now.
+    pub(super) fn take_filled(&mut self, filled: Filled) -> bool {
+        let (lane, life) = filled.life;
+        let feed = self.lanes.get_mut(&lane).filter(|feed| feed.life == life);
+        let Some(feed) = feed.filter(|feed| matches!(feed.phase, Phase::Filling)) else {
+            return false;
+        };
+        feed.phase = Phase::Following(Progress::from_fill(filled));
+        self.moved.insert(lane);
+        true
+    }
+
+    /// Takes in records of the events topic.
+    pub(super) fn take_arrivals(&mut self, taken: Taken) -> Result<(), Ending> {
+        for (life, entry) in taken.entries {
+            let lane = entry.position.lane;
+            let Some(feed) = self.lanes.get_mut(&lane).filter(|feed| feed.life == life) else {
+                continue;
+            };
+            feed.arrive(entry)?;
+            self.moved.insert(lane);
+        }
+        for (lane, seq) in taken.dropped {
+            if let Some(progress) = self.lanes.get_mut(&lane).and_then(LaneFeed::follows) {
+                progress.wants |= progress.applied < seq;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a page of the table; `seen` is from before it was asked.
+    pub(super) fn take_page(&mut self, page: Page, seen: &LaneSeqs) -> Result<(), Ending> {
+        for (lane, (entries, extent)) in page.lanes {
+            let Some(feed) = self.lanes.get_mut(&lane) else {
+                continue;
+            };
+            let first = entries.first().map_or(0, LogEntry::seq);
+            if !extent.dense {
+                return Err(Ending::not_dense(lane, first));
+            }
+            if extent.exhausted && extent.last < seen.get(lane) {
+                return Err(Ending::beyond_head(lane, seen.get(lane), extent.last));
+            }
+            metrics::filled(entries.len());
+            feed.take_page(entries, extent)?;
+        }
+        Ok(())
+    }
+
+    /// What is folded next. What waits beyond a gap stays.
+    pub(super) fn plan(&mut self) -> Vec<LaneRun> {
+        let mut runs = Vec::new();
+        for (lane, feed) in &mut self.lanes {
+            let extent = feed.extent.take();
+            if feed.waiting.is_empty() && extent.is_none() {
+                continue;
+            }
+            let entries = feed.sorted();
+            let Some(progress) = feed.follows() else {
+                continue;
+            };
+            let run = next_run(progress.applied, &entries);
+            progress.plan(run.to - run.from, run.gap, extent);
+            if run.gap {
+                feed.keep(&entries[run.to..]);
+            }
+            if run.from < run.to {
+                runs.push(LaneRun::new((*lane, feed.life), Arc::clone(&entries), run));
+            }
+        }
+        runs
+    }
+
+    /// Moves a lane to where its run has come. Names why it stands still, where it now does.
+    pub(super) fn settle(&mut self, run: LaneRun) -> Option<Stopped> {
+        let (lane, life) = run.life;
+        let feed = self.lanes.get_mut(&lane).filter(|feed| feed.life == life)?;
+        let progress = feed.follows()?;
+        if let Some(last) = run.last() {
+            progress.move_to(last);
+        }
+        progress.changed.add(run.changed);
+        progress.stopped.clone_from(&run.stopped);
+        self.moved.insert(lane);
+        run.stopped
+    }
+
+    /// Where the table has to be asked, and from which known seq on.
+    pub(super) fn wanted(&self) -> Wanted {
+        let wanting = self.lanes.iter().filter_map(|(lane, feed)| {
+            let progress = feed.progress()?;
+            (progress.wants && progress.stopped.is_none()).then_some((*lane, progress.applied))
         });
-        lanes.collect()
+        wanting.collect()
+    }
+
+    /// Highest seqs known to exist: what the table, asked after this, must have.
+    pub(super) fn seen(&self) -> LaneSeqs {
+        let lanes = self.lanes.iter();
+        lanes.map(|(lane, feed)| (*lane, feed.seen)).collect()
+    }
+
+    /// Asks the table for lanes whose head is ahead while nothing of them arrives.
+    pub(super) fn watch_heads(&mut self, heads: &LaneSeqs) {
+        for (lane, feed) in &mut self.lanes {
+            feed.watch_head(heads.get(*lane));
+        }
+    }
+
+    /// True while the lanes that the table is asked for are far from their heads.
+    pub(super) fn is_far_behind(&self, heads: &LaneSeqs) -> bool {
+        let behind = self.wanted().into_iter();
+        let behind: u64 = behind
+            .map(|(lane, applied)| heads.get(lane).saturating_sub(applied))
+            .sum();
+        behind > FAR_BEHIND
+    }
+
+    /// What a refresh that is sent now will make visible, with the subjects changed in it.
+    pub(super) fn cover(&mut self) -> BTreeMap<Lane, Covered> {
+        let covered = self.lanes.iter_mut().filter_map(|(lane, feed)| {
+            let life = feed.life;
+            let Phase::Following(progress) = &mut feed.phase else {
+                return None;
+            };
+            Some((*lane, progress.cover(life)))
+        });
+        covered.collect()
+    }
+
+    /// A refresh has shown this.
+    pub(super) fn shown(&mut self, covered: &BTreeMap<Lane, Covered>) {
+        for (lane, covered) in covered {
+            if let Some(progress) = self.current(*lane, covered.life) {
+                progress.show(covered.seq, covered.recorded_at);
+            }
+        }
+    }
+
+    /// A refresh has failed: what it would have shown is still to be told.
+    pub(super) fn not_shown(&mut self, covered: &BTreeMap<Lane, Covered>) {
+        for (lane, covered) in covered {
+            if let Some(progress) = self.current(*lane, covered.life) {
+                progress.changed.merge(covered.changed.clone());
+            }
+        }
+    }
+
+    fn current(&mut self, lane: Lane, life: u64) -> Option<&mut Progress> {
+        let feed = self.lanes.get_mut(&lane).filter(|feed| feed.life == life)?;
+        match &mut feed.phase {
+            Phase::Following(progress) => Some(progress),
+            Phase::Loading | Phase::Filling => None,
+        }
+    }
+
+    /// Nothing written is hidden: what was passed over is visible as well.
+    pub(super) fn shows_all(&mut self) {
+        for (lane, feed) in &mut self.lanes {
+            if let Phase::Following(progress) = &mut feed.phase
+                && progress.visible != Some(progress.applied)
+            {
+                progress.show(progress.applied, progress.recorded_at);
+                self.moved.insert(*lane);
+            }
+        }
+    }
+
+    /// How those lanes stand that moved since this was asked last.
+    pub(super) fn standing(&mut self) -> Vec<(Lane, OfLane)> {
+        let moved = std::mem::take(&mut self.moved).into_iter();
+        moved
+            .filter_map(|lane| Some((lane, self.lanes.get(&lane)?.standing())))
+            .collect()
     }
 }
 
-impl Progress {
-    /// From a checkpoint on; what is visible only a refresh will say.
-    pub(super) fn from_checkpoint(seq: Seq, event_id: Uuid) -> Self {
-        Self {
-            applied: seq,
-            event_id: Some(event_id),
-            planned: seq,
-            wants: true,
-            ..Self::default()
-        }
-    }
-
-    /// From where a fill has come to.
-    pub(super) fn from_fill(filled: Filled) -> Self {
-        Self {
-            applied: filled.applied,
-            event_id: filled.event_id,
-            recorded_at: filled.recorded_at,
-            planned: filled.applied,
-            visible: filled.refreshed.then_some(filled.applied),
-            covered_recorded_at: filled.refreshed.then_some(filled.recorded_at).flatten(),
-            wants: filled.stopped.is_none(),
-            stopped: filled.stopped,
-            changed: Changed::All,
-        }
-    }
-
-    fn standing(&mut self) -> OfLane {
-        let shown = self.visible == Some(self.applied);
-        let changed = if shown {
-            std::mem::replace(&mut self.changed, Changed::nothing())
-        } else {
-            Changed::nothing()
-        };
-        OfLane {
-            phase: if self.wants {
-                Phase::CatchingUp
-            } else {
-                Phase::Following
-            },
-            applied: self.applied,
-            event_id: self.event_id,
-            visible: self.visible,
-            covered_recorded_at: self.covered_recorded_at,
-            stopped: self.stopped.clone(),
-            published: None,
-            changed,
-        }
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

@@ -5,19 +5,18 @@
 //! between, cost one refresh and one write of each document. One with a larger audience is a
 //! barrier.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use schemas::lane::Lane;
+use schemas::lane::{Lane, Seq};
+use schemas::view::{Document, Targets};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Cycle;
 use super::run::LaneRun;
-use super::segment::in_hand;
-use crate::cache::BuildId;
+use super::workbench::{WorkError, Workbench, in_hand};
 use crate::metrics;
-use crate::project::{Audience, Slot, Working, audiences_of, targets_of};
-use crate::sink::{Found, SinkError};
+use crate::project::{Audience, Content, Slot, Working, audiences_of, targets_of};
+use crate::sink::Found;
 
 const READ_AT_ONCE: usize = 500;
 /// So many documents of audiences are in hand at once.
@@ -28,22 +27,25 @@ const MAX_AUDIENCE: usize = 2_000;
 pub(super) struct Held {
     pub(super) documents: Vec<Working>,
     /// Audiences that are in hand whole.
-    pub(super) audiences: BTreeMap<BuildId, BTreeSet<Audience>>,
+    pub(super) audiences: BTreeSet<Audience>,
 }
 
 /// Audiences that were found to be large.
-pub(super) type Large = BTreeSet<(BuildId, Audience)>;
+pub(super) type Large = BTreeSet<Audience>;
 
-impl Cycle {
+/// A document that an event names: which run, and which id.
+type Named = (usize, Uuid);
+
+impl Workbench {
     /// All that the runs need up to their end, or to their first broadcast with a large audience.
     pub(super) async fn take_in_hand(
         &mut self,
         runs: &[LaneRun],
         large: &mut Large,
-    ) -> Result<Held, SinkError> {
+    ) -> Result<Held, WorkError> {
         let mut held = Held {
             documents: runs.iter().map(|_| Working::new()).collect(),
-            audiences: BTreeMap::new(),
+            audiences: BTreeSet::new(),
         };
         self.take_audiences(runs, large, &mut held).await?;
         self.take_targets(runs, &mut held).await?;
@@ -55,127 +57,185 @@ impl Cycle {
         runs: &[LaneRun],
         large: &mut Large,
         held: &mut Held,
-    ) -> Result<(), SinkError> {
-        let mut asked: BTreeMap<(BuildId, Audience), BTreeMap<Lane, usize>> = BTreeMap::new();
+    ) -> Result<(), WorkError> {
+        let mut asked: BTreeMap<Audience, BTreeMap<Lane, usize>> = BTreeMap::new();
         for (index, run) in runs.iter().enumerate() {
-            let audiences = audiences_of(run.build.view, run.rest().iter());
-            for audience in audiences.take_while(|at| !large.contains(&(run.build, *at))) {
-                let lanes = asked.entry((run.build, audience)).or_default();
-                lanes.insert(run.lane, index);
+            let audiences = audiences_of(self.view(), run.rest().iter());
+            for audience in audiences.take_while(|audience| !large.contains(audience)) {
+                asked.entry(audience).or_default().insert(run.lane(), index);
             }
         }
-        let builds: BTreeSet<BuildId> = asked.keys().map(|(build, _)| *build).collect();
-        self.refresh_written(builds).await?;
+        if asked.is_empty() {
+            return Ok(());
+        }
+        self.refreshes.drain().await?;
         let mut room = MAX_AUDIENCE;
-        for ((build, audience), lanes) in asked {
-            let Some(found) = self.find_few(build, audience, &lanes, room).await? else {
+        for (audience, lanes) in asked {
+            let query = audience_query(audience, lanes.keys().copied());
+            let found = self.sink.few(&self.target.index, &query, room).await?;
+            let Some(found) = found else {
                 // One that is only too large for what room is left may fit next time.
                 if room == MAX_AUDIENCE {
-                    large.insert((build, audience));
+                    large.insert(audience);
                 }
                 continue;
             };
             room -= found.len();
-            self.take_audience(build, audience, found, &lanes, held)?;
+            let of_runs = (runs, &lanes);
+            self.take_audience(audience, found, of_runs, held).await?;
         }
         Ok(())
     }
 
-    /// The audience in these lanes, as it was last refreshed. None where it is large.
-    async fn find_few(
-        &self,
-        build: BuildId,
-        (field, id): Audience,
-        lanes: &BTreeMap<Lane, usize>,
-        limit: usize,
-    ) -> Result<Option<Vec<Found>>, SinkError> {
-        let Some(feed) = self.feeds.get(&build) else {
-            return Ok(Some(Vec::new()));
-        };
-        let query = audience_query((field, id), lanes.keys().copied());
-        self.parts.sink.few(&feed.target.index, &query, limit).await
-    }
-
     /// What was found, or the newer copies that the cache has, and what only the cache has.
-    fn take_audience(
+    async fn take_audience(
         &mut self,
-        build: BuildId,
         (field, id): Audience,
         found: Vec<Found>,
-        lanes: &BTreeMap<Lane, usize>,
+        (runs, lanes): (&[LaneRun], &BTreeMap<Lane, usize>),
         held: &mut Held,
-    ) -> Result<(), SinkError> {
+    ) -> Result<(), WorkError> {
+        let next = |lane: Lane| runs[*lanes.get(&lane)?].next_seq();
         for found in found {
-            let slot = slot_of(build, &found)?;
+            let slot = self.adopt(&found, next).await?;
             let document = slot.document.as_ref();
             let Some((id, run)) = document.and_then(|d| Some((d.id(), *lanes.get(&d.lane())?)))
             else {
                 continue;
             };
-            let cached = self.cache.take(build, id).map(in_hand);
+            let cached = self.cache.take(id).map(in_hand);
             held.documents[run]
                 .entry(id)
                 .or_insert(cached.unwrap_or(slot));
         }
-        let only_cached = self.cache.ids(build, |document| {
-            lanes.contains_key(&document.lane()) && document.has(field, id)
-        });
-        for cached in only_cached
-            .into_iter()
-            .filter_map(|id| self.cache.take(build, id))
-        {
+        let only_cached = self
+            .cache
+            .ids(|document| lanes.contains_key(&document.lane()) && document.has(field, id));
+        for cached in only_cached.into_iter().filter_map(|id| self.cache.take(id)) {
             let run = lanes[&cached.document.lane()];
             held.documents[run].insert(cached.document.id(), in_hand(cached));
         }
-        held.audiences.entry(build).or_default().insert((field, id));
+        held.audiences.insert((field, id));
         Ok(())
     }
 
     /// The documents that events name, from the cache or as they were last written.
-    async fn take_targets(&mut self, runs: &[LaneRun], held: &mut Held) -> Result<(), SinkError> {
-        let mut missing: BTreeMap<BuildId, Vec<(usize, Uuid)>> = BTreeMap::new();
+    async fn take_targets(&mut self, runs: &[LaneRun], held: &mut Held) -> Result<(), WorkError> {
+        let mut missing: Vec<Named> = Vec::new();
         let mut taken = 0;
         for (index, run) in runs.iter().enumerate() {
-            let audiences = held.audiences.entry(run.build).or_default();
-            for id in targets_of(run.build.view, run.rest().iter(), audiences) {
+            for id in targets_of(self.view(), run.rest().iter(), &held.audiences) {
                 let cache = &mut self.cache;
                 held.documents[index].entry(id).or_insert_with(|| {
-                    let cached = cache.take(run.build, id);
+                    let cached = cache.take(id);
                     match &cached {
                         Some(_) => taken += 1,
-                        None => missing.entry(run.build).or_default().push((index, id)),
+                        None => missing.push((index, id)),
                     }
                     cached.map(in_hand).unwrap_or_default()
                 });
             }
         }
-        metrics::documents_in_hand(taken, missing.values().map(Vec::len).sum());
-        for (build, missing) in missing {
-            self.read_missing(build, &missing, &mut held.documents)
-                .await?;
+        metrics::documents_in_hand(taken, missing.len());
+        for missing in missing.chunks(READ_AT_ONCE) {
+            self.read_missing(runs, missing, held).await?;
         }
-        Ok(())
+        self.restore_vanished(runs, missing, held).await
     }
 
     async fn read_missing(
         &self,
-        build: BuildId,
-        missing: &[(usize, Uuid)],
-        documents: &mut [Working],
-    ) -> Result<(), SinkError> {
-        let Some(feed) = self.feeds.get(&build) else {
-            return Ok(());
-        };
-        for wanted in missing.chunks(READ_AT_ONCE) {
-            let ids: Vec<Uuid> = wanted.iter().map(|(_, id)| *id).collect();
-            let found = self.parts.sink.read(&feed.target.index, &ids).await?;
-            for ((run, id), found) in wanted.iter().zip(found) {
-                if let Some(found) = found {
-                    documents[*run].insert(*id, slot_of(build, &found)?);
-                }
+        runs: &[LaneRun],
+        missing: &[Named],
+        held: &mut Held,
+    ) -> Result<(), WorkError> {
+        let ids: Vec<Uuid> = missing.iter().map(|(_, id)| *id).collect();
+        let found = self.sink.read(&self.target.index, &ids).await?;
+        for ((run, id), found) in missing.iter().zip(found) {
+            if let Some(found) = found {
+                let slot = self.adopt(&found, |_| runs[*run].next_seq()).await?;
+                held.documents[*run].insert(*id, slot);
             }
         }
         Ok(())
+    }
+
+    /// Documents that are not there although the first event in the run needs one.
+    async fn restore_vanished(
+        &self,
+        runs: &[LaneRun],
+        missing: Vec<Named>,
+        held: &mut Held,
+    ) -> Result<(), WorkError> {
+        let mut of_runs: BTreeMap<usize, HashSet<Uuid>> = BTreeMap::new();
+        for (run, id) in missing {
+            if held.documents[run][&id].document.is_none() {
+                of_runs.entry(run).or_default().insert(id);
+            }
+        }
+        for (run, ids) in of_runs {
+            let Some(before) = runs[run].next_seq() else {
+                continue;
+            };
+            for id in self.vanished(&runs[run], ids) {
+                let slot = self.restore(runs[run].lane(), id, before).await?;
+                held.documents[run].insert(id, slot);
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of these ids whose first event in the run does not make a document.
+    fn vanished(&self, run: &LaneRun, mut ids: HashSet<Uuid>) -> Vec<Uuid> {
+        let mut vanished = Vec::new();
+        for entry in run.rest() {
+            let Content::Event(envelope) = &entry.content else {
+                break;
+            };
+            if ids.is_empty() {
+                break;
+            }
+            let Targets::These(targets) = self.view().targets(&envelope.event) else {
+                continue;
+            };
+            let firsts = targets.into_iter().filter(|id| ids.remove(id));
+            let needing = firsts.filter(|_| self.view().fold(None, envelope).is_err());
+            vanished.extend(needing);
+        }
+        vanished
+    }
+
+    /// A document as it was found. One that cannot be read is made again from its events, up to
+    /// the next event of its lane.
+    pub(super) async fn adopt(
+        &self,
+        found: &Found,
+        next: impl Fn(Lane) -> Option<Seq>,
+    ) -> Result<Slot, WorkError> {
+        let error = match self.view().parse(&found.source) {
+            Ok(document) => {
+                return Ok(Slot {
+                    document: Some(document),
+                    bytes: found.source.get().len(),
+                    ..Slot::default()
+                });
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(
+            build = %self.target.build,
+            document.id = found.id,
+            %error,
+            "a stored document cannot be read"
+        );
+        let Ok(id) = found.id.parse::<Uuid>() else {
+            return Ok(Slot::default());
+        };
+        let lane = Lane::of(id);
+        match next(lane) {
+            Some(before) => self.restore(lane, id, before).await,
+            None => Ok(Slot::default()),
+        }
     }
 }
 
@@ -188,12 +248,8 @@ pub(super) fn audience_query(
     json!({"bool": {"filter": [{"term": {field: id}}, {"terms": {"lane": lanes}}]}})
 }
 
-/// A document as it was found.
-pub(super) fn slot_of(build: BuildId, found: &Found) -> Result<Slot, SinkError> {
-    let document = build.view.parse(&found.source);
-    Ok(Slot {
-        document: Some(document.map_err(SinkError::Stored)?),
-        bytes: found.source.get().len(),
-        ..Slot::default()
-    })
+/// Id and lane of a document in hand.
+pub(super) fn place_of(slot: &Slot) -> Option<(Uuid, Lane)> {
+    let document: &Document = slot.document.as_ref()?;
+    Some((document.id(), document.lane()))
 }

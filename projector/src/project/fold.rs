@@ -23,6 +23,8 @@ pub struct Slot {
     pub first: Option<(Seq, Uuid)>,
     /// To be written once more as found, before a watermark covers it.
     pub rewrite: bool,
+    /// Made again from its events, because what is stored was lost or cannot be read.
+    pub restored: bool,
     /// Its length as JSON when it was taken in hand.
     pub bytes: usize,
 }
@@ -159,22 +161,16 @@ fn fold_into(view: View, envelope: &Envelope, slot: &mut Slot) -> Result<bool, S
         slot.rewrite |= !slot.confirmed && slot.first.is_none();
         return Ok(false);
     }
-    // What was folded before must still be written where this event cannot be folded.
-    let before = slot.first.and_then(|_| slot.document.clone());
-    match view.fold(slot.document.take(), envelope) {
-        Ok(document) => {
-            slot.document = Some(document);
+    match view.fold_in_place(&mut slot.document, envelope) {
+        Ok(()) => {
             slot.first.get_or_insert((envelope.seq, envelope.event_id));
             Ok(true)
         }
-        Err(error) => {
-            slot.document = before;
-            Err(Stopped::Poison {
-                seq: envelope.seq,
-                event_id: envelope.event_id,
-                reason: error.to_string(),
-            })
-        }
+        Err(error) => Err(Stopped::Poison {
+            seq: envelope.seq,
+            event_id: envelope.event_id,
+            reason: error.to_string(),
+        }),
     }
 }
 

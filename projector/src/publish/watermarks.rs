@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Publication, WatermarkPublisher};
-use crate::board::{Board, Changed, Heads, OfLane};
+use crate::board::{Board, Changed, Heads, Shown};
 use crate::builds::version;
 use crate::cache::BuildId;
 use crate::consume::Ownership;
@@ -26,6 +26,8 @@ use crate::{crash, metrics};
 
 const BEAT: Duration = Duration::from_millis(900);
 const TICK: Duration = Duration::from_millis(100);
+/// A view that only passed events over has nothing new to show: its records are fewer.
+const PASSED_OVER: Duration = Duration::from_millis(200);
 
 /// A key of the topic that is ours to write.
 type Slot = (BuildId, i32);
@@ -152,17 +154,17 @@ impl Heart {
     /// The records that are due now.
     async fn beats(&mut self) -> Vec<Beat> {
         let owned = self.ownership.owned_partitions();
-        let builds = self.board.builds();
+        let builds = self.board.shown();
         self.last.retain(|(build, partition), _| {
             builds.contains_key(build) && owned.contains(partition)
         });
         let heads = self.board.heads();
         let mut beats = Vec::new();
-        for (build, of_build) in &builds {
+        for (build, lanes) in &builds {
             for partition in &owned {
                 let slot = (*build, *partition);
-                let marks = self.marks(slot, &of_build.lanes, &heads);
-                if let Some(moved) = self.is_due(slot, &marks).await {
+                let marks = self.marks(slot, |lane| lanes.get(&lane)?.visible, &heads);
+                if let Some(moved) = self.is_due(slot, &marks, lanes).await {
                     beats.push(self.beat(slot, &heads, moved));
                 }
             }
@@ -179,14 +181,13 @@ impl Heart {
     fn marks(
         &self,
         (build, partition): Slot,
-        own: &BTreeMap<Lane, OfLane>,
+        visible: impl Fn(Lane) -> Option<Seq>,
         heads: &Heads,
     ) -> Vec<(LaneMark, Read)> {
         let lanes: Vec<Lane> = self.lanes_of(partition).collect();
         let read = self.read(build, &lanes);
         let mark = |(lane, read): (Lane, Read)| {
-            let visible = own.get(&lane).and_then(|of_lane| of_lane.visible);
-            let seq = visible.unwrap_or(0).max(read.visible);
+            let seq = visible(lane).unwrap_or(0).max(read.visible);
             let head = heads.at.map(|_| heads.seqs.get(lane).max(seq));
             (LaneMark { lane, seq, head }, read)
         };
@@ -214,7 +215,12 @@ impl Heart {
     }
 
     /// None where nothing is to be said; else whether something became visible.
-    async fn is_due(&self, slot: Slot, marks: &[(LaneMark, Read)]) -> Option<bool> {
+    async fn is_due(
+        &self,
+        slot: Slot,
+        marks: &[(LaneMark, Read)],
+        shown: &BTreeMap<Lane, Shown>,
+    ) -> Option<bool> {
         let first = marks.first()?.0.lane;
         let Some(last) = self.last.get(&slot) else {
             return Some(true);
@@ -225,7 +231,10 @@ impl Heart {
         let moved = marks
             .iter()
             .any(|(mark, _)| last.seqs.get(&mark.lane) < Some(&mark.seq));
-        if moved {
+        let has_changed = marks
+            .iter()
+            .any(|(mark, _)| shown.get(&mark.lane).is_some_and(|lane| lane.has_changed));
+        if moved && (has_changed || last.at.elapsed() >= PASSED_OVER) {
             return Some(true);
         }
         if last.at.elapsed() >= BEAT {
@@ -242,7 +251,7 @@ impl Heart {
         let (build, partition) = slot;
         let lanes: Vec<Lane> = self.lanes_of(partition).collect();
         let mut own = self.board.take(build, &lanes);
-        let marks = self.marks(slot, &own, heads);
+        let marks = self.marks(slot, |lane| own.get(&lane)?.visible, heads);
         let mut changed = Changed::nothing();
         for lane in &lanes {
             changed.merge(

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use schemas::lane::{Lane, Seq};
 use schemas::view::Document;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::cache::BuildId;
@@ -43,12 +42,21 @@ pub struct Op {
     pub target: Target,
     pub id: Uuid,
     pub lane: Lane,
+    pub version: Seq,
     /// The first event that is folded in since the document was last written, and its id.
     pub first: (Seq, Uuid),
     /// Where it stands in the body.
     pub range: Range<usize>,
     /// Length of the document as JSON.
     pub bytes: usize,
+}
+
+impl Op {
+    /// The document as JSON, in the body of its bulk.
+    pub(super) fn source<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        let end = self.range.end - 1;
+        &body[end - self.bytes..end]
+    }
 }
 
 /// Operations to be written together.
@@ -85,6 +93,7 @@ impl Bulk {
             target: target.clone(),
             id,
             lane: document.lane(),
+            version: document.seq(),
             first,
             range: start..self.body.len(),
             bytes,
@@ -114,15 +123,9 @@ impl Bulk {
 }
 
 /// Adds a stored document as it was found.
-pub(super) fn write_found(
-    body: &mut BytesMut,
-    index: &str,
-    id: Uuid,
-    version: Seq,
-    source: &RawValue,
-) {
+pub(super) fn write_found(body: &mut BytesMut, index: &str, id: Uuid, version: Seq, source: &[u8]) {
     write_action(body, index, id, version, Versioning::ExternalGte);
-    body.extend_from_slice(source.get().as_bytes());
+    body.extend_from_slice(source);
     body.put_u8(b'\n');
 }
 

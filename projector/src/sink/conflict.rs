@@ -1,4 +1,7 @@
 //! What another writer put there: written once more as found, so that it is on every copy.
+//!
+//! A document that was changed or deleted by hand conflicts as well (Elasticsearch remembers the
+//! version of a deletion for a minute): ours is written in its place.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +9,23 @@ use bytes::BytesMut;
 use chassis::clock::Deadline;
 use chassis::elasticsearch::ElasticsearchError;
 use chassis::retry::Backoff;
+use schemas::lane::Seq;
+use serde::Deserialize;
 
 use super::bulk::{Op, write_found};
-use super::{FIRST_PAUSE, LONGEST_PAUSE, Sink, SinkError};
+use super::{FIRST_PAUSE, Found, LONGEST_PAUSE, Sink, SinkError};
 
 impl Sink {
     /// Reads these operations' documents and writes them in the version that they have.
     pub(super) async fn write_as_found(
         &self,
-        ops: &[Op],
+        (body, ops): (&[u8], &[Op]),
         mut pending: Vec<usize>,
         deadline: Deadline,
     ) -> Result<(), SinkError> {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while !pending.is_empty() {
-            let failure = match self.rewrite(ops, &pending).await {
+            let failure = match self.rewrite((body, ops), &pending).await {
                 Ok(again) => {
                     pending = again;
                     None
@@ -39,7 +44,7 @@ impl Sink {
     /// One try; returns what has to be read again because it went on meanwhile.
     async fn rewrite(
         &self,
-        ops: &[Op],
+        (written, ops): (&[u8], &[Op]),
         pending: &[usize],
     ) -> Result<Vec<usize>, ElasticsearchError> {
         let mut by_index: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -59,14 +64,16 @@ impl Sink {
                 .collect();
             let found = self.elasticsearch.mget(name, &ids).await?;
             for (found, index) in found.into_iter().zip(indexes) {
-                match found {
-                    Some(found) => {
-                        let id = ops[index].id;
-                        write_found(&mut body, name, id, found.version, &found.source);
-                        sent.push(index);
+                let op = &ops[index];
+                let found = found.as_ref();
+                let (version, source) = match found {
+                    Some(found) if is_written_by_projector(found) || found.version > op.version => {
+                        (found.version, found.source.get().as_bytes())
                     }
-                    None => again.push(index),
-                }
+                    Some(_) | None => (op.version, op.source(written)),
+                };
+                write_found(&mut body, name, op.id, version, source);
+                sent.push(index);
             }
         }
         if !sent.is_empty() {
@@ -79,5 +86,41 @@ impl Sink {
             again.extend(unwritten.map(|(_, index)| index));
         }
         Ok(again)
+    }
+}
+
+/// A document carries the seq that it has as version. One that was changed by hand does not.
+fn is_written_by_projector(found: &Found) -> bool {
+    #[derive(Deserialize)]
+    struct Versioned {
+        seq: Seq,
+    }
+    let document: Result<Versioned, _> = serde_json::from_str(found.source.get());
+    document.is_ok_and(|document| document.seq == found.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(version: Seq, source: &str) -> Found {
+        Found {
+            id: String::new(),
+            version,
+            source: serde_json::from_str(source).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_document_changed_by_hand_is_not_taken_for_another_projectors() {
+        assert!(is_written_by_projector(&found(
+            5,
+            r#"{"seq": 5, "name": "Lamp"}"#
+        )));
+        assert!(!is_written_by_projector(&found(
+            6,
+            r#"{"seq": 5, "name": "Mine"}"#
+        )));
+        assert!(!is_written_by_projector(&found(5, r#"{"name": "Mine"}"#)));
     }
 }

@@ -233,6 +233,17 @@ impl World {
         })
     }
 
+    /// What somebody does to Elasticsearch past the projector.
+    pub async fn by_hand(&self, method: &str, path: &str, body: Option<&serde_json::Value>) {
+        let url = format!("{}/{path}", self.namespace.endpoints().elasticsearch);
+        let mut request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+
     /// A document as a search shows it.
     pub async fn found(&self, view: View, id: impl Into<Uuid>) -> Option<Document> {
         let id: Uuid = id.into();

@@ -20,8 +20,6 @@ pub enum RecordError {
     Missing(&'static str),
     #[error("header {0} cannot be read")]
     Unreadable(&'static str),
-    #[error("the payload is not JSON")]
-    Payload(#[source] serde_json::Error),
     #[error(transparent)]
     Event(#[from] EventError),
 }
@@ -137,9 +135,8 @@ pub fn parse<'a>(
     let type_name: String = required(&header_of, header::CE_TYPE)?;
     let version = required(&header_of, header::VERSION)?;
     let recorded_at: DateTime<Utc> = required(&header_of, header::RECORDED_AT)?;
-    let data = serde_json::from_slice(payload).map_err(RecordError::Payload)?;
     // First of all that may be of the future: a new type may come with a new kind of stream.
-    let event = Event::parse(&type_name, version, data)?;
+    let event = Event::parse_json(&type_name, version, payload)?;
     Ok(Envelope {
         lane: position.lane,
         seq: position.seq,

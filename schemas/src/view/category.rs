@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{FoldError, Targets};
 use crate::event::category::CategoryPath;
-use crate::event::{Envelope, Event, StreamKind};
+use crate::event::{CategoryCreated, Envelope, Event, StreamKind};
 use crate::id::CategoryId;
 use crate::lane::{Lane, Seq};
 
@@ -55,10 +55,29 @@ pub fn fold(
     envelope: &Envelope,
 ) -> Result<CategoryDocument, FoldError> {
     let event = envelope.event.type_name();
-    let mut folded = match (document, &envelope.event) {
-        (None, Event::CategoryCreated(created)) => CategoryDocument {
+    match (document, &envelope.event) {
+        (None, Event::CategoryCreated(created)) => {
+            let mut document = CategoryDocument::new(created, envelope.lane);
+            document.advance(envelope);
+            Ok(document)
+        }
+        (None, _) => Err(FoldError::NoDocument { event }),
+        (Some(mut document), _) => {
+            document.fold(envelope)?;
+            Ok(document)
+        }
+    }
+}
+
+impl CategoryDocument {
+    pub fn has(&self, field: &str, id: Uuid) -> bool {
+        field == PATH_IDS && self.path_ids.iter().any(|category| category.0 == id)
+    }
+
+    fn new(created: &CategoryCreated, lane: Lane) -> Self {
+        Self {
             category_id: created.category_id,
-            lane: envelope.lane,
+            lane,
             seq: 0,
             stream_version: 0,
             name: created.name.clone(),
@@ -69,29 +88,29 @@ pub fn fold(
             removed: false,
             created_at: created.occurred_at,
             updated_at: created.occurred_at,
-        },
-        (Some(_), Event::CategoryCreated(_)) => return Err(FoldError::AlreadyThere { event }),
-        (None, _) => return Err(FoldError::NoDocument { event }),
-        (Some(document), _) => document.after(&envelope.event)?,
-    };
-    folded.path_ids = folded.path.iter().map(|category| category.id).collect();
-    folded.depth = folded.path.len() as u32;
-    folded.updated_at = envelope.event.occurred_at();
-    folded.seq = envelope.seq;
-    let own = envelope.stream_id.kind == StreamKind::Category
-        && envelope.stream_id.id == folded.category_id.0;
-    if own {
-        folded.stream_version = envelope.stream_version;
-    }
-    Ok(folded)
-}
-
-impl CategoryDocument {
-    pub fn has(&self, field: &str, id: Uuid) -> bool {
-        field == PATH_IDS && self.path_ids.iter().any(|category| category.0 == id)
+        }
     }
 
-    fn after(mut self, event: &Event) -> Result<Self, FoldError> {
+    /// Folds an event in. An error leaves the document as it was.
+    pub(super) fn fold(&mut self, envelope: &Envelope) -> Result<(), FoldError> {
+        self.apply(&envelope.event)?;
+        self.advance(envelope);
+        Ok(())
+    }
+
+    fn advance(&mut self, envelope: &Envelope) {
+        self.path_ids = self.path.iter().map(|category| category.id).collect();
+        self.depth = self.path.len() as u32;
+        self.updated_at = envelope.event.occurred_at();
+        self.seq = envelope.seq;
+        let is_own = envelope.stream_id.kind == StreamKind::Category
+            && envelope.stream_id.id == self.category_id.0;
+        if is_own {
+            self.stream_version = envelope.stream_version;
+        }
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<(), FoldError> {
         match event {
             Event::CategoryRenamed(renamed) => {
                 rename_on_path(&mut self.path, renamed.category_id, &renamed.name);
@@ -106,13 +125,17 @@ impl CategoryDocument {
                 }
             }
             Event::CategoryRetired(_) => self.removed = true,
+            Event::CategoryCreated(_) => {
+                let event = event.type_name();
+                return Err(FoldError::AlreadyThere { event });
+            }
             other => {
                 return Err(FoldError::NotTargeted {
                     event: other.type_name(),
                 });
             }
         }
-        Ok(self)
+        Ok(())
     }
 }
 

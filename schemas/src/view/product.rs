@@ -101,18 +101,18 @@ pub fn fold(
     envelope: &Envelope,
 ) -> Result<ProductDocument, FoldError> {
     let event = envelope.event.type_name();
-    let mut folded = match (document, &envelope.event) {
-        (None, Event::ProductCreated(created)) => ProductDocument::new(created, envelope.lane),
-        (Some(_), Event::ProductCreated(_)) => return Err(FoldError::AlreadyThere { event }),
-        (None, _) => return Err(FoldError::NoDocument { event }),
-        (Some(document), _) => document.after(&envelope.event)?,
-    };
-    folded.updated_at = envelope.event.occurred_at();
-    folded.seq = envelope.seq;
-    if envelope.stream_id.kind == StreamKind::Product {
-        folded.stream_version = envelope.stream_version;
+    match (document, &envelope.event) {
+        (None, Event::ProductCreated(created)) => {
+            let mut document = ProductDocument::new(created, envelope.lane);
+            document.advance(envelope);
+            Ok(document)
+        }
+        (None, _) => Err(FoldError::NoDocument { event }),
+        (Some(mut document), _) => {
+            document.fold(envelope)?;
+            Ok(document)
+        }
     }
-    Ok(folded)
 }
 
 impl ProductDocument {
@@ -157,7 +157,22 @@ impl ProductDocument {
         document
     }
 
-    fn after(mut self, event: &Event) -> Result<Self, FoldError> {
+    /// Folds an event in. An error leaves the document as it was.
+    pub(super) fn fold(&mut self, envelope: &Envelope) -> Result<(), FoldError> {
+        self.apply(&envelope.event)?;
+        self.advance(envelope);
+        Ok(())
+    }
+
+    fn advance(&mut self, envelope: &Envelope) {
+        self.updated_at = envelope.event.occurred_at();
+        self.seq = envelope.seq;
+        if envelope.stream_id.kind == StreamKind::Product {
+            self.stream_version = envelope.stream_version;
+        }
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<(), FoldError> {
         match event {
             Event::ProductDetailsChanged(changed) => {
                 self.name.clone_from(&changed.name);
@@ -180,13 +195,17 @@ impl ProductDocument {
             Event::CategoryMoved(moved) => self.change_paths(|path| {
                 move_on_path(path, moved.category_id, &moved.ancestors);
             }),
+            Event::ProductCreated(_) => {
+                let event = event.type_name();
+                return Err(FoldError::AlreadyThere { event });
+            }
             other => {
                 return Err(FoldError::NotTargeted {
                     event: other.type_name(),
                 });
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     fn set_brand(&mut self, brand: &str) {

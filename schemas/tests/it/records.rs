@@ -136,6 +136,6 @@ fn a_payload_that_is_no_json_is_refused() {
     let (headers, _) = published(&envelope("price-changed", 1));
     assert!(matches!(
         parse(&headers, b"{"),
-        Err(RecordError::Payload(_))
+        Err(RecordError::Event(EventError::Malformed { .. }))
     ));
 }

@@ -55,6 +55,22 @@ fn a_document_found_ahead_is_written_once_more_unless_it_is_known_to_be_there() 
 }
 
 #[test]
+fn a_document_to_be_written_once_more_is_so_also_when_poison_follows() {
+    let mut found = Working::new();
+    fold(&[created(1), price(5, 500)], &mut found);
+    let document = found.remove(&LAMP).unwrap().document;
+    let slot = Slot {
+        document,
+        ..Slot::default()
+    };
+    let mut working = Working::from([(LAMP, slot)]);
+    let fold = fold(&[price(4, 400), created(6)], &mut working);
+    assert!(matches!(fold.stand, Stand::Stopped(_)), "{fold:?}");
+    assert!(working[&LAMP].rewrite);
+    assert_eq!(amount(&working), (500, 5));
+}
+
+#[test]
 fn a_broadcast_is_a_barrier_where_its_audience_is_not_in_hand() {
     let mut working = Working::new();
     let fold = fold(

@@ -1,0 +1,120 @@
+//! What people do to an index by hand: it concerns its own build, and is undone where it can be.
+
+use std::time::Duration;
+
+use chassis::clock;
+use schemas::id::ProductId;
+use schemas::view::{Document, View};
+use serde_json::json;
+
+use crate::world::{Process, World, category, moved_price, product};
+
+/// Far below the time for which a write to a closed index is tried again.
+const STEADY: Duration = Duration::from_secs(10);
+
+async fn price(world: &World, id: ProductId) -> i64 {
+    match world.found(View::Products, id).await {
+        Some(Document::Product(product)) => product.price.amount,
+        other => panic!("no product: {other:?}"),
+    }
+}
+
+async fn stands_still(projector: &Process) -> bool {
+    let gauge = projector.metric("tidemark_lane_stopped").await;
+    gauge.is_some_and(|gauge| gauge > 0.0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_index_stops_its_own_view_alone() {
+    let world = World::open().await;
+    let projector = world.projector().await;
+    let (id, created) = product("Lamp", None);
+    let committed = world.commit(&[category("Lights").created, created]).await;
+    world.visible(View::Products, &committed).await;
+    world.visible(View::Categories, &committed).await;
+
+    let categories = world.index(View::Categories);
+    world
+        .by_hand("POST", &format!("{categories}/_close"), None)
+        .await;
+    let shelf = category("Lamps");
+    let late = world.commit(std::slice::from_ref(&shelf.created)).await;
+    for amount in 1..=50 {
+        let began = clock::instant();
+        let committed = world.commit(&[moved_price(id, amount)]).await;
+        world.visible(View::Products, &committed).await;
+        let took = began.elapsed();
+        assert!(took < STEADY, "visible after {took:?}");
+        assert_eq!(price(&world, id).await, amount);
+    }
+
+    world
+        .by_hand("POST", &format!("{categories}/_open"), None)
+        .await;
+    world.visible(View::Categories, &late).await;
+    let found = world.found(View::Categories, shelf.id).await;
+    assert!(matches!(found, Some(Document::Category(_))), "{found:?}");
+    assert!(!stands_still(&projector).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_of_another_shape_is_replaced_by_the_next_event() {
+    let world = World::open().await;
+    let projector = world.projector().await;
+    let (old, created) = product("Lamp", None);
+    let first = world.commit(&[created]).await;
+    world.visible(View::Products, &first).await;
+
+    // In the place of a document, and before there is one.
+    let (new, created) = product("Torch", None);
+    let index = world.index(View::Products);
+    let shape = json!({"name": "by hand"});
+    for id in [old, new] {
+        let path = format!("{index}/_doc/{id}");
+        world.by_hand("PUT", &path, Some(&shape)).await;
+    }
+    let committed = world.commit(&[moved_price(old, 7), created]).await;
+    world.visible(View::Products, &committed).await;
+    world.visible(View::Categories, &committed).await;
+    assert_eq!(price(&world, old).await, 7);
+    assert_eq!(price(&world, new).await, 100);
+
+    // Nothing of it is remembered: the next reader finds it in the index.
+    assert_eq!(projector.stop().await, Some(0));
+    let path = format!("{index}/_doc/{old}");
+    world.by_hand("PUT", &path, Some(&shape)).await;
+    let projector = world.projector().await;
+    let committed = world.commit(&[moved_price(old, 8)]).await;
+    world.visible(View::Products, &committed).await;
+    assert_eq!(price(&world, old).await, 8);
+    assert!(!stands_still(&projector).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_document_is_made_again_by_the_next_event() {
+    let world = World::open().await;
+    let projector = world.projector().await;
+    let (id, created) = product("Lamp", None);
+    let committed = world.commit(&[created]).await;
+    world.visible(View::Products, &committed).await;
+    let path = format!("{}/_doc/{id}", world.index(View::Products));
+
+    // The projector still has it in memory.
+    world.by_hand("DELETE", &path, None).await;
+    let began = clock::instant();
+    let committed = world.commit(&[moved_price(id, 7)]).await;
+    world.visible(View::Products, &committed).await;
+    assert!(began.elapsed() < STEADY, "{:?}", began.elapsed());
+    assert_eq!(price(&world, id).await, 7);
+
+    // Another one has not.
+    assert_eq!(projector.stop().await, Some(0));
+    world.by_hand("DELETE", &path, None).await;
+    let projector = world.projector().await;
+    let committed = world.commit(&[moved_price(id, 8)]).await;
+    world.visible(View::Products, &committed).await;
+    assert_eq!(price(&world, id).await, 8);
+    assert!(!stands_still(&projector).await);
+    let restored = "tidemark_documents_restored_total{view=\"products\"}";
+    assert_eq!(projector.metric(restored).await, Some(1.0));
+}
