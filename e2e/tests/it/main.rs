@@ -3,6 +3,7 @@
 
 mod broadcasts;
 mod crashes;
+mod head;
 mod imports;
 mod lost_indexes;
 mod lost_records;
