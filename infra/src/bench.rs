@@ -12,6 +12,7 @@ mod catalogue;
 mod commands;
 mod elastic;
 mod import;
+mod imports;
 mod instance;
 mod load;
 mod replay;
@@ -27,6 +28,7 @@ use report::Report;
 pub async fn run(options: &Options) -> Result<Report> {
     match options.what {
         What::Commands => commands::run(options).await,
+        What::Import => imports::run(options).await,
         What::Replay => replay::run(options).await,
         What::Search => search::run(options).await,
         What::Visibility => visibility::run(options).await,

@@ -9,6 +9,8 @@ use clap::{Args, ValueEnum};
 pub enum What {
     /// Price changes per second over REST; floor: the same statements from raw connections
     Commands,
+    /// Products per second of an import; floor: the same rows and events inserted raw
+    Import,
     /// Documents per second of a replay; floor: the same documents by bulk
     Replay,
     /// Searches per second; floor: the same bodies straight to Elasticsearch

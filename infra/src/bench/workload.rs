@@ -25,6 +25,21 @@ pub(super) struct Commands {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Import {
+    pub description: String,
+    pub seed: u64,
+    pub products: usize,
+    pub floor_products_per_transaction: usize,
+    /// Each number is a floor of its own, the best of which counts.
+    pub floor_connections: Vec<usize>,
+    /// Whether a projector makes what is imported searchable at the same time.
+    pub projector_beside: bool,
+    pub warm_up_rounds: usize,
+    pub rounds: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Replay {
     pub description: String,
     pub seed: u64,
@@ -103,6 +118,15 @@ impl Commands {
     }
 }
 
+impl Import {
+    pub fn read(options: &Options) -> Result<Self> {
+        let mut workload: Self = read(options, include_str!("../../workloads/import.json"))?;
+        set(&mut workload.products, options.products);
+        set(&mut workload.rounds, options.rounds);
+        Ok(workload)
+    }
+}
+
 impl Replay {
     pub fn read(options: &Options) -> Result<Self> {
         let mut workload: Self = read(options, include_str!("../../workloads/replay.json"))?;
@@ -155,6 +179,7 @@ mod tests {
     fn every_committed_workload_can_be_read() {
         let options = options(None);
         assert!(Commands::read(&options).is_ok());
+        assert!(Import::read(&options).is_ok());
         assert!(Replay::read(&options).is_ok());
         assert!(Search::read(&options).is_ok());
         assert!(Visibility::read(&options).is_ok());
