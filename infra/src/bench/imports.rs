@@ -25,9 +25,9 @@ use crate::service::Service;
 
 const TARGET_PER_SECOND: f64 = 2_000.0;
 const GOAL_PER_SECOND: f64 = 3_000.0;
-/// Of the floor: what a service that decides, answers and hands on should at least keep.
-const TARGET: f64 = 0.5;
-const GOAL: f64 = 0.8;
+/// Of a floor that has both cores for PostgreSQL, and neither reads, decides nor answers.
+const TARGET: f64 = 0.3;
+const GOAL: f64 = 0.5;
 
 /// Products per second by round: of the import, and of each floor.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ fn to_body(lines: &[ProductLine]) -> Result<Bytes> {
     Ok(body.into())
 }
 
-/// Products per second; all of them are new.
+/// Products per second. All that are taken are new; real catalogues have a line that is refused.
 async fn import(instance: &Instance, body: Bytes, products: usize) -> Result<f64> {
     let destination = Destination {
         url: instance.url(Service::CommandSvc)?.to_owned(),
@@ -111,7 +111,7 @@ async fn import(instance: &Instance, body: Bytes, products: usize) -> Result<f64
     let totals = totals.await.with_context(|| instance.see_logs())?;
     let took = started.elapsed().as_secs_f64();
     ensure!(
-        totals.created == products as u64,
+        totals.created > 0 && totals.created + totals.refused == products as u64,
         "of {products} products {totals:?}; {}",
         instance.see_logs()
     );
@@ -124,20 +124,21 @@ fn report(workload: &Import, rates: Rates, products: usize) -> Result<Report> {
         let floors = rates.floors.iter().map(|floor| floor[round]);
         floors.fold(0.0, f64::max)
     });
-    let findings = vec![
-        Finding {
-            name: "products per second".to_owned(),
-            value: import.clone(),
-            target: Target::AtLeast(TARGET_PER_SECOND),
-            goal: Some(GOAL_PER_SECOND),
-        },
-        Finding {
+    let mut findings = vec![Finding {
+        name: "products per second".to_owned(),
+        value: import.clone(),
+        target: Target::AtLeast(TARGET_PER_SECOND),
+        goal: Some(GOAL_PER_SECOND),
+    }];
+    // No projector works beside the floor.
+    if !workload.projector_beside {
+        findings.push(Finding {
             name: "tidemark / better floor".to_owned(),
             value: import.over(&Spread::of(best.collect())),
             target: Target::AtLeast(TARGET),
             goal: Some(GOAL),
-        },
-    ];
+        });
+    }
     let mut sides = vec![Side::new("tidemark").rate(import)];
     for (floor, connections) in rates.floors.into_iter().zip(&workload.floor_connections) {
         let name = format!("floor, {connections} connections");
