@@ -25,7 +25,7 @@ mod indices;
 
 pub use access::SetupError;
 pub use answers::{
-    BulkItem, CreatedIndex, Found, Hit, IndexHealth, ItemError, SearchAnswer, ShardCounts, Total,
+    BulkItem, CreatedIndex, Found, Hit, ItemError, SearchAnswer, ShardCopies, ShardCounts, Total,
 };
 pub use error::ElasticsearchError;
 pub use indices::Described;

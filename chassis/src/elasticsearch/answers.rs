@@ -1,6 +1,6 @@
 //! The parts of Elasticsearch's answers that we read. Sources stay raw: only their view reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -271,16 +271,60 @@ pub struct CreatedIndex {
     pub uuid: String,
 }
 
-/// Copies of an index, by state.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct IndexHealth {
-    /// `green`, `yellow` or `red`.
-    pub status: String,
-    pub active_primary_shards: u32,
-    pub active_shards: u32,
-    pub initializing_shards: u32,
-    pub relocating_shards: u32,
-    pub unassigned_shards: u32,
+/// The copies of some indexes' shards, by whether a search may meet them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShardCopies {
+    /// Allocation ids of the copies that serve.
+    pub serving: BTreeSet<String>,
+    /// How many are unassigned or initializing, the targets of relocations included.
+    pub others: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RoutingAnswer {
+    pub routing_table: RoutingTable,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RoutingTable {
+    #[serde(default)]
+    pub indices: BTreeMap<String, RoutedIndex>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RoutedIndex {
+    #[serde(default)]
+    pub shards: BTreeMap<String, Vec<RoutedCopy>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RoutedCopy {
+    state: String,
+    #[serde(default)]
+    allocation_id: Option<AllocationId>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AllocationId {
+    id: String,
+}
+
+impl RoutingTable {
+    pub(super) fn into_copies(self) -> ShardCopies {
+        let shards = self.indices.into_values();
+        let shards = shards.flat_map(|index| index.shards.into_values());
+        let mut copies = ShardCopies::default();
+        for copy in shards.flatten() {
+            let serves = matches!(copy.state.as_str(), "STARTED" | "RELOCATING");
+            // The target of a relocation is no entry of its own.
+            copies.others += u32::from(copy.state != "STARTED");
+            let allocation = copy.allocation_id.filter(|_| serves);
+            copies
+                .serving
+                .extend(allocation.map(|allocation| allocation.id));
+        }
+        copies
+    }
 }
 
 #[cfg(test)]
@@ -322,5 +366,24 @@ mod tests {
         let error = json!({"type": error_type, "reason": "because"});
         let doc: MgetDoc = serde_json::from_value(json!({"_id": "1", "error": error})).unwrap();
         assert_eq!(doc.into_found("mget").unwrap_err().name(), name);
+    }
+
+    #[test]
+    fn copies_serve_once_they_are_started_and_while_they_move_away() {
+        let copy = |state: &str, id: &str| json!({"state": state, "allocation_id": {"id": id}});
+        let shards = json!([
+            copy("STARTED", "a"),
+            copy("INITIALIZING", "b"),
+            copy("RELOCATING", "c"),
+            {"state": "UNASSIGNED"},
+        ]);
+        let table = json!({"indices": {"index": {"shards": {"0": shards}}}});
+        let table: RoutingTable = serde_json::from_value(table).unwrap();
+        let copies = table.into_copies();
+        assert_eq!(
+            copies.serving,
+            BTreeSet::from(["a".to_owned(), "c".to_owned()])
+        );
+        assert_eq!(copies.others, 3);
     }
 }

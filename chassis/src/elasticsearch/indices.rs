@@ -6,7 +6,7 @@ use ::elasticsearch::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answers::{CreatedIndex, IndexHealth};
+use super::answers::{CreatedIndex, RoutingAnswer, ShardCopies};
 use super::{Call, Elasticsearch, ElasticsearchError};
 
 /// An index with what it says of itself.
@@ -135,11 +135,17 @@ impl Elasticsearch {
             .map(drop)
     }
 
-    /// Which copies of an index are there.
-    pub async fn health(&self, index: &str) -> Result<IndexHealth, ElasticsearchError> {
-        let path = format!("/_cluster/health/{index}");
-        self.read(Call::new("index health", Method::Get, path).query(&[("timeout", "1s")]))
-            .await
+    /// The copies of some indexes, by whether a search may meet them.
+    pub async fn copies(&self, indexes: &[&str]) -> Result<ShardCopies, ElasticsearchError> {
+        let query = [(
+            "filter_path",
+            "routing_table.indices.*.shards.*.state,\
+             routing_table.indices.*.shards.*.allocation_id.id",
+        )];
+        let path = format!("/_cluster/state/routing_table/{}", indexes.join(","));
+        let call = Call::new("shard copies", Method::Get, path).query(&query);
+        let answer: RoutingAnswer = self.read(call).await?;
+        Ok(answer.routing_table.into_copies())
     }
 
     /// True when the cluster answers. For readiness.

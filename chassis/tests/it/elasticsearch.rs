@@ -83,15 +83,8 @@ async fn an_index_is_made_once_and_known_by_its_uuid() {
             .get(&index.name),
         uuid.as_ref()
     );
-    assert_eq!(
-        index
-            .client
-            .health(&index.name)
-            .await
-            .unwrap()
-            .unassigned_shards,
-        0
-    );
+    let copies = index.client.copies(&[&index.name]).await.unwrap();
+    assert_eq!((copies.serving.len(), copies.others), (1, 0));
 
     index.client.delete_index(&index.name).await.unwrap();
     index.client.delete_index(&index.name).await.unwrap();

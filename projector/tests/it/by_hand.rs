@@ -118,3 +118,22 @@ async fn a_deleted_document_is_made_again_by_the_next_event() {
     let restored = "tidemark_documents_restored_total{view=\"products\"}";
     assert_eq!(projector.metric(restored).await, Some(1.0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_no_node_takes_does_not_stop_the_watermark() {
+    let world = World::open().await;
+    let _projector = world.projector().await;
+    let (id, created) = product("Lamp", None);
+    let committed = world.commit(&[created]).await;
+    world.visible(View::Products, &committed).await;
+    let settings = format!("{}/_settings", world.index(View::Products));
+    let one_more = json!({"index": {"number_of_replicas": 1}});
+    world.by_hand("PUT", &settings, Some(&one_more)).await;
+    for amount in 1..=5 {
+        let began = clock::instant();
+        let committed = world.commit(&[moved_price(id, amount)]).await;
+        world.visible(View::Products, &committed).await;
+        assert!(began.elapsed() < STEADY, "{:?}", began.elapsed());
+        assert_eq!(price(&world, id).await, amount);
+    }
+}
