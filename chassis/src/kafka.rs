@@ -3,13 +3,14 @@
 //! A service may add to these settings, never take from them: dense order needs idempotence, and
 //! quick failover needs the session time-out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::clock::Deadline;
@@ -22,6 +23,10 @@ pub use brokers::{BrokersError, KafkaBrokers};
 pub enum TopicError {
     #[error("create the kafka admin client")]
     Client(#[source] KafkaError),
+    #[error("list topics")]
+    List(#[source] KafkaError),
+    #[error("the runtime is ending")]
+    Aborted,
     #[error("create topic {topic}")]
     Create {
         topic: String,
@@ -111,6 +116,27 @@ pub fn producer_config(brokers: &KafkaBrokers) -> ClientConfig {
     config
 }
 
+/// The names of all topics that the brokers show. Asking creates none.
+pub async fn topic_names(
+    brokers: &KafkaBrokers,
+    deadline: Deadline,
+) -> Result<BTreeSet<String>, TopicError> {
+    let config = brokers.client_config();
+    let asked = tokio::task::spawn_blocking(move || {
+        let client: BaseConsumer = config.create().map_err(TopicError::Client)?;
+        let limit = deadline.remaining().max(Duration::from_millis(1));
+        let metadata = client
+            .fetch_metadata(None, limit)
+            .map_err(TopicError::List)?;
+        let names = metadata
+            .topics()
+            .iter()
+            .map(|topic| topic.name().to_owned());
+        Ok(names.collect())
+    });
+    asked.await.map_err(|_| TopicError::Aborted)?
+}
+
 /// Creates a topic where there is none. An existing one is left as it is.
 ///
 /// `settings` are topic settings such as `("cleanup.policy", "compact")`. Replication is the
@@ -151,7 +177,6 @@ pub async fn ensure_topic(
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::consumer::BaseConsumer;
     use rdkafka::producer::FutureProducer;
 
     use super::*;

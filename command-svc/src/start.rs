@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chassis::health::{Health, Probe};
 use chassis::kafka::KafkaBrokers;
-use chassis::postgres::{Session, SetupError, Target, connect_alone};
+use chassis::postgres::{OwnedConnection, Session, SetupError, Target, connect_alone};
 use chassis::retry::Backoff;
 use chassis::shutdown::Shutdown;
 use chassis::telemetry::Chain;
@@ -23,7 +23,7 @@ use crate::execute::Commands;
 use crate::relay::{Relay, RelayHandle, RelayOptions};
 use crate::store::migration::{self, MigrationError};
 use crate::store::statement::EVENT_EPOCH;
-use crate::topics::{self, TopicError};
+use crate::topics::{self, TopicError, Watch};
 
 /// Waiting for another process that migrates, migrating, and making topics.
 const ATTEMPT: Duration = Duration::from_secs(120);
@@ -85,6 +85,7 @@ impl Start {
             };
             let error = match prepared.unwrap_or(Err(StartError::TooSlow)) {
                 Ok(names) => {
+                    self.watch_topics(names.clone(), &shutdown);
                     let relay = self.spawn_relay(names, &shutdown, kafka);
                     self.commands
                         .on_commit(Box::new(move |positions| relay.committed(positions)));
@@ -109,19 +110,44 @@ impl Start {
         known.up();
         let names = Names::new(self.args.namespace.prefix.clone(), epoch);
         // Not under the lock: it may be repeated, and without Kafka others shall start all the same.
-        topics::ensure(&self.brokers, self.args.kafka.partitions, &names).await?;
+        self.make_topics(&names).await?;
         tracing::info!(epoch = %epoch, "started");
         Ok(names)
     }
 
-    /// One process at a time; the lock goes with the connection.
-    async fn migrate(&self) -> Result<Epoch, StartError> {
+    /// A watermark topic that was made before and is missing is lost; `topics::Watch` sees to that.
+    async fn make_topics(&self, names: &Names) -> Result<(), StartError> {
+        let connection = self.connect().await?;
+        if !topics::was_made(&connection.client, names).await? {
+            topics::ensure(&self.brokers, self.args.kafka.partitions, names).await?;
+            topics::remember(&connection.client, names).await?;
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<OwnedConnection, StartError> {
         let url = self.args.direct_database_url();
         let target = Target::new(url, "command-svc-start", Session::Unlimited)?;
-        let mut connection = connect_alone(&target, &Handle::current()).await?;
+        Ok(connect_alone(&target, &Handle::current()).await?)
+    }
+
+    /// One process at a time; the lock goes with the connection.
+    async fn migrate(&self) -> Result<Epoch, StartError> {
+        let mut connection = self.connect().await?;
         migration::lock(&connection.client).await?;
         migration::run(&mut connection.client).await?;
         read_epoch(&connection.client).await
+    }
+
+    fn watch_topics(&self, names: Names, shutdown: &Shutdown) {
+        let watch = Watch {
+            brokers: self.brokers.clone(),
+            partitions: self.args.kafka.partitions,
+            names,
+            database_url: self.args.direct_database_url().clone(),
+            commands: self.commands.clone(),
+        };
+        shutdown.spawn("watch-topics", watch.run(shutdown.token()));
     }
 
     fn spawn_relay(&self, names: Names, shutdown: &Shutdown, kafka: Probe) -> RelayHandle {

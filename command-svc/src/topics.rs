@@ -2,7 +2,8 @@
 //!
 //! Neither is the truth: what the events topic no longer holds is read from the event table, and
 //! the watermark topic keeps the newest record of each key, compacted so that a replica reads it
-//! all within two seconds. A topic that exists is left as its operator has set it.
+//! all within two seconds. A topic that exists is left as its operator has set it. PostgreSQL
+//! remembers for which history the watermark topic was made: it is made once.
 
 use std::time::Duration;
 
@@ -11,6 +12,11 @@ use chassis::clock::Deadline;
 use chassis::kafka::{EnsuredTopic, KafkaBrokers, TopicError as EnsureError, ensure_topic};
 use chassis::retry;
 use schemas::topic::Names;
+
+mod sightings;
+mod watch;
+
+pub use watch::{Watch, remember, was_made};
 
 /// All tries together.
 const BUDGET: Duration = Duration::from_secs(20);

@@ -75,3 +75,11 @@ statements! {
     PRODUCT_SET_KEYS = "product/set_keys",
     PRODUCT_WITHOUT_KEY = "product/without_key",
 }
+
+statements! {
+    /// What watches over Kafka's topics, on connections of its own.
+    TOPICS:
+    EVENT_BEGIN_EPOCH = "event/begin_epoch",
+    TOPIC_REMEMBER = "topic/remember",
+    TOPIC_REMEMBERED = "topic/remembered",
+}

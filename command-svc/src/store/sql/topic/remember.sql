@@ -1,0 +1,1 @@
+insert into watermark_topic (epoch) values ($1) on conflict do nothing

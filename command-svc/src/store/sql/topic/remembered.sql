@@ -1,0 +1,1 @@
+select from watermark_topic where epoch = $1
