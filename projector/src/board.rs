@@ -34,14 +34,18 @@ struct State {
     offsets: Offsets,
 }
 
+/// The name of a view, and the number of a build of it: also of views that another release knows.
+pub type OfView = (String, u32);
+
 /// Lane heads as PostgreSQL gave them last.
 #[derive(Debug, Clone, Default)]
 pub struct Heads {
     pub seqs: LaneSeqs,
     /// None before the first answer.
     pub at: Option<DateTime<Utc>>,
-    /// When the first event was recorded that a lane's slowest build does not show.
-    pub waiting_since: BTreeMap<Lane, DateTime<Utc>>,
+    /// For each build that is fed: when the first event of a lane was recorded that it does not
+    /// show. Lanes of which it shows everything are not there.
+    pub waiting_since: BTreeMap<OfView, BTreeMap<Lane, DateTime<Utc>>>,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -32,6 +32,7 @@ pub use assignment::{Assignment, Ownership};
 pub use gather::{Arrival, Gather};
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Per partition the offset from which a successor has to read on.
 pub type Offsets = BTreeMap<i32, i64>;
@@ -127,20 +128,38 @@ impl Follower {
     pub async fn partitions(&self) -> i32 {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
-            let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
-            let asked = tokio::task::spawn_blocking(move || {
-                let metadata = consumer
-                    .fetch_metadata(Some(&topic), METADATA_TIMEOUT)
-                    .ok()?;
-                let topic = metadata.topics().first()?;
-                let count = i32::try_from(topic.partitions().len()).ok()?;
-                (topic.error().is_none() && count > 0).then_some(count)
-            });
-            if let Ok(Some(count)) = asked.await {
+            if let Some(count) = self.ask_partitions().await {
                 return count;
             }
             self.probe.down("the events topic is not there yet");
             backoff.pause().await;
+        }
+    }
+
+    /// None where Kafka does not answer, or there is no topic.
+    async fn ask_partitions(&self) -> Option<i32> {
+        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let metadata = consumer
+                .fetch_metadata(Some(&topic), METADATA_TIMEOUT)
+                .ok()?;
+            let topic = metadata.topics().first()?;
+            let count = i32::try_from(topic.partitions().len()).ok()?;
+            (topic.error().is_none() && count > 0).then_some(count)
+        });
+        asked.await.ok().flatten()
+    }
+
+    /// Sees that Kafka is back also while nothing arrives, and that the topic has grown also where
+    /// none of the new partitions is ours.
+    async fn look_after(&self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Some(count) = self.ask_partitions().await {
+                self.probe.up();
+                let assignment = &self.consumer.context().assignment;
+                assignment.send_if_modified(|assignment| assignment.see(count));
+            }
         }
     }
 
@@ -154,9 +173,10 @@ impl Follower {
             tracing::error!(%error, "the events topic cannot be subscribed to");
             return;
         }
-        shutdown
-            .run_until_cancelled(self.follow(commits.clone()))
-            .await;
+        let following = async {
+            tokio::join!(self.follow(commits.clone()), self.look_after());
+        };
+        shutdown.run_until_cancelled(following).await;
         let commits = commits.borrow().clone();
         let left = tokio::task::spawn_blocking(move || {
             self.commit(&commits, CommitMode::Sync);

@@ -1,7 +1,7 @@
 //! Lane heads as PostgreSQL has them: read twice a second, they tell idle from behind, and lost
 //! history from both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
@@ -12,10 +12,10 @@ use chassis::watermark_tail::WatermarkTail;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Pool;
 use schemas::id::Epoch;
-use schemas::lane::{Lane, LaneSeqs};
+use schemas::lane::{Lane, LaneSeqs, Seq};
 use tokio_util::sync::CancellationToken;
 
-use crate::board::{Board, Heads};
+use crate::board::{Board, Heads, OfView};
 use crate::ending::Ending;
 use crate::fill::FillError;
 use crate::metrics;
@@ -69,13 +69,14 @@ impl Lookout {
                 Some(Ok(heads)) => {
                     self.probe.up();
                     self.board.set_heads(heads?);
-                    metrics::lag(&lag_report(&self.board, &self.tail));
                 }
                 Some(Err(error)) => {
                     self.probe.down("postgres does not answer");
                     tracing::debug!(error = %Chain(&error), "lane heads are not read");
                 }
             }
+            // Also while PostgreSQL is away: what waits grows older all the same.
+            metrics::lag(&lag_report(&self.board, &self.tail));
         }
         Ok(())
     }
@@ -103,27 +104,33 @@ impl Lookout {
         }))
     }
 
-    /// When the first event was recorded that the slowest build of a lane does not show.
+    /// When the first event was recorded that a build does not show, lane by lane.
     async fn waiting_since(
         &self,
         heads: &LaneSeqs,
-    ) -> Result<BTreeMap<Lane, DateTime<Utc>>, FillError> {
-        let visible = report::lowest_visible(&self.tail);
-        let behind: Vec<_> = visible
-            .iter()
-            .filter(|(lane, seq)| *seq < heads.get(*lane))
-            .collect();
-        if behind.is_empty() {
+    ) -> Result<BTreeMap<OfView, BTreeMap<Lane, DateTime<Utc>>>, FillError> {
+        let hidden = report::first_hidden(&self.tail, heads);
+        let wanted: BTreeSet<(Lane, Seq)> = hidden.values().flatten().copied().collect();
+        let recorded = self.recorded_at(&wanted).await?;
+        let since = hidden.into_iter().map(|(build, places)| {
+            let places = places.into_iter();
+            let since = places.filter_map(|place| Some((place.0, *recorded.get(&place)?)));
+            (build, since.collect())
+        });
+        Ok(since.collect())
+    }
+
+    async fn recorded_at(
+        &self,
+        places: &BTreeSet<(Lane, Seq)>,
+    ) -> Result<BTreeMap<(Lane, Seq), DateTime<Utc>>, FillError> {
+        if places.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let lanes: Vec<i16> = behind
+        let (lanes, seqs): (Vec<i16>, Vec<i64>) = places
             .iter()
-            .map(|(lane, _)| i16::from(lane.number()))
-            .collect();
-        let seqs: Vec<i64> = behind
-            .iter()
-            .map(|(_, seq)| (seq + 1).cast_signed())
-            .collect();
+            .map(|(lane, seq)| (i16::from(lane.number()), seq.cast_signed()))
+            .unzip();
         let deadline = Deadline::within(WITHIN);
         let read = async {
             let client = postgres::get_within(&self.pool, deadline).await?;
@@ -131,13 +138,14 @@ impl Lookout {
                 .prepare_cached(include_str!("lag/waiting_since.sql"))
                 .await?;
             let rows = client.query(&statement, &[&lanes, &seqs]).await?;
-            let mut since = BTreeMap::new();
+            let mut recorded = BTreeMap::new();
             for row in &rows {
                 let lane = Lane::try_from(row.try_get::<_, i16>("lane")?)
                     .map_err(|error| FillError::Place(error.into()))?;
-                since.insert(lane, row.try_get("recorded_at")?);
+                let seq = row.try_get::<_, i64>("seq")?.cast_unsigned();
+                recorded.insert((lane, seq), row.try_get("recorded_at")?);
             }
-            Ok(since)
+            Ok(recorded)
         };
         deadline.run(read).await?
     }

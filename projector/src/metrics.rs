@@ -85,7 +85,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         LANE_STOPPED,
         Unit::Count,
-        "1 for a lane that stands still, by build and kind",
+        "1 for a lane that stands still, by view, build and kind",
     ),
     (
         LAG_EVENTS,
@@ -104,8 +104,18 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     ),
 ];
 
+/// Counters by view.
+const OF_VIEWS: [&str; 3] = [BUILDS_LOST, DEAD_LETTERS, RESTORED];
+
 /// Tells the recorder what each metric means. Call once, after it is installed.
+///
+/// Counters of what is rare begin at zero: `increase()` does not see one that is born at 1.
 pub fn describe() {
+    for view in View::ALL {
+        for name in OF_VIEWS {
+            counter!(name, "view" => view.name()).increment(0);
+        }
+    }
     for (name, help) in COUNTERS {
         describe_counter!(*name, Unit::Count, *help);
     }
@@ -169,10 +179,11 @@ pub(crate) fn barrier_passed(documents: usize) {
     counter!(BARRIERS).increment(documents as u64);
 }
 
+/// `covered` is the newest event that nobody has shown before; none where there is none.
 pub(crate) fn watermark_published(covered: Option<DateTime<Utc>>, moved: bool) {
     let kind = if moved { "moved" } else { "heartbeat" };
     counter!(WATERMARKS, "kind" => kind).increment(1);
-    if let Some(covered) = covered.filter(|_| moved) {
+    if let Some(covered) = covered {
         let age = clock::now() - covered;
         histogram!(VISIBLE_AFTER).record(age.as_seconds_f64().max(0.0));
     }
@@ -187,12 +198,7 @@ pub(crate) fn checkpoint_failed() {
 }
 
 pub(crate) fn lane_stopped(build: BuildId, lane: Lane, stopped: &Stopped) {
-    let labels = [
-        ("build", build.to_string()),
-        ("lane", lane.to_string()),
-        ("kind", stopped.kind().to_owned()),
-    ];
-    gauge!(LANE_STOPPED, &labels).set(1.0);
+    gauge!(LANE_STOPPED, &stopped_labels(build, lane, stopped)).set(1.0);
     if matches!(stopped, Stopped::Poison { .. }) {
         counter!(DEAD_LETTERS, "view" => build.view.name()).increment(1);
     }
@@ -200,12 +206,16 @@ pub(crate) fn lane_stopped(build: BuildId, lane: Lane, stopped: &Stopped) {
 
 /// It began anew, or is not ours any more.
 pub(crate) fn lane_not_stopped(build: BuildId, lane: Lane, stopped: &Stopped) {
-    let labels = [
+    gauge!(LANE_STOPPED, &stopped_labels(build, lane, stopped)).set(0.0);
+}
+
+fn stopped_labels(build: BuildId, lane: Lane, stopped: &Stopped) -> [(&'static str, String); 4] {
+    [
         ("build", build.to_string()),
         ("lane", lane.to_string()),
         ("kind", stopped.kind().to_owned()),
-    ];
-    gauge!(LANE_STOPPED, &labels).set(0.0);
+        ("view", build.view.name().to_owned()),
+    ]
 }
 
 pub(crate) fn build_lost(build: BuildId) {
@@ -234,9 +244,10 @@ pub(crate) fn lag(report: &LagReport) {
     }
 }
 
-const STATES: [(LaneState, &str); 4] = [
+const STATES: [(LaneState, &str); 5] = [
     (LaneState::Idle, "idle"),
     (LaneState::Behind, "behind"),
+    (LaneState::Unknown, "unknown"),
     (LaneState::Stalled, "stalled"),
     (LaneState::Dead, "dead"),
 ];

@@ -8,6 +8,7 @@ mod imports;
 mod lost_indexes;
 mod lost_records;
 mod lost_topics;
+mod monitoring;
 mod own_writes;
 mod quiet_times;
 mod replays;

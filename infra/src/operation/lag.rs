@@ -56,6 +56,7 @@ pub struct LaneLag {
 pub enum LaneState {
     Idle,
     Behind,
+    Unknown,
     Stalled,
     Dead,
 }
@@ -65,6 +66,7 @@ impl LaneState {
         match self {
             Self::Idle => "idle",
             Self::Behind => "behind",
+            Self::Unknown => "unknown",
             Self::Stalled => "stalled",
             Self::Dead => "dead",
         }

@@ -13,6 +13,8 @@ use tokio::sync::watch;
 pub struct Assignment {
     partitions: BTreeMap<i32, u64>,
     last: u64,
+    /// How many partitions the topic was seen to have.
+    seen: i32,
 }
 
 impl Assignment {
@@ -27,6 +29,11 @@ impl Assignment {
         for partition in partitions {
             self.partitions.remove(&partition);
         }
+    }
+
+    /// True where the topic has another number of partitions than when it was looked at last.
+    pub(super) fn see(&mut self, partitions: i32) -> bool {
+        std::mem::replace(&mut self.seen, partitions) != partitions
     }
 
     /// The number of the assignment that holds the partition now.
@@ -75,11 +82,13 @@ impl Ownership {
             .collect()
     }
 
-    /// A partition that the topic had not when this process started: the lanes are dealt anew.
+    /// The topic has partitions that it had not when this process started, ours or not: the lanes
+    /// are dealt anew.
     pub fn outgrown(&self) -> bool {
         let assignment = self.assignment.borrow();
         let highest = assignment.partitions.keys().next_back();
-        highest.is_some_and(|highest| *highest >= self.partitions)
+        let has_new = highest.is_some_and(|highest| *highest >= self.partitions);
+        has_new || assignment.seen > self.partitions
     }
 
     /// Returns at the next assignment or revocation; for ever pending once nobody consumes.
@@ -106,6 +115,18 @@ mod tests {
         assignment.send_modify(|assignment| assignment.assign([3]));
         assert!(ownership.owns(lane(3)) && ownership.owns(lane(11)));
         assert!(!ownership.owns(lane(4)));
+    }
+
+    #[test]
+    fn a_topic_that_has_grown_is_outgrown_also_by_those_who_own_none_of_what_is_new() {
+        let (assignment, watched) = watch::channel(Assignment::default());
+        let ownership = Ownership::new(watched, 8);
+        assignment.send_modify(|assignment| assignment.assign([3]));
+        assert!(assignment.send_if_modified(|assignment| assignment.see(8)));
+        assert!(!ownership.outgrown());
+        assert!(!assignment.send_if_modified(|assignment| assignment.see(8)));
+        assert!(assignment.send_if_modified(|assignment| assignment.see(12)));
+        assert!(ownership.outgrown());
     }
 
     #[test]

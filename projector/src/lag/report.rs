@@ -10,7 +10,7 @@ use schemas::view::View;
 use schemas::watermark::{BuildState, FRESH};
 use serde::Serialize;
 
-use crate::board::{Board, Heads, OfLane, Phase};
+use crate::board::{Board, Heads, OfLane, OfView, Phase};
 use crate::cache::BuildId;
 
 /// A lane that is behind and shows nothing new for so long is stalled.
@@ -65,6 +65,8 @@ pub enum LaneState {
     Idle,
     /// Not everything is visible yet.
     Behind,
+    /// Everything is visible that PostgreSQL told of, more than 3 s ago.
+    Unknown,
     /// Nothing new becomes visible, though its owner lives.
     Stalled,
     /// Nobody speaks of it.
@@ -87,7 +89,15 @@ pub fn lag_report(board: &Board, tail: &WatermarkTail) -> LagReport {
                 let own = id
                     .and_then(|id| own.get(&id))
                     .map(|of_build| &of_build.lanes);
-                build_lag(*number, build, own, &heads, now)
+                let waiting = heads.waiting_since.get(&(name.to_owned(), *number));
+                let question = Question {
+                    build,
+                    is_active: of_view.active == Some(*number),
+                    heads: &heads,
+                    waiting,
+                    now,
+                };
+                build_lag(*number, &question, own)
             });
             ViewLag {
                 view: name.to_owned(),
@@ -104,29 +114,43 @@ pub fn lag_report(board: &Board, tail: &WatermarkTail) -> LagReport {
     }
 }
 
-/// For each lane the lowest watermark of all active builds.
-pub(super) fn lowest_visible(tail: &WatermarkTail) -> LaneSeqs {
+/// For each build that is fed, the first event of each lane that it does not show.
+pub(super) fn first_hidden(
+    tail: &WatermarkTail,
+    heads: &LaneSeqs,
+) -> BTreeMap<OfView, Vec<(Lane, Seq)>> {
     tail.read(|state| {
-        let active: Vec<_> = state
-            .views()
-            .filter_map(|(_, view)| view.active_build())
-            .collect();
-        let lowest = |lane: Lane| active.iter().map(|build| build.visible.get(lane)).min();
-        Lane::all()
-            .map(|lane| (lane, lowest(lane).unwrap_or(0)))
-            .collect()
+        let fed = state.views().flat_map(|(name, view)| {
+            let fed = view.builds.iter().filter(|(_, build)| build.is_fed());
+            fed.map(move |(number, build)| ((name.to_owned(), *number), build))
+        });
+        let hidden = |build: &BuildState| {
+            let shown = |lane| (lane, build.visible.get(lane));
+            let behind = Lane::all()
+                .map(shown)
+                .filter(|(lane, seq)| *seq < heads.get(*lane));
+            behind.map(|(lane, seq)| (lane, seq + 1)).collect()
+        };
+        fed.map(|(id, build)| (id, hidden(build))).collect()
     })
+}
+
+/// What is known of a build beside what its owner knows.
+struct Question<'a> {
+    build: &'a BuildState,
+    is_active: bool,
+    heads: &'a Heads,
+    waiting: Option<&'a BTreeMap<Lane, DateTime<Utc>>>,
+    now: DateTime<Utc>,
 }
 
 fn build_lag(
     number: u32,
-    build: &BuildState,
+    question: &Question<'_>,
     own: Option<&BTreeMap<Lane, OfLane>>,
-    heads: &Heads,
-    now: DateTime<Utc>,
 ) -> BuildLag {
     let lanes: Vec<LaneLag> = Lane::all()
-        .map(|lane| lane_lag(lane, build, own.and_then(|own| own.get(&lane)), heads, now))
+        .map(|lane| lane_lag(lane, question, own.and_then(|own| own.get(&lane))))
         .collect();
     BuildLag {
         build: number,
@@ -144,41 +168,29 @@ fn build_lag(
     }
 }
 
-fn lane_lag(
-    lane: Lane,
-    build: &BuildState,
-    own: Option<&OfLane>,
-    heads: &Heads,
-    now: DateTime<Utc>,
-) -> LaneLag {
-    let said = build.lanes.get(&lane);
-    let visible = build.visible.get(lane);
-    let head = heads
+fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<&OfLane>) -> LaneLag {
+    let said = question.build.lanes.get(&lane);
+    let visible = question.build.visible.get(lane);
+    let head = question
+        .heads
         .seqs
         .get(lane)
         .max(said.and_then(|said| said.head).unwrap_or(0))
         .max(visible);
     let behind_events = head - visible;
-    let waiting = heads
-        .waiting_since
-        .get(&lane)
-        .map_or(TimeDelta::zero(), |since| now - since);
-    let waiting = if behind_events == 0 {
-        TimeDelta::zero()
-    } else {
-        waiting
-    };
+    let since = question.waiting.and_then(|waiting| waiting.get(&lane));
+    let waiting = since
+        .filter(|_| behind_events > 0)
+        .map_or(TimeDelta::zero(), |since| question.now - *since);
     let stopped = own.and_then(|own| own.stopped.as_ref());
-    let is_filled = own.is_some_and(|own| matches!(own.phase, Phase::Filling | Phase::CatchingUp));
-    let state = match said {
-        Some(said) if now - said.at <= FRESH => match () {
-            () if behind_events == 0 => LaneState::Idle,
-            () if stopped.is_some() || (waiting > STALLED_AFTER && !is_filled) => {
-                LaneState::Stalled
-            }
-            () => LaneState::Behind,
-        },
-        _ => LaneState::Dead,
+    let is_said = said.is_some_and(|said| question.now - said.at <= FRESH);
+    let state = match () {
+        () if !is_said => LaneState::Dead,
+        () if behind_events == 0 && question.are_heads_known() => LaneState::Idle,
+        () if behind_events == 0 => LaneState::Unknown,
+        () if stopped.is_some() => LaneState::Stalled,
+        () if waiting > STALLED_AFTER && question.may_stall(own) => LaneState::Stalled,
+        () => LaneState::Behind,
     };
     LaneLag {
         lane,
@@ -193,6 +205,23 @@ fn lane_lag(
     }
 }
 
+impl Question<'_> {
+    /// Where PostgreSQL is away, nobody can say that everything is visible.
+    fn are_heads_known(&self) -> bool {
+        self.heads.at.is_some_and(|at| self.now - at <= FRESH)
+    }
+
+    /// A candidate and a lane that catches up are behind, however long; and only the owner of a
+    /// lane knows whether it does.
+    fn may_stall(&self, own: Option<&OfLane>) -> bool {
+        let follows = own.is_some_and(|own| own.phase == Phase::Following);
+        self.is_active && follows
+    }
+}
+
 fn seconds(time: TimeDelta) -> f64 {
     time.as_seconds_f64().max(0.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,8 @@ struct Beat {
     lanes: Vec<Lane>,
     watermark: Watermark,
     moved: bool,
+    /// The newest `recorded_at` that is covered, where no earlier record covered as much.
+    newly_covered: Option<DateTime<Utc>>,
 }
 
 impl Heart {
@@ -116,7 +118,7 @@ impl Heart {
             match outcome {
                 Ok(offset) => {
                     moved |= beat.moved;
-                    metrics::watermark_published(beat.watermark.covered_recorded_at, beat.moved);
+                    metrics::watermark_published(beat.newly_covered, beat.moved);
                     self.note(beat, offset);
                 }
                 Err(error) => {
@@ -264,14 +266,16 @@ impl Heart {
             .filter_map(|of_lane| of_lane.covered_recorded_at);
         let read = marks
             .iter()
-            .filter_map(|(_, read)| read.covered_recorded_at);
+            .filter_map(|(_, read)| read.covered_recorded_at)
+            .max();
+        let covered = covered.max();
         let watermark = Watermark {
             version: version(build.view),
             epoch: self.names.epoch(),
             lanes: marks.iter().map(|(mark, _)| *mark).collect(),
             at: clock::now(),
             heads_at: heads.at,
-            covered_recorded_at: covered.chain(read).max(),
+            covered_recorded_at: covered.max(read),
             held: BTreeMap::new(),
             changed: match changed {
                 Changed::All => None,
@@ -283,6 +287,8 @@ impl Heart {
             lanes,
             watermark,
             moved,
+            // What the owner before had shown is no news of ours, however old it is.
+            newly_covered: covered.filter(|covered| moved && Some(*covered) > read),
         }
     }
 }

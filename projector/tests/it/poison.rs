@@ -32,7 +32,8 @@ async fn poison_stops_its_lane_and_is_recorded() {
                 && letter["event_id"] == poison[0].event_id.to_string()
         })
         .await;
-    let gauge = format!("tidemark_lane_stopped{{build=\"products-b1\",lane=\"{lane}\"");
+    let labels = format!("build=\"products-b1\",lane=\"{lane}\",kind=\"poison\",view=\"products\"");
+    let gauge = format!("tidemark_lane_stopped{{{labels}}}");
     assert_eq!(projector.metric(&gauge).await, Some(1.0));
 }
 
