@@ -40,7 +40,7 @@ enum Kind {
     Dependency,
 }
 
-/// The hand of one requirement or dependency: whoever knows how it is says so.
+/// Reports the state of one requirement or dependency. Held by the code that uses it.
 #[derive(Debug, Clone)]
 pub struct Probe {
     health: Health,

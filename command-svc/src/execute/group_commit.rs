@@ -40,7 +40,7 @@ const AT_ONCE: usize = 2;
 const MOST: usize = 64;
 /// For a connection; those who wait may leave at any time.
 const BORROW: Duration = Duration::from_secs(2);
-/// Whoever has less time left goes alone: it would hardly see the end of its group.
+/// A command with less time left runs alone: its deadline would pass before its group has ended.
 const LEAST: Duration = Duration::from_secs(1);
 /// A group's own, whatever its members have left: more than a lane may be waited for, so that the
 /// wait ends with an answer of PostgreSQL and never within COMMIT.

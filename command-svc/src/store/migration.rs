@@ -136,7 +136,8 @@ fn find<'a>(applied: &'a [Migration], own: &Migration) -> Option<&'a Migration> 
 mod tests {
     use super::*;
 
-    /// Databases have these: whoever changes one locks everybody out. Add a migration instead.
+    /// Databases were migrated with these. A changed one keeps every process from starting, so add
+    /// a migration instead.
     const FROZEN: [(i32, u64); 5] = [
         (1, 11_752_107_614_244_531_490),
         (2, 11_787_932_696_541_039_480),

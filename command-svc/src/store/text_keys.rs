@@ -100,7 +100,7 @@ fn category(row: &Row) -> Result<Keyed, SqlError> {
     })
 }
 
-/// Whoever gives way first: keys are unique at every moment.
+/// Rows that lose their key come before those that get it: keys are unique at every moment.
 async fn set(tx: &Transaction<'_>, statement: Statement, changes: Changes) -> Result<(), SqlError> {
     for changes in [changes.giving_way, changes.holding] {
         if !changes.is_empty() {

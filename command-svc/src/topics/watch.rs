@@ -105,7 +105,7 @@ impl Watch {
         ensure_events(&self.brokers, self.partitions, &self.names, deadline).await
     }
 
-    /// True where the database holds another history now, whoever has begun it.
+    /// True where the database holds another history now, begun by this process or another one.
     async fn begin_another(&self) -> bool {
         let begun = tokio::time::timeout(BEGIN_WITHIN, self.begin()).await;
         match begun.unwrap_or(Err(BeginError::TooSlow)) {

@@ -24,7 +24,7 @@ const AT_ONCE: usize = 8;
 const PRODUCT: &str =
     "{\"sku\": \"L-1\", \"name\": \"Lamp\", \"price\": {\"amount\": 5, \"currency\": \"EUR\"}}\n";
 
-/// A product, and then so many lines that are refused.
+/// A product, followed by this number of lines that are refused.
 fn empty_objects(lines: usize) -> (Vec<u8>, &'static str) {
     let body = format!("{PRODUCT}{}", "{}\n".repeat(lines));
     (body.into_bytes(), "identity")
@@ -87,7 +87,7 @@ async fn many_short_lines_and_bombs_at_once_take_little_memory() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes; just nightly runs it"]
+#[ignore = "full size: half a minute of full load; just nightly runs it"]
 async fn a_million_lines_and_bombs_of_a_gibibyte_at_once_take_little_memory() -> Result<()> {
     stay_small(1_000_000, 1_024).await
 }
