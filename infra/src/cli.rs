@@ -35,12 +35,14 @@ pub struct Cli {
 pub enum Command {
     /// Start the servers and the services, and leave them running
     ///
-    /// Builds the services with cargo first. What runs already is left as it is.
+    /// Builds the services with cargo first. What runs already is left as it is, and what an
+    /// earlier `up` has started and is down is started again. A service that ends by itself is
+    /// started again after a pause of 1 s, which doubles up to 30 s.
     Up(Up),
     /// Stop what `up` started: the services once they have answered what they were asked, then the
     /// servers; the data stays
     Down(Down),
-    /// Show what is running, and whether it is ready
+    /// Show what is running, whether it is ready, and what has ended by itself
     Status(Status),
     /// See it work: start everything, import a sample shop, write, and find what was written
     ///
@@ -74,6 +76,8 @@ pub enum Command {
     Shared,
     #[command(hide = true)]
     Supervise(Supervise),
+    #[command(hide = true)]
+    Watch(Watch),
     #[command(hide = true)]
     RunServer(RunServer),
 }
@@ -211,6 +215,13 @@ pub struct Supervise {
     /// What to run, as JSON
     #[arg(required_unless_present = "protocol")]
     pub spec: Option<String>,
+}
+
+/// Starts the services of a deployment and starts them again when they end; started by `up`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Holds the plan of what to run
+    pub dir: PathBuf,
 }
 
 /// Becomes a server that ends with its supervisor.

@@ -15,6 +15,7 @@ mod supervise;
 mod token;
 mod up;
 mod verify;
+mod watch;
 
 use anyhow::Result;
 
@@ -37,6 +38,7 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Verify(args) => verify::run(args).await,
         Command::Shared => shared::run().await,
         Command::Supervise(args) => supervise::run(args).await,
+        Command::Watch(args) => watch::run(&args).await,
         Command::RunServer(args) => run_server::run(&args),
     }
 }

@@ -69,6 +69,11 @@ pub(crate) fn check_port(name: &str, port: u16) -> Result<()> {
     }
 }
 
+/// A port that nobody listens on now.
+pub(crate) fn any_free() -> Result<u16> {
+    free_port(&mut Vec::new())
+}
+
 /// The next port from this one on that nobody listens on now.
 pub(crate) fn next_free(from: u16) -> Result<u16> {
     (from..=u16::MAX)

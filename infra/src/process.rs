@@ -15,7 +15,7 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Set for every server process; names the folder of the stack it belongs to.
+/// Set for every process of a stack or deployment; names the folder of what it belongs to.
 pub(crate) const MARKER: &str = "TIDEMARK_STACK_DIR";
 
 /// A process that can be told from a later one with the same pid.
@@ -91,18 +91,32 @@ pub(crate) async fn wait_gone(processes: &[Identity], limit: Duration) -> bool {
 /// Server processes of the stack in `dir` that have outlived whoever started them: those that carry
 /// the marker, and PostgreSQL's, which overwrite their environment but sit in their data folder.
 pub(crate) fn leftovers(dir: &Path) -> Vec<Identity> {
-    let marker = format!("{MARKER}={}", dir.display());
-    let belongs = |pid: i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment
-            .split(|byte| *byte == 0)
-            .any(|entry| entry == marker.as_bytes())
-            || is_postgres_in(pid, dir)
-    };
+    let marker = marker(dir);
+    identities(|pid| carries(pid, &marker) || is_postgres_in(pid, dir))
+}
+
+/// Processes that carry the marker of this folder.
+pub(crate) fn marked(dir: &Path) -> Vec<Identity> {
+    let marker = marker(dir);
+    identities(|pid| carries(pid, &marker))
+}
+
+fn identities(belongs: impl Fn(i32) -> bool) -> Vec<Identity> {
     pids()
         .filter(|pid| belongs(*pid))
         .filter_map(|pid| Identity::of(pid.cast_unsigned()))
         .collect()
+}
+
+fn marker(dir: &Path) -> String {
+    format!("{MARKER}={}", dir.display())
+}
+
+fn carries(pid: i32, entry: &str) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment
+        .split(|byte| *byte == 0)
+        .any(|found| found == entry.as_bytes())
 }
 
 fn is_postgres_in(pid: i32, dir: &Path) -> bool {

@@ -25,6 +25,7 @@ pub use self::{
 };
 use crate::{
     artifact::Artifacts,
+    log,
     ports::Ports,
     process::{self, Identity},
     stack::{Endpoints, Security},
@@ -33,6 +34,8 @@ use crate::{
 
 const START_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(40);
+/// Of a log, in an error message.
+const LINES_SHOWN: usize = 12;
 
 /// One of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -246,13 +249,10 @@ pub(crate) async fn check(server: Server, endpoints: &Endpoints) -> Result<()> {
 
 /// The end of a log, for an error message.
 fn tail(log: &Path) -> String {
-    let text = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    let last = lines.len().saturating_sub(12);
+    let lines = log::last_lines(log, LINES_SHOWN);
     format!(
         "the end of its log, {}:\n{}",
         log.display(),
-        lines[last..].join("\n")
+        lines.join("\n")
     )
 }

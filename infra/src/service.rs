@@ -5,23 +5,27 @@ mod build;
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
+use tokio::process::Child;
 
 pub use self::build::{Profile, build, build_showing};
 use crate::{
+    log,
     process::{Identity, wait_gone},
     stack::{self, Endpoints, Security},
 };
 
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
+/// Of a log, when its process has ended.
+const LINES_SHOWN: usize = 20;
 
 /// What there is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,29 +111,14 @@ pub struct Running {
     pub service: Service,
     pub replica: u16,
     pub url: String,
-    identity: Identity,
+    pub(crate) identity: Identity,
 }
 
 impl Launch {
     /// Starts the process and waits until it listens. It may not be ready yet.
     pub async fn start(&self, surroundings: &Surroundings) -> Result<Running> {
-        fs::create_dir_all(&self.logs)
-            .with_context(|| format!("creating {}", self.logs.display()))?;
-        let out = self.file("out");
-        let mut child = self
-            .command(surroundings)?
-            .stdin(Stdio::null())
-            .stdout(File::create(&out)?)
-            .stderr(
-                File::options()
-                    .create(true)
-                    .append(true)
-                    .open(self.file("log"))?,
-            )
-            .spawn()
-            .with_context(|| format!("starting {}", self.program.display()))?;
-        let identity = Identity::of(child.id()).context("the process ended at once")?;
-        let url = match self.listening(&out, &mut child).await {
+        let (mut child, identity) = self.spawn(surroundings)?;
+        let url = match self.listening(&mut child).await {
             Ok(url) => url,
             Err(error) => {
                 identity.signal(Signal::SIGKILL);
@@ -145,6 +134,29 @@ impl Launch {
         })
     }
 
+    /// Starts the process.
+    pub(crate) fn spawn(&self, surroundings: &Surroundings) -> Result<(Child, Identity)> {
+        fs::create_dir_all(&self.logs)
+            .with_context(|| format!("creating {}", self.logs.display()))?;
+        let log = self.file("log");
+        let log = File::options().create(true).append(true).open(log)?;
+        let mut command = self.command(surroundings)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(File::create(self.file("out"))?)
+            .stderr(log);
+        let child = tokio::process::Command::from(command)
+            .spawn()
+            .with_context(|| format!("starting {}", self.program.display()))?;
+        let identity = child.id().and_then(Identity::of);
+        Ok((child, identity.context("the process ended at once")?))
+    }
+
+    /// The end of its log.
+    pub(crate) fn last_lines(&self) -> Vec<String> {
+        log::last_lines(&self.file("log"), LINES_SHOWN)
+    }
+
     fn file(&self, kind: &str) -> PathBuf {
         self.logs
             .join(format!("{}-{}.{kind}", self.service.name(), self.replica))
@@ -152,12 +164,8 @@ impl Launch {
 
     fn command(&self, surroundings: &Surroundings) -> Result<Command> {
         let mut command = if self.attached {
-            let mut command = Command::new(stack::program()?);
-            command.args(["run-server", "--on-orphaned", "SIGKILL", "--parent"]);
-            command
-                .arg(std::process::id().to_string())
-                .arg("--")
-                .arg(&self.program);
+            let mut command = stack::bound_by(Signal::SIGKILL)?;
+            command.arg(&self.program);
             command
         } else {
             let mut command = Command::new(&self.program);
@@ -172,10 +180,11 @@ impl Launch {
     }
 
     /// The address that it prints once it has bound.
-    async fn listening(&self, out: &Path, child: &mut Child) -> Result<String> {
+    async fn listening(&self, child: &mut Child) -> Result<String> {
         let deadline = Instant::now() + LISTENS_WITHIN;
+        let out = self.file("out");
         loop {
-            let printed = fs::read_to_string(out).unwrap_or_default();
+            let printed = fs::read_to_string(&out).unwrap_or_default();
             let mut urls = printed
                 .lines()
                 .filter_map(|line| line.strip_prefix("listening on "));
@@ -183,13 +192,10 @@ impl Launch {
                 return Ok(url.trim().to_owned());
             }
             if let Some(status) = child.try_wait()? {
-                let log = fs::read_to_string(self.file("log")).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(20).collect();
-                let tail: Vec<&str> = tail.into_iter().rev().collect();
                 bail!(
                     "{} ended at once ({status}):\n{}",
                     self.service.name(),
-                    tail.join("\n")
+                    self.last_lines().join("\n")
                 );
             }
             ensure!(
@@ -275,6 +281,6 @@ impl Running {
 }
 
 /// A child that ends must be waited for, or it stays as a zombie and never counts as gone.
-fn reap(mut child: Child) {
-    std::thread::spawn(move || child.wait());
+pub(crate) fn reap(mut child: Child) {
+    tokio::spawn(async move { child.wait().await });
 }

@@ -14,7 +14,7 @@ pub(crate) mod spec;
 pub(crate) mod supervisor;
 mod wishes;
 
-pub(crate) use self::client::program;
+pub(crate) use self::client::{bound_by, program};
 pub use self::{
     endpoints::Endpoints,
     private::{Stack, StackOptions},

@@ -4,41 +4,72 @@ use anyhow::Result;
 use futures::future::join_all;
 use serde::Serialize;
 
-use super::deployment::Deployment;
-use crate::{environment, service::Running, stack::local};
+use super::deployment::{Deployment, Watched};
+use crate::{
+    environment,
+    restart::{End, Restarts},
+    stack::local,
+};
 
-/// One line of `tidemark status`.
+/// What `tidemark status` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Servers first, then services; empty when nothing was started.
+    pub services: Vec<Health>,
+    /// Whether what ends by itself is started again.
+    pub watched: bool,
+}
+
+/// One server or service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
     pub name: String,
     pub url: String,
     pub ready: bool,
+    /// How often it has ended by itself and was started again.
+    pub restarts: u32,
+    pub last_end: Option<End>,
 }
 
-/// Servers first, then services; empty when nothing was started.
-pub async fn health() -> Result<Vec<Health>> {
-    let deployment = Deployment::load(&environment::state_dir()?)?;
-    let servers = local::status().await?.into_iter().map(|server| Health {
-        name: server.name,
-        url: server.url,
-        ready: server.ready,
-    });
-    let mut health: Vec<Health> = servers.collect();
-    if let Some(deployment) = deployment {
-        health.extend(services(&deployment).await);
+impl Health {
+    fn new(name: &str, url: &str, ready: bool, restarts: Restarts) -> Self {
+        Self {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            ready,
+            restarts: restarts.count,
+            last_end: restarts.last_end,
+        }
     }
-    Ok(health)
+}
+
+/// Of what `up` has started.
+pub async fn status() -> Result<Status> {
+    let servers = local::status().await?;
+    let mut status = Status {
+        services: servers
+            .services
+            .into_iter()
+            .map(|server| Health::new(&server.name, &server.url, server.ready, server.restarts))
+            .collect(),
+        watched: !servers.unsupervised,
+    };
+    if let Some(deployment) = Deployment::load(&environment::state_dir()?)? {
+        status.services.extend(services(&deployment).await);
+        status.watched &= deployment.watcher().is_some();
+    }
+    Ok(status)
 }
 
 /// The services of a deployment, also those that have ended since.
 pub async fn services(deployment: &Deployment) -> Vec<Health> {
-    let asked = deployment
-        .services
-        .iter()
-        .map(async |running: &Running| Health {
-            name: running.service.name().to_owned(),
-            url: running.url.clone(),
-            ready: running.is_alive() && running.is_ready().await,
-        });
+    let asked = deployment.services.iter().map(async |watched: &Watched| {
+        let ready = match watched.running() {
+            Some(running) => running.is_ready().await,
+            None => false,
+        };
+        let name = watched.service.name();
+        Health::new(name, &watched.url, ready, watched.restarts.clone())
+    });
     join_all(asked).await
 }

@@ -1,27 +1,27 @@
 //! Starting and ending the services of a deployment. What runs is left as it is, so starting twice
 //! brings up what is missing and nothing else.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use futures::future::{join_all, try_join_all};
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 use tokio_postgres::error::SqlState;
 
 use super::{
     connection,
-    deployment::{self, Deployment},
+    deployment::{self, Deployment, Plan, Slot, Watched},
+    readiness, watcher,
 };
 use crate::{
     output::{self, Step},
     ports,
-    service::{Launch, Running, Service, Surroundings},
+    process::{Identity, wait_gone},
+    service::{Service, Surroundings},
 };
 
-const READY_WITHIN: Duration = Duration::from_secs(120);
-const ASK_EVERY: Duration = Duration::from_millis(50);
+/// The watcher ends its services first, by force if they take too long.
+const WATCHER_ENDS_WITHIN: Duration = Duration::from_secs(40);
 
 /// How many of each service there shall be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +58,35 @@ pub enum Listen {
     Anywhere,
 }
 
+impl Listen {
+    fn port(self, service: Service, replica: u16, taken: &[Slot]) -> Result<u16> {
+        let is_taken = |port| taken.iter().any(|slot| slot.port == port);
+        match (self, replica) {
+            (Self::Anywhere, _) => loop {
+                let port = ports::any_free()?;
+                if !is_taken(port) {
+                    return Ok(port);
+                }
+            },
+            (Self::Usual, 1) => Ok(service.default_port()),
+            (Self::Usual, _) => {
+                let own = Service::ALL.map(Service::default_port);
+                let others = taken.iter().map(|slot| slot.port);
+                let last = own.into_iter().chain(others).max().unwrap_or_default();
+                ports::next_free(last + 1)
+            }
+        }
+    }
+}
+
 /// What is needed to start services.
 #[derive(Debug, Clone)]
 pub struct Starter {
-    /// Holds the note of what runs, and the logs.
+    /// Holds the plan, the note of what runs, and the logs.
     pub dir: PathBuf,
     pub programs: PathBuf,
     pub listen: Listen,
-    /// Whether the services end with the process, and thread, that starts them.
+    /// Whether everything ends with the process, and thread, that starts it.
     pub attached: bool,
 }
 
@@ -74,130 +95,143 @@ impl Starter {
     pub async fn start(&self, surroundings: &Surroundings, replicas: Replicas) -> Result<usize> {
         let _turn = deployment::turn(&self.dir).await?;
         create_database(surroundings).await?;
-        let known = Deployment::load(&self.dir)?;
-        let mut deployment = known.unwrap_or_else(|| Deployment::new(surroundings.clone()));
-        deployment.surroundings = surroundings.clone();
-        deployment.services.retain(Running::is_alive);
-        let missing = missing(&deployment, replicas);
-        let launches = self.launches(&missing)?;
-        let step = (!launches.is_empty()).then(|| Step::begin("starting the services"));
+        let before = Before::load(&self.dir)?;
+        let plan = Plan {
+            surroundings: surroundings.clone(),
+            programs: self.programs.clone(),
+            attached: self.attached,
+            services: self.slots(&before, replicas)?,
+        };
+        let mut missing = plan.services.clone();
+        missing.retain(|slot| !before.is_running(*slot));
+        let step = (!missing.is_empty()).then(|| Step::begin("starting the services"));
+        self.watch(&plan, &before, &missing).await?;
         let tell = |what: &str| step.iter().for_each(|step| step.detail(what));
-        for launch in &launches {
-            tell(launch.service.name());
-            let running = launch.start(surroundings).await?;
-            deployment.services.push(running);
-            let order = |of: &Running| (of.service, of.replica);
-            deployment.services.sort_by_key(order);
-            deployment.save(&self.dir)?;
-        }
-        tell("waiting until they are ready");
-        ready(&deployment)
+        readiness::wait(&self.dir, &plan, before.deployment.as_ref(), tell)
             .await
-            .with_context(|| format!("the logs in {} may tell more", self.logs().display()))?;
+            .with_context(|| {
+                format!(
+                    "the logs in {} may tell more",
+                    watcher::logs(&self.dir).display()
+                )
+            })?;
         if let Some(step) = step {
             step.done();
         }
-        Ok(launches.len())
+        Ok(missing.len())
     }
 
-    fn logs(&self) -> PathBuf {
-        self.dir.join("logs")
-    }
-
-    fn launches(&self, missing: &[(Service, u16)]) -> Result<Vec<Launch>> {
-        let mut next = Service::ALL
-            .map(Service::default_port)
-            .into_iter()
-            .max()
-            .unwrap_or(0);
-        let mut launches = Vec::new();
-        for (service, replica) in missing {
-            let port = match (self.listen, replica) {
-                (Listen::Anywhere, _) => 0,
-                (Listen::Usual, 1) => service.default_port(),
-                (Listen::Usual, _) => {
-                    next = ports::next_free(next + 1)?;
-                    next
-                }
-            };
-            if port != 0 {
-                ports::check_port(service.name(), port)?;
-            }
-            launches.push(Launch {
-                service: *service,
-                port,
-                program: self.programs.join(service.name()),
-                logs: self.logs(),
-                replica: *replica,
-                variables: Vec::new(),
-                attached: self.attached,
-            });
+    /// Hands the plan to the watcher, a new one where none lives.
+    async fn watch(&self, plan: &Plan, before: &Before, missing: &[Slot]) -> Result<()> {
+        if let Some(watcher) = before.watcher() {
+            // The ports of others are its own business: they may be coming back right now.
+            let unknown = |slot: &&Slot| !before.planned().contains(slot);
+            check_ports(missing.iter().filter(unknown))?;
+            plan.save(&self.dir)?;
+            watcher.signal(Signal::SIGHUP);
+            return Ok(());
         }
-        Ok(launches)
+        watcher::end_strays(&self.dir, before.deployment.as_ref()).await;
+        check_ports(missing.iter())?;
+        plan.save(&self.dir)?;
+        watcher::spawn(&self.dir, self.attached).await
+    }
+
+    /// All that was to run before, and what is asked for now.
+    fn slots(&self, before: &Before, replicas: Replicas) -> Result<Vec<Slot>> {
+        let mut slots = before.planned().to_vec();
+        let asked = Service::ALL
+            .into_iter()
+            .flat_map(|service| (1..=replicas.of(service)).map(move |replica| (service, replica)));
+        for (service, replica) in asked {
+            let is_it = |slot: &Slot| (slot.service, slot.replica) == (service, replica);
+            if !slots.iter().any(is_it) {
+                let port = self.listen.port(service, replica, &slots)?;
+                slots.push(Slot {
+                    service,
+                    replica,
+                    port,
+                });
+            }
+        }
+        slots.sort();
+        Ok(slots)
     }
 }
 
-/// Ends all services at once, each after it has answered what it was asked; answers how many ran.
+/// What an earlier `up` has left, whatever has become of it.
+struct Before {
+    plan: Option<Plan>,
+    deployment: Option<Deployment>,
+}
+
+impl Before {
+    fn load(dir: &Path) -> Result<Self> {
+        Ok(Self {
+            plan: Plan::load(dir)?,
+            deployment: Deployment::load(dir)?,
+        })
+    }
+
+    fn planned(&self) -> &[Slot] {
+        self.plan.as_ref().map_or(&[], |plan| &plan.services)
+    }
+
+    fn watcher(&self) -> Option<Identity> {
+        let watcher = self.deployment.as_ref()?.watcher?;
+        watcher.is_alive().then_some(watcher)
+    }
+
+    fn watched(&self, slot: Slot) -> Option<&Watched> {
+        self.deployment
+            .as_ref()?
+            .watched(slot.service, slot.replica)
+    }
+
+    fn is_running(&self, slot: Slot) -> bool {
+        self.watched(slot)
+            .is_some_and(|watched| watched.running().is_some())
+    }
+}
+
+/// Ends all services and their watcher; answers how many services ran.
 pub async fn stop(dir: &Path) -> Result<usize> {
     let _turn = deployment::turn(dir).await?;
-    let Some(deployment) = Deployment::load(dir)? else {
-        return Ok(0);
-    };
-    let mut living = deployment.services;
-    living.retain(Running::is_alive);
-    if !living.is_empty() {
-        let step = Step::begin("stopping the services");
-        for stopped in join_all(living.iter().map(Running::stop)).await {
-            if let Err(error) = stopped {
-                output::note(format!("{error:#}"));
-            }
+    let before = Before::load(dir)?;
+    let services = before
+        .deployment
+        .iter()
+        .flat_map(|deployment| &deployment.services);
+    let living = services
+        .filter(|watched| watched.running().is_some())
+        .count();
+    let step = (living > 0).then(|| Step::begin("stopping the services"));
+    if let Some(watcher) = before.watcher() {
+        watcher.signal(Signal::SIGTERM);
+        if !wait_gone(&[watcher], WATCHER_ENDS_WITHIN).await {
+            output::note("the watcher does not end: it is killed");
+            watcher.signal(Signal::SIGKILL);
+            wait_gone(&[watcher], WATCHER_ENDS_WITHIN).await;
         }
+    }
+    // What is still noted had no watcher, or one that did not get so far.
+    let left = Deployment::load(dir)?;
+    if let Some(deployment) = &left {
+        watcher::stop(deployment).await;
+    }
+    watcher::end_strays(dir, left.as_ref()).await;
+    Plan::forget(dir)?;
+    Deployment::forget(dir)?;
+    if let Some(step) = step {
         step.done();
     }
-    Deployment::forget(dir)?;
-    Ok(living.len())
+    Ok(living)
 }
 
-fn missing(deployment: &Deployment, replicas: Replicas) -> Vec<(Service, u16)> {
-    let is_there = |service, replica| {
-        let mut living = deployment.replicas(service);
-        living.any(|running| running.replica == replica)
-    };
-    Service::ALL
+fn check_ports<'a>(slots: impl Iterator<Item = &'a Slot>) -> Result<()> {
+    slots
         .into_iter()
-        .flat_map(|service| (1..=replicas.of(service)).map(move |replica| (service, replica)))
-        .filter(|(service, replica)| !is_there(*service, *replica))
-        .collect()
-}
-
-/// Waits until every service is ready and answers readers from a first build of each view.
-async fn ready(deployment: &Deployment) -> Result<()> {
-    let services = deployment.services.iter();
-    try_join_all(services.map(|running| running.ready(READY_WITHIN))).await?;
-    let queries = deployment.replicas(Service::QuerySvc);
-    try_join_all(queries.map(|running| serves(&running.url))).await?;
-    Ok(())
-}
-
-async fn serves(url: &str) -> Result<()> {
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build()?;
-    let deadline = Instant::now() + READY_WITHIN;
-    for path in ["/v1/products?limit=1", "/v1/categories"] {
-        let mut answer = http.get(format!("{url}{path}")).send().await?;
-        while !answer.status().is_success() {
-            ensure!(
-                Instant::now() < deadline,
-                "{url}{path} answers {}: no view has been built yet",
-                answer.status()
-            );
-            tokio::time::sleep(ASK_EVERY).await;
-            answer = http.get(format!("{url}{path}")).send().await?;
-        }
-    }
-    Ok(())
+        .try_for_each(|slot| ports::check_port(slot.service.name(), slot.port))
 }
 
 async fn create_database(surroundings: &Surroundings) -> Result<()> {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 
 use super::spec::{Folder, Lifetime, PROTOCOL, Phase, Spec, State};
 use crate::{environment, output::Step, server::Server};
@@ -106,6 +107,15 @@ fn waiting_for(state: &State) -> String {
 
 fn supervisor_log(folder: &Folder) -> PathBuf {
     folder.logs().join("supervisor.log")
+}
+
+/// A command that becomes the program in its first argument, and gets the signal when the thread
+/// that starts it has ended.
+pub(crate) fn bound_by(signal: Signal) -> Result<Command> {
+    let mut command = Command::new(program()?);
+    command.args(["run-server", "--on-orphaned", signal.as_str(), "--parent"]);
+    command.arg(std::process::id().to_string()).arg("--");
+    Ok(command)
 }
 
 /// The `tidemark` program: this one, or the one that cargo has put beside the running test, built

@@ -4,7 +4,6 @@ use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use serde::Serialize;
 
 use super::{
     client,
@@ -12,17 +11,29 @@ use super::{
     spec::{Folder, Keep, Lifetime, Phase, Spec},
     supervisor,
 };
-use crate::{artifact, environment, output, ports::Ports, process, server, server::Server};
+use crate::{
+    artifact, environment, output, ports::Ports, process, restart::Restarts, server, server::Server,
+};
 
 /// The slowest clean end of a server, and some.
 const DOWN_LIMIT: Duration = Duration::from_secs(60);
 
-/// One line of `tidemark status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What runs of the servers.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    /// Empty when nothing was started.
+    pub(crate) services: Vec<Service>,
+    /// Whether their supervisor has ended; not so where there never was one.
+    pub(crate) unsupervised: bool,
+}
+
+/// One server.
+#[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) url: String,
     pub(crate) ready: bool,
+    pub(crate) restarts: Restarts,
 }
 
 /// Starts the servers unless they run, and waits until they answer.
@@ -85,11 +96,11 @@ pub(crate) fn wipe() -> Result<()> {
     Ok(())
 }
 
-/// What runs, and whether it answers; empty when nothing was started.
-pub(crate) async fn status() -> Result<Vec<Service>> {
+/// What runs, and whether it answers.
+pub(crate) async fn status() -> Result<Status> {
     let folder = folder()?;
     let Some(state) = folder.state().filter(|state| state.phase == Phase::Ready) else {
-        return Ok(Vec::new());
+        return Ok(Status::default());
     };
     let endpoints = Endpoints::from(state.ports);
     let mut services = Vec::new();
@@ -104,9 +115,13 @@ pub(crate) async fn status() -> Result<Vec<Service>> {
             name: server.to_string(),
             url: url.clone(),
             ready,
+            restarts: Restarts::default(),
         });
     }
-    Ok(services)
+    Ok(Status {
+        services,
+        unsupervised: !state.supervisor.is_alive(),
+    })
 }
 
 fn folder() -> Result<Folder> {

@@ -61,14 +61,19 @@ async fn services_come_up_once_serve_an_operator_and_go_down() {
     nothing_differs(&deployment).await;
 
     assert_eq!(services::stop(&starter.dir).await.unwrap(), 3);
-    assert!(deployment.services.iter().all(|one| !one.is_alive()));
+    assert!(
+        deployment
+            .services
+            .iter()
+            .all(|one| one.running().is_none())
+    );
     assert!(Deployment::load(&starter.dir).unwrap().is_none());
     fs::remove_dir_all(&starter.dir).unwrap();
     namespace.remove().await.unwrap();
 }
 
 /// Built with the tests where all of them run, else now.
-async fn programs() -> PathBuf {
+pub(crate) async fn programs() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let beside = this.ancestors().nth(2).unwrap();
     let is_there = |service: &Service| beside.join(service.name()).is_file();

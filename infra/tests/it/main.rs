@@ -11,3 +11,4 @@ mod private;
 mod requirements;
 mod servers;
 mod shared;
+mod watch;

@@ -70,6 +70,14 @@ pub(crate) async fn create_topic(endpoints: &Endpoints, topic: &str) {
     }
 }
 
+pub(crate) async fn delete_topic(endpoints: &Endpoints, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> = kafka(endpoints).create().unwrap();
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    for result in admin.delete_topics(&[topic], &options).await.unwrap() {
+        result.unwrap();
+    }
+}
+
 pub(crate) async fn produce(endpoints: &Endpoints, topic: &str, text: &str) {
     let producer: FutureProducer = kafka(endpoints).set("acks", "all").create().unwrap();
     let record: FutureRecord<'_, (), str> = FutureRecord::to(topic).payload(text);
