@@ -36,8 +36,8 @@ pub enum Command {
     /// Start the servers and the services, and leave them running
     ///
     /// Builds the services with cargo first. What runs already is left as it is, and what an
-    /// earlier `up` has started and is down is started again. A service that ends by itself is
-    /// started again after a pause of 1 s, which doubles up to 30 s.
+    /// earlier `up` has started and is down is started again. What ends by itself is started again
+    /// after a pause of 1 s, which doubles up to 30 s.
     Up(Up),
     /// Stop what `up` started: the services once they have answered what they were asked, then the
     /// servers; the data stays

@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 /// Set for every process of a stack or deployment; names the folder of what it belongs to.
 pub(crate) const MARKER: &str = "TIDEMARK_STACK_DIR";
 
+/// Set beside it for every server process; names the server.
+pub(crate) const SERVER_MARKER: &str = "TIDEMARK_SERVER";
+
 /// A process that can be told from a later one with the same pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
@@ -93,6 +96,15 @@ pub(crate) async fn wait_gone(processes: &[Identity], limit: Duration) -> bool {
 pub(crate) fn leftovers(dir: &Path) -> Vec<Identity> {
     let marker = marker(dir);
     identities(|pid| carries(pid, &marker) || is_postgres_in(pid, dir))
+}
+
+/// Those of one server.
+pub(crate) fn leftovers_of(dir: &Path, server: &str) -> Vec<Identity> {
+    let markers = [marker(dir), format!("{SERVER_MARKER}={server}")];
+    let data = dir.join("data").join(server);
+    identities(|pid| {
+        markers.iter().all(|marker| carries(pid, marker)) || is_postgres_in(pid, &data)
+    })
 }
 
 /// Processes that carry the marker of this folder.

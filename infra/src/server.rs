@@ -28,6 +28,7 @@ use crate::{
     log,
     ports::Ports,
     process::{self, Identity},
+    restart,
     stack::{Endpoints, Security},
     user::{self, ServerUser},
 };
@@ -124,6 +125,11 @@ impl Site {
     pub(crate) fn log(&self, server: Server) -> PathBuf {
         self.dir.join("logs").join(format!("{server}.log"))
     }
+
+    /// The end of its log.
+    pub(crate) fn last_lines(&self, server: Server) -> Vec<String> {
+        log::last_lines(&self.log(server), LINES_SHOWN)
+    }
 }
 
 /// How a server is to end.
@@ -173,7 +179,16 @@ impl Running {
 
     /// Whether it has ended without having been told to.
     pub(crate) fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+        self.ended().is_some()
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(restart::in_words(status)),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// Stops all its processes from running, without ending them.

@@ -6,7 +6,7 @@
 mod client;
 mod control;
 mod endpoints;
-pub(crate) mod local;
+mod local;
 mod private;
 mod security;
 mod shared;
@@ -14,9 +14,10 @@ pub(crate) mod spec;
 pub(crate) mod supervisor;
 mod wishes;
 
-pub(crate) use self::client::{bound_by, program};
+pub(crate) use self::client::{bound_by, command};
 pub use self::{
     endpoints::Endpoints,
+    local::{LocalServer, LocalStack, LocalStatus},
     private::{Stack, StackOptions},
     security::Security,
     shared::{SharedStack, shared},

@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 
-use crate::{cli::Down, environment, operation::services, output, stack::local};
+use crate::{cli::Down, environment, operation::services, output, stack::LocalStack};
 
 pub(super) async fn run(args: Down) -> Result<()> {
     let services = services::stop(&environment::state_dir()?).await?;
-    let was_running = local::down().await? || services > 0;
+    let servers = LocalStack::of_user()?;
+    let was_running = servers.down().await? || services > 0;
     if args.wipe {
-        local::wipe()?;
+        servers.wipe()?;
     }
     output::note(match (was_running, args.wipe) {
         (true, false) => "stopped; the data stays, `down --wipe` deletes it",

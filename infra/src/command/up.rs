@@ -12,7 +12,7 @@ use crate::{
     },
     output::{self, Step},
     service::{self, Profile, Surroundings},
-    stack::local,
+    stack::LocalStack,
 };
 
 pub(super) async fn run(args: Up) -> Result<()> {
@@ -23,12 +23,12 @@ pub(super) async fn run(args: Up) -> Result<()> {
 /// Starts what does not run yet.
 pub(super) async fn start(replicas: Replicas) -> Result<()> {
     if replicas == Replicas::of_each(0) {
-        local::up().await?;
+        LocalStack::of_user()?.up().await?;
         return Ok(());
     }
     let programs = build().await?;
     let surroundings = Surroundings {
-        endpoints: local::up().await?,
+        endpoints: LocalStack::of_user()?.up().await?,
         database: DATABASE.to_owned(),
         prefix: String::new(),
     };

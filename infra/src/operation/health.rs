@@ -8,7 +8,7 @@ use super::deployment::{Deployment, Watched};
 use crate::{
     environment,
     restart::{End, Restarts},
-    stack::local,
+    stack::{LocalServer, LocalStack},
 };
 
 /// What `tidemark status` tells.
@@ -45,13 +45,11 @@ impl Health {
 
 /// Of what `up` has started.
 pub async fn status() -> Result<Status> {
-    let servers = local::status().await?;
+    let servers = LocalStack::of_user()?.status().await?;
+    let health =
+        |one: LocalServer| Health::new(one.server.name(), &one.url, one.ready, one.restarts);
     let mut status = Status {
-        services: servers
-            .services
-            .into_iter()
-            .map(|server| Health::new(&server.name, &server.url, server.ready, server.restarts))
-            .collect(),
+        services: servers.servers.into_iter().map(health).collect(),
         watched: !servers.unsupervised,
     };
     if let Some(deployment) = Deployment::load(&environment::state_dir()?)? {

@@ -8,7 +8,7 @@ use std::{
     cell::RefCell,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -38,14 +38,7 @@ const UNSEEN: &str = "unknown, since the watcher that started it had ended";
 
 /// Starts a watcher. An attached one ends, and the services with it, with the thread that starts it.
 pub(super) async fn spawn(dir: &Path, attached: bool) -> Result<()> {
-    let program = tokio::task::spawn_blocking(stack::program).await??;
-    let mut command = if attached {
-        let mut command = stack::bound_by(Signal::SIGTERM)?;
-        command.arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
+    let mut command = stack::command(attached).await?;
     let logs = logs(dir);
     fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
     let log = File::create(log_of(dir))?;

@@ -8,7 +8,10 @@ use nix::sys::signal::Signal;
 use tokio::process::{Child, Command};
 
 use super::{Server, Site, tail};
-use crate::{environment, process::MARKER};
+use crate::{
+    environment,
+    process::{MARKER, SERVER_MARKER},
+};
 
 /// A program with its arguments and surroundings.
 #[derive(Debug)]
@@ -59,6 +62,7 @@ impl Launch {
             .with_context(|| format!("opening {}", log.display()))?;
         let program = self.program.display();
         self.command(site, out)?
+            .env(SERVER_MARKER, server.name())
             .spawn()
             .with_context(|| format!("starting {program}"))
     }

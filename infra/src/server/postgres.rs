@@ -1,6 +1,9 @@
 //! PostgreSQL: durable as in production (fsync on), roomy enough for many tests at once.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use chassis::postgres::{Session, Target, connect_alone};
@@ -44,6 +47,7 @@ pub(super) async fn prepare(site: &Site) -> Result<Launch> {
         };
         initdb.run_to_end(site, Server::Postgres).await?;
     }
+    remove_pid_file(&cluster)?;
     let mut launch = Launch::new(programs.join("postgres"), site.data(Server::Postgres))
         .on_orphaned(Signal::SIGQUIT)
         .arg("-D")
@@ -63,6 +67,15 @@ pub(super) async fn prepare(site: &Site) -> Result<Launch> {
         launch = launch.arg("-c").arg(format!("{name}={}", file.display()));
     }
     Ok(launch)
+}
+
+/// The supervisor has seen to it that no PostgreSQL of this folder lives. The pid that a killed one
+/// left may be another process's by now, and PostgreSQL would not start beside that.
+fn remove_pid_file(cluster: &Path) -> Result<()> {
+    match fs::remove_file(cluster.join("postmaster.pid")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.context("removing the pid file of an earlier PostgreSQL"),
+    }
 }
 
 /// Over TLS only, with a password and a certificate of the authority.

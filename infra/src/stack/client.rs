@@ -15,15 +15,14 @@ use crate::{environment, output::Step, server::Server};
 
 pub(super) const START_LIMIT: Duration = Duration::from_secs(240);
 
-/// Starts a supervisor that outlives this process unless it is told to watch stdin.
-pub(super) async fn spawn(spec: &Spec) -> Result<Child> {
-    let program = tokio::task::spawn_blocking(program).await??;
+/// Starts a supervisor that outlives this process unless it is told to watch stdin, or attached.
+pub(super) async fn spawn(spec: &Spec, attached: bool) -> Result<Child> {
+    let mut command = command(attached).await?;
     let folder = Folder::new(&spec.dir);
     fs::create_dir_all(folder.logs())?;
     folder.remove_state();
     let log = supervisor_log(&folder);
     let log = File::create(&log).with_context(|| format!("opening {}", log.display()))?;
-    let mut command = Command::new(program);
     command
         .arg("supervise")
         .arg(serde_json::to_string(spec)?)
@@ -48,7 +47,7 @@ pub(super) async fn await_ready(folder: &Folder, mut child: Option<&mut Child>) 
                 phase: Phase::Failed(message),
                 ..
             }) => bail!("{message}"),
-            Some(state) if state.phase == Phase::Ready => {
+            Some(state) if state.is_up() => {
                 step.done();
                 return Ok(state);
             }
@@ -74,7 +73,8 @@ pub(super) async fn await_ready(folder: &Folder, mut child: Option<&mut Child>) 
         }
         ensure!(
             Instant::now() < deadline,
-            "the servers did not become ready in time"
+            "the servers did not become ready in time{}",
+            folder.state().as_ref().map(last_ends).unwrap_or_default()
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -95,10 +95,21 @@ pub(super) async fn locked(file: File, shared: bool) -> Result<File> {
         .context("waiting for a lock")
 }
 
+fn last_ends(state: &State) -> String {
+    let missing = Server::ALL
+        .into_iter()
+        .filter(|server| !state.lives(*server));
+    let ends = missing.filter_map(|server| {
+        let end = state.restarts.get(&server)?.last_end.as_ref()?;
+        Some(format!("; {server} ended last with {}", end.reason))
+    });
+    ends.collect()
+}
+
 fn waiting_for(state: &State) -> String {
     let missing = Server::ALL
         .into_iter()
-        .filter(|server| !state.servers.contains_key(server));
+        .filter(|server| !state.lives(*server));
     format!(
         "waiting for {}",
         missing.map(Server::name).collect::<Vec<_>>().join(", ")
@@ -107,6 +118,18 @@ fn waiting_for(state: &State) -> String {
 
 fn supervisor_log(folder: &Folder) -> PathBuf {
     folder.logs().join("supervisor.log")
+}
+
+/// A command of the `tidemark` program; an attached one gets SIGTERM when the thread that starts it
+/// has ended.
+pub(crate) async fn command(attached: bool) -> Result<Command> {
+    let program = tokio::task::spawn_blocking(program).await??;
+    if !attached {
+        return Ok(Command::new(program));
+    }
+    let mut command = bound_by(Signal::SIGTERM)?;
+    command.arg(program);
+    Ok(command)
 }
 
 /// A command that becomes the program in its first argument, and gets the signal when the thread
@@ -120,7 +143,7 @@ pub(crate) fn bound_by(signal: Signal) -> Result<Command> {
 
 /// The `tidemark` program: this one, or the one that cargo has put beside the running test, built
 /// if it is not there or of another time.
-pub(crate) fn program() -> Result<PathBuf> {
+fn program() -> Result<PathBuf> {
     let this = std::env::current_exe().context("finding this program's file")?;
     if this.file_name().is_some_and(|name| name == "tidemark") {
         return Ok(PathBuf::from("/proc/self/exe"));

@@ -80,7 +80,7 @@ impl Stack {
             keep,
             security: options.security,
         };
-        let mut child = client::spawn(&spec).await?;
+        let mut child = client::spawn(&spec, false).await?;
         let ready = client::await_ready(&Folder::new(&spec.dir), Some(&mut child)).await;
         if ready.is_err() && keep == Keep::Nothing {
             let _ = child.wait();

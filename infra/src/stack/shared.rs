@@ -53,7 +53,7 @@ pub async fn shared() -> Result<SharedStack> {
                 keep: Keep::Logs,
                 security: None,
             };
-            let mut child = client::spawn(&spec).await?;
+            let mut child = client::spawn(&spec, false).await?;
             client::await_ready(&folder, Some(&mut child)).await?
         }
     };
@@ -94,8 +94,7 @@ async fn is_well(state: &State) -> bool {
         if try_join_all(checks).await.is_ok() {
             return true;
         }
-        let is_gone = |server| !state.servers.get(&server).is_some_and(|one| one.is_alive());
-        if Server::ALL.into_iter().any(is_gone) || Instant::now() > deadline {
+        if !state.is_up() || Instant::now() > deadline {
             return false;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

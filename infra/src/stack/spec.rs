@@ -10,11 +10,13 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::security::Security;
-use crate::{artifact::Artifacts, ports::Ports, process::Identity, server::Server};
+use crate::{
+    artifact::Artifacts, ports::Ports, process::Identity, restart::Restarts, server::Server,
+};
 
 /// Raised with every change of these types or of `control`: a supervisor of another build is
 /// not used.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// What to run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,6 +38,7 @@ pub(crate) enum Lifetime {
     Owner,
     /// When nobody has held a lease for a minute.
     Leases,
+    /// Servers that end by themselves are started again.
     UntilTerminated,
 }
 
@@ -65,6 +68,20 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     /// Those that run.
     pub(crate) servers: BTreeMap<Server, Identity>,
+    /// Of those that were started again.
+    #[serde(default)]
+    pub(crate) restarts: BTreeMap<Server, Restarts>,
+}
+
+impl State {
+    /// Whether all servers were ready, and live.
+    pub(crate) fn is_up(&self) -> bool {
+        self.phase == Phase::Ready && Server::ALL.into_iter().all(|server| self.lives(server))
+    }
+
+    pub(crate) fn lives(&self, server: Server) -> bool {
+        self.servers.get(&server).is_some_and(|one| one.is_alive())
+    }
 }
 
 /// The files of a stack's folder.

@@ -2,17 +2,21 @@
 //! needs them any more. It holds the folder's `supervisor` lock for all its life, so whoever can
 //! take that lock knows that the stack is down.
 
+mod keep;
+
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fs,
     path::Path,
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use nix::sys::signal::Signal;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use super::{
     control::{Action, Answer, Request},
@@ -22,6 +26,7 @@ use super::{
 use crate::{
     output,
     process::{self, Identity},
+    restart::Restarts,
     server::{Ending, Running, Server, Site},
     user,
 };
@@ -40,7 +45,7 @@ pub(crate) async fn run(spec: Spec) -> Result<()> {
     );
     end_leftovers(&folder).await;
     let supervisor = Supervisor::new(spec, folder)?;
-    supervisor.tell(Phase::Starting).await?;
+    supervisor.tell(Phase::Starting)?;
     let mut wishes = Wishes::listen(supervisor.spec.lifetime)?;
     let started = tokio::select! {
         started = supervisor.start_all() => started.map(|()| true),
@@ -52,7 +57,7 @@ pub(crate) async fn run(spec: Spec) -> Result<()> {
         Err(error) => {
             supervisor.end_all(Ending::Immediate).await;
             // The folder stays, so that the message and the logs can be read.
-            supervisor.tell(Phase::Failed(format!("{error:#}"))).await?;
+            supervisor.tell(Phase::Failed(format!("{error:#}")))?;
             return Err(error);
         }
     };
@@ -75,7 +80,11 @@ struct Supervisor {
     spec: Spec,
     folder: Folder,
     site: Site,
+    /// Locked while a server is being started or ended.
     running: BTreeMap<Server, Mutex<Option<Running>>>,
+    restarts: RefCell<BTreeMap<Server, Restarts>>,
+    /// Told when pauses shall end.
+    hurry: Notify,
 }
 
 impl Supervisor {
@@ -100,13 +109,15 @@ impl Supervisor {
             folder,
             site,
             running,
+            restarts: RefCell::default(),
+            hurry: Notify::new(),
         })
     }
 
     /// All side by side: they do not need each other.
     async fn start_all(&self) -> Result<()> {
         try_join_all(Server::ALL.map(|server| self.start(server))).await?;
-        self.tell(Phase::Ready).await
+        self.tell(Phase::Ready)
     }
 
     async fn start(&self, server: Server) -> Result<()> {
@@ -129,7 +140,7 @@ impl Supervisor {
     }
 
     async fn end_all(&self, ending: Ending) {
-        futures::future::join_all(Server::ALL.map(|server| self.end(server, ending))).await;
+        join_all(Server::ALL.map(|server| self.end(server, ending))).await;
         end_leftovers(&self.folder).await;
     }
 
@@ -138,8 +149,10 @@ impl Supervisor {
         let lease = self.folder.lease()?;
         let mut used_at = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut keeping = pin!(self.keep_all());
         loop {
             tokio::select! {
+                () = &mut keeping => {}
                 wish = wishes.next() => match wish {
                     Wish::Ask(Request { action: Action::Stop, server: None }) => {
                         self.end_all(Ending::Clean).await;
@@ -147,6 +160,7 @@ impl Supervisor {
                         return Ok(Ending::Clean);
                     }
                     Wish::Ask(request) => answer(self.obey(request).await),
+                    Wish::Hurry => self.hurry.notify_waiters(),
                     Wish::End => return Ok(self.last_ending()),
                 },
                 _ = tick.tick(), if self.spec.lifetime == Lifetime::Leases => {
@@ -175,7 +189,7 @@ impl Supervisor {
             Action::Pause => self.with_running(server, Running::pause).await?,
             Action::Resume => self.with_running(server, Running::resume).await?,
         }
-        self.tell(Phase::Ready).await
+        self.tell(Phase::Ready)
     }
 
     async fn with_running(&self, server: Server, act: impl FnOnce(&Running)) -> Result<()> {
@@ -208,10 +222,11 @@ impl Supervisor {
         }
     }
 
-    async fn tell(&self, phase: Phase) -> Result<()> {
+    fn tell(&self, phase: Phase) -> Result<()> {
         let mut servers = BTreeMap::new();
         for (server, running) in &self.running {
-            if let Some(running) = running.lock().await.as_ref() {
+            let running = running.try_lock().ok();
+            if let Some(running) = running.as_ref().and_then(|running| running.as_ref()) {
                 servers.insert(*server, running.identity);
             }
         }
@@ -221,6 +236,7 @@ impl Supervisor {
             ports: self.spec.ports,
             phase,
             servers,
+            restarts: self.restarts.borrow().clone(),
         })
     }
 

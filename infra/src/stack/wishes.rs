@@ -14,6 +14,8 @@ use super::{control::Request, spec::Lifetime};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
     Ask(Request),
+    /// Pauses shall end: somebody waits.
+    Hurry,
     /// The owner has gone, or somebody has sent a signal.
     End,
 }
@@ -22,6 +24,7 @@ pub(super) enum Wish {
 pub(super) struct Wishes {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
     lines: Option<mpsc::Receiver<Request>>,
 }
 
@@ -30,6 +33,7 @@ impl Wishes {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("listening for SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("listening for SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("listening for SIGHUP")?,
             lines: (lifetime == Lifetime::Owner).then(read_lines),
         })
     }
@@ -44,6 +48,7 @@ impl Wishes {
         tokio::select! {
             _ = self.terminate.recv() => Wish::End,
             _ = self.interrupt.recv() => Wish::End,
+            _ = self.hangup.recv() => Wish::Hurry,
             wish = line => wish,
         }
     }

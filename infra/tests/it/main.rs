@@ -6,6 +6,7 @@ mod alerts;
 mod analysis;
 mod compose;
 mod deployment;
+mod local;
 mod owner;
 mod private;
 mod requirements;
