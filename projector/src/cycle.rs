@@ -21,7 +21,7 @@ use crate::cache::{BuildId, CacheBudget};
 use crate::consume::{Gather, Offsets, Ownership};
 use crate::dead_letter::DeadLetters;
 use crate::ending::Ending;
-use crate::fill::Hands;
+use crate::fill::FillContext;
 use crate::sink::Sink;
 
 mod barrier;
@@ -48,7 +48,7 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Parts {
     pub pool: Pool,
     pub sink: Sink,
-    pub hands: Hands,
+    pub fill: FillContext,
     pub dead_letters: DeadLetters,
     pub board: Board,
     pub ownership: Ownership,

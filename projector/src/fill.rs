@@ -4,28 +4,32 @@
 //! bytes. A lane that a build has nothing of is read subject by subject instead, so that each
 //! document is written once.
 
-use std::time::Duration;
-
 use chassis::clock::Deadline;
 use chassis::event_log::{self, EventRowError};
 use chassis::postgres::{self, Fault};
 use deadpool_postgres::{Client, Pool, PoolError};
 use schemas::lane::{Lane, Position};
+use std::time::Duration;
 use tokio_postgres::Row;
 
 use crate::project::{Content, LogEntry, unreadable};
 
 mod broadcasts;
+mod bulks;
+mod context;
 mod fresh;
 mod lane;
+mod offender;
 mod page;
-mod release;
+mod rows;
 mod subject;
 mod subject_log;
+mod subject_pages;
 
-pub use fresh::{FillReport, Filled, FreshFill, Hands, Life};
+pub use context::{FillContext, FillPermits, Life};
+pub use fresh::{FillReport, Filled, FreshFill};
 pub use page::{Extent, Page, Wanted, read_page};
-pub(crate) use subject_log::read_subject;
+pub(crate) use subject_log::SubjectLog;
 
 const WAIT: Duration = Duration::from_secs(3);
 /// A statement of the reader's session ends within 5 s.

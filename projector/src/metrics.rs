@@ -21,6 +21,7 @@ const SINK_RETRIES: &str = "tidemark_sink_retries_total";
 const CYCLE: &str = "tidemark_cycle_seconds";
 const REFRESH: &str = "tidemark_refresh_seconds";
 const FILLED: &str = "tidemark_filled_events_total";
+const FILL_RETRIES: &str = "tidemark_fill_retries_total";
 const IN_HAND: &str = "tidemark_documents_in_hand_total";
 const CACHE_DOCUMENTS: &str = "tidemark_cache_documents";
 const CACHE_BYTES: &str = "tidemark_cache_bytes";
@@ -50,6 +51,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         FILLED,
         "events that the live cycle read from the event table",
+    ),
+    (
+        FILL_RETRIES,
+        "pages and bulks of a fill that were tried again",
     ),
     (
         IN_HAND,
@@ -116,6 +121,7 @@ pub fn describe() {
             counter!(name, "view" => view.name()).increment(0);
         }
     }
+    counter!(FILL_RETRIES).increment(0);
     for (name, help) in COUNTERS {
         describe_counter!(*name, Unit::Count, *help);
     }
@@ -131,8 +137,8 @@ pub(crate) fn record_dropped(reason: &'static str) {
     counter!(DROPPED, "reason" => reason).increment(1);
 }
 
-pub(crate) fn documents_written(written: &[(Op, Outcome)]) {
-    for (op, outcome) in written {
+pub(crate) fn documents_written(ops: &[Op], outcomes: &[Outcome]) {
+    for (op, outcome) in ops.iter().zip(outcomes) {
         let outcome = match outcome {
             Outcome::Written => "written",
             Outcome::Superseded => "superseded",
@@ -158,6 +164,10 @@ pub(crate) fn refreshed(took: Duration) {
 
 pub(crate) fn filled(events: usize) {
     counter!(FILLED).increment(events as u64);
+}
+
+pub(crate) fn fill_retried() {
+    counter!(FILL_RETRIES).increment(1);
 }
 
 pub(crate) fn documents_in_hand(cached: usize, read: usize) {

@@ -15,7 +15,8 @@ mod run;
 pub(crate) mod samples;
 
 pub use fold::{
-    Audience, Fold, Slot, Stand, Working, audiences_of, fold_broadcast, fold_events, targets_of,
+    Audience, Fold, Slot, Stand, Working, audiences_of, fold_broadcast, fold_events, stopped_at,
+    targets_of,
 };
 pub use run::{Recent, Run, next_run};
 

@@ -23,7 +23,7 @@ mod read;
 mod refresh;
 
 use access::Access;
-pub use bulk::{Bulk, Op, Target, Versioning};
+pub use bulk::{Bulk, Op, SealedBulk, Target, Versioning};
 pub use chassis::elasticsearch::Found;
 pub use read::Pages;
 
@@ -91,16 +91,23 @@ impl Sink {
 
     /// Writes all operations, and says how each ended.
     pub async fn write(&self, bulk: Bulk) -> Result<Vec<(Op, Outcome)>, SinkError> {
-        if bulk.is_empty() {
+        let bulk = bulk.seal();
+        let outcomes = self.write_sealed(&bulk).await?;
+        Ok(bulk.ops.into_iter().zip(outcomes).collect())
+    }
+
+    /// Writes all operations, and says how each ended, in their order.
+    pub async fn write_sealed(&self, bulk: &SealedBulk) -> Result<Vec<Outcome>, SinkError> {
+        let SealedBulk { body, ops } = bulk;
+        if ops.is_empty() {
             return Ok(Vec::new());
         }
         let deadline = Deadline::within(self.budget);
-        let (body, ops) = bulk.into_parts();
         let mut outcomes: Vec<Option<Outcome>> = vec![None; ops.len()];
         let mut pending: Vec<usize> = (0..ops.len()).collect();
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
-            let failure = match self.send(&body, &ops, &pending).await? {
+            let failure = match self.send(body, ops, &pending).await? {
                 Ok(items) => {
                     self.note_denials(&items);
                     pending = sort_out(&items, &pending, &mut outcomes);
@@ -114,15 +121,12 @@ impl Sink {
             self.pause(&mut backoff, deadline, failure).await?;
         }
         let superseded = positions(&outcomes, &Outcome::Superseded);
-        self.write_as_found((&body, &ops), superseded, deadline)
+        self.write_as_found((body, ops), superseded, deadline)
             .await?;
-        let written: Vec<_> = ops
-            .into_iter()
-            .zip(outcomes.into_iter().flatten())
-            .collect();
-        metrics::documents_written(&written);
+        let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+        metrics::documents_written(ops, &outcomes);
         crash::point("after-bulk");
-        Ok(written)
+        Ok(outcomes)
     }
 
     /// Sends the pending operations. The inner error may pass.

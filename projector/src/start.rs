@@ -16,7 +16,7 @@ use deadpool_postgres::Pool;
 use schemas::id::Epoch;
 use schemas::topic::Names;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::board::Board;
 use crate::builds::Keeper;
@@ -27,7 +27,7 @@ use crate::consume::{Follower, Gather, Offsets, Ownership};
 use crate::cycle::{Cycle, Parts};
 use crate::dead_letter::DeadLetters;
 use crate::ending::Ending;
-use crate::fill::Hands;
+use crate::fill::{FillContext, FillPermits};
 use crate::http::Sources;
 use crate::indexes::{IndexError, Indexes};
 use crate::lag::{Lookout, read_heads};
@@ -214,17 +214,17 @@ impl Start {
         let sink = Sink::new(wiring.elasticsearch, self.args.retry_budget(), probe);
         let watch = sink.clone().watch(self.shutdown.token());
         self.shutdown.spawn("elasticsearch", watch);
-        let hands = Hands {
+        let fill = FillContext {
             pool: wiring.pool.clone(),
             sink: sink.clone(),
-            bulks: Arc::new(Semaphore::new(self.args.fill_bulks)),
+            permits: FillPermits::new(self.args.fill_bulks),
             checkpoints: wiring.checkpoints,
             ownership: wiring.ownership.clone(),
         };
         Parts {
             pool: wiring.pool,
             sink,
-            hands,
+            fill,
             dead_letters: wiring.dead_letters,
             board: wiring.board,
             ownership: wiring.ownership,

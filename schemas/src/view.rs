@@ -84,6 +84,14 @@ impl View {
         }
     }
 
+    /// Types of events that have a subject and yet concern documents by a field: those of other
+    /// subjects of their lane too. Whoever folds a lane subject by subject looks for them first.
+    pub fn lane_wide_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Products | Self::Categories => &[],
+        }
+    }
+
     /// The document after the event, with its lane and seq. `document` is None before its first.
     ///
     /// An event at or below the document's seq, and a broadcast that does not concern it, change
@@ -185,6 +193,15 @@ impl Document {
             Self::Product(document) => document.has(field, id),
             Self::Category(document) => document.has(field, id),
         }
+    }
+
+    /// Every field and id for which `has` is true.
+    pub fn references(&self) -> impl Iterator<Item = (&'static str, Uuid)> {
+        let (field, ids) = match self {
+            Self::Product(document) => (product::CATEGORY_IDS, &document.category_ids),
+            Self::Category(document) => (category::PATH_IDS, &document.path_ids),
+        };
+        ids.iter().map(move |id| (field, id.0))
     }
 }
 

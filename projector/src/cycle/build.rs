@@ -33,6 +33,8 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 const GATHER: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_millis(100);
 const REPORTS: usize = 64;
+/// While a build is filled that nobody reads yet, a refresh is for its progress to show alone.
+const FILL_PACE: Duration = Duration::from_secs(30);
 
 /// What the background work of a build brings.
 #[derive(Debug)]
@@ -193,7 +195,7 @@ impl BuildTask {
             index: self.target.index.to_string(),
             index_uuid: self.index_uuid.clone(),
             lives,
-            checkpoints: self.parts.hands.checkpoints.clone(),
+            checkpoints: self.parts.fill.checkpoints.clone(),
             elasticsearch: self.parts.sink.elasticsearch().clone(),
         };
         let reports = self.reports.0.clone();
@@ -252,7 +254,7 @@ impl BuildTask {
         }
         tracing::info!(build = %self.target.build, lane.count = lanes.len(), "filling lanes");
         let fill = FreshFill {
-            hands: self.parts.hands.clone(),
+            context: self.parts.fill.clone(),
             target: self.target.clone(),
             index_uuid: self.index_uuid.clone(),
             lanes,
@@ -265,16 +267,12 @@ impl BuildTask {
         let FillReport::Filled(filled) = report else {
             return Err(WorkError::Lost.into());
         };
-        for filled in filled {
-            if !filled.refreshed {
-                self.workbench.refreshes.request();
-            }
-            let (lane, stopped) = (filled.life.0, filled.stopped.clone());
-            if self.feed.take_filled(filled)
-                && let Some(stopped) = stopped
-            {
-                self.record_stopped(lane, &stopped);
-            }
+        self.workbench.refreshes.request();
+        let (lane, stopped) = (filled.life.0, filled.stopped.clone());
+        if self.feed.take_filled(filled)
+            && let Some(stopped) = stopped
+        {
+            self.record_stopped(lane, &stopped);
         }
         Ok(())
     }
@@ -308,7 +306,11 @@ impl BuildTask {
         let is_paced = self.feed.is_filling()
             || self.feed.is_far_behind(heads)
             || self.inbox.len() >= MAX_RECORDS;
+        let is_unread = self.feed.is_filling() && !self.inbox.is_active();
         let refreshes = &mut self.workbench.refreshes;
+        if is_unread && !refreshes.has_rested(FILL_PACE) {
+            return;
+        }
         if refreshes.is_due(is_paced) && !self.feed.is_empty() {
             refreshes.send(self.feed.cover());
         }

@@ -123,11 +123,15 @@ impl Inbox {
         self.lock().entries.len()
     }
 
+    pub(super) fn is_active(&self) -> bool {
+        self.shared.is_active.load(Ordering::Relaxed)
+    }
+
     /// True while whatever else arrives is better left with Kafka.
     pub(super) fn holds_back(&self) -> bool {
         let waiting = self.lock();
         let is_working = waiting.taken_at.elapsed() < HOLDS_BACK_FOR;
-        waiting.is_full() && is_working && self.shared.is_active.load(Ordering::Relaxed)
+        waiting.is_full() && is_working && self.is_active()
     }
 
     /// Returns when something waits. May be dropped and called again.

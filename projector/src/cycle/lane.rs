@@ -210,17 +210,16 @@ impl Progress {
         }
     }
 
-    /// From where a fill has come to.
+    /// From where a fill has come to; what is visible only a refresh will say.
     pub(super) fn from_fill(filled: Filled) -> Self {
         Self {
             applied: filled.applied,
             event_id: filled.event_id,
             recorded_at: filled.recorded_at,
-            visible: filled.refreshed.then_some(filled.applied),
-            covered_recorded_at: filled.refreshed.then_some(filled.recorded_at).flatten(),
             wants: filled.stopped.is_none(),
             stopped: filled.stopped,
             changed: Changed::All,
+            ..Self::default()
         }
     }
 

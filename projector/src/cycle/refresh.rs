@@ -88,6 +88,11 @@ impl Refreshes {
         self.is_due && is_free && may_retry && (is_rested || !is_paced)
     }
 
+    /// True where none was sent for so long.
+    pub(super) fn has_rested(&self, pace: Duration) -> bool {
+        self.sent_at.is_none_or(|at| at.elapsed() >= pace)
+    }
+
     /// Sends a refresh that shows what was acknowledged by now.
     pub(super) fn send(&mut self, cover: BTreeMap<Lane, Covered>) {
         self.is_due = false;

@@ -3,14 +3,16 @@
 //! The event table has all of them, so what was done to the index by hand is undone by the next
 //! event of the document, and no event is taken for poison because of it.
 
+use std::collections::BTreeSet;
+
 use schemas::lane::{Lane, Seq};
-use schemas::view::{Document, View};
+use schemas::view::{Targets, View};
 use uuid::Uuid;
 
 use super::workbench::{WorkError, Workbench};
-use crate::fill::read_subject;
+use crate::fill::SubjectLog;
 use crate::metrics;
-use crate::project::{Content, LogEntry, Slot, Working, fold_broadcast, fold_events};
+use crate::project::{Content, LogEntry, Slot, Stand, Working, fold_broadcast, fold_events};
 
 impl Workbench {
     /// The document as all events of its lane before this seq make it; none where they make none.
@@ -20,15 +22,22 @@ impl Workbench {
         id: Uuid,
         before: Seq,
     ) -> Result<Slot, WorkError> {
-        let entries = read_subject(&self.pool, lane, id, before).await?;
-        let document = fold_subject(self.view(), id, &entries);
+        let view = self.view();
+        let mut log = SubjectLog::new(&self.pool, view, (lane, id), before);
+        let mut working = Working::new();
+        while let Some(entries) = log.next().await? {
+            if !fold_subject(view, id, &entries, &mut working) {
+                break;
+            }
+        }
+        let document = working.remove(&id).and_then(|slot| slot.document);
         if document.is_some() {
             tracing::warn!(
                 build = %self.target.build,
                 document.id = %id,
                 "a document was made again from its events"
             );
-            metrics::document_restored(self.view());
+            metrics::document_restored(view);
         }
         Ok(Slot {
             document,
@@ -38,34 +47,37 @@ impl Workbench {
     }
 }
 
-/// Folds a subject's events with the broadcasts of its lane into one document, up to the first
-/// event that cannot be folded.
-fn fold_subject(view: View, id: Uuid, entries: &[LogEntry]) -> Option<Document> {
-    let none_whole = std::collections::BTreeSet::new();
-    let mut working = Working::new();
-    for entry in entries {
+/// Folds a subject's events with those of its lane that concern its document. False from the first
+/// event on that cannot be folded.
+fn fold_subject(view: View, id: Uuid, entries: &[LogEntry], working: &mut Working) -> bool {
+    let none_whole = BTreeSet::new();
+    entries.iter().all(|entry| {
         let Content::Event(envelope) = &entry.content else {
-            break;
+            return false;
         };
-        let stopped = if envelope.subject.is_some() {
-            let fold = fold_events(view, std::iter::once(entry), &mut working, &none_whole);
-            fold.entries == 0
-        } else {
-            let slot = working.get_mut(&id);
-            let slot = slot.filter(|slot| slot.document.is_some());
-            slot.is_some_and(|slot| fold_broadcast(view, envelope, slot).is_err())
-        };
-        if stopped {
-            break;
+        let is_by_field = matches!(view.targets(&envelope.event), Targets::Where { .. });
+        if envelope.subject.is_some() && !is_by_field {
+            let fold = fold_events(view, std::iter::once(entry), working, &none_whole);
+            return fold.stand == Stand::End;
         }
-    }
-    working.remove(&id)?.document
+        let slot = working.get_mut(&id);
+        let slot = slot.filter(|slot| slot.document.is_some());
+        slot.is_none_or(|slot| fold_broadcast(view, envelope, slot).is_ok())
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use schemas::view::Document;
+
     use super::*;
     use crate::project::samples::{LAMP, created, price, renamed};
+
+    fn restored(entries: &[LogEntry]) -> Option<Document> {
+        let mut working = Working::new();
+        fold_subject(View::Products, LAMP, entries, &mut working);
+        working.remove(&LAMP)?.document
+    }
 
     #[test]
     fn a_document_is_made_again_of_its_events_and_the_broadcasts_that_concern_it() {
@@ -75,7 +87,7 @@ mod tests {
             renamed(3, "Lamps"),
             price(5, 7),
         ];
-        let document = fold_subject(View::Products, LAMP, &entries);
+        let document = restored(&entries);
         let Some(Document::Product(product)) = document else {
             panic!("no product: {document:?}");
         };
@@ -85,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_subject_that_was_never_made_has_no_document() {
-        let document = fold_subject(View::Products, LAMP, &[price(5, 7), created(6)]);
+        let document = restored(&[price(5, 7), created(6)]);
         assert_eq!(document, None);
     }
 }

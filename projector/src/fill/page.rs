@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use chassis::clock::Deadline;
 use deadpool_postgres::Pool;
-use futures::TryStreamExt;
 use schemas::lane::{Lane, Seq};
 use tokio_postgres::types::ToSql;
 
-use super::{FillError, STATEMENT, borrow, entry_of};
+use super::rows::{Bound, read_rows};
+use super::{FillError, entry_of};
 use crate::project::LogEntry;
 
 const MAX_ROWS: usize = 4_000;
 const MIN_ROWS_OF_A_LANE: usize = 32;
-const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// The statement bounds the rows.
+const BOUND: Bound = Bound {
+    rows: usize::MAX,
+    bytes: 8 * 1024 * 1024,
+};
 
 /// For each lane the last seq that is known already: it is read once more, to see that the history
 /// is still the same. 0 for nothing.
@@ -42,47 +45,25 @@ pub async fn read_page(pool: &Pool, wanted: &Wanted) -> Result<Page, FillError> 
         return Ok(Page::default());
     }
     let limit = (MAX_ROWS / wanted.len()).max(MIN_ROWS_OF_A_LANE);
-    let deadline = Deadline::within(STATEMENT);
-    let (rows, cut) = deadline.run(read_rows(pool, wanted, limit)).await??;
+    let rows_of_a_lane = i64::try_from(limit).expect("a page is small");
+    let numbers: Vec<i16> = wanted.keys().map(|lane| i16::from(lane.number())).collect();
+    let seqs: Vec<i64> = wanted.values().map(|seq| seq.cast_signed()).collect();
+    let parameters: [&(dyn ToSql + Sync); 3] = [&numbers, &seqs, &rows_of_a_lane];
+    let sql = include_str!("sql/page.sql");
+    let read = read_rows(pool, sql, &parameters, BOUND, entry_of).await?;
     let mut lanes: BTreeMap<Lane, Vec<LogEntry>> = BTreeMap::new();
-    for entry in rows {
+    for entry in read.rows {
         lanes.entry(entry.position.lane).or_default().push(entry);
     }
     let page = wanted.iter().map(|(lane, known)| {
         let mut entries = lanes.remove(lane).unwrap_or_default();
         entries.sort_by_key(LogEntry::seq);
-        let extent = extent_of(&entries, *known, limit, cut);
+        let extent = extent_of(&entries, *known, limit, read.is_cut);
         (*lane, (entries, extent))
     });
     Ok(Page {
         lanes: page.collect(),
     })
-}
-
-/// True beside the rows when it was cut because they are large.
-async fn read_rows(
-    pool: &Pool,
-    wanted: &Wanted,
-    limit: usize,
-) -> Result<(Vec<LogEntry>, bool), FillError> {
-    let client = borrow(pool).await?;
-    let statement = client.prepare_cached(include_str!("page.sql")).await?;
-    let lanes: Vec<i16> = wanted.keys().map(|lane| i16::from(lane.number())).collect();
-    let seqs: Vec<i64> = wanted.values().map(|seq| seq.cast_signed()).collect();
-    let limit = i64::try_from(limit).expect("a page is small");
-    let parameters: [&(dyn ToSql + Sync); 3] = [&lanes, &seqs, &limit];
-    let rows = client.query_raw(&statement, parameters).await?;
-    let mut rows = std::pin::pin!(rows);
-    let (mut entries, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.try_next().await? {
-        let entry = entry_of(&row)?;
-        bytes += entry.bytes;
-        entries.push(entry);
-        if bytes > MAX_BYTES {
-            return Ok((entries, true));
-        }
-    }
-    Ok((entries, false))
 }
 
 fn extent_of(entries: &[LogEntry], known: Seq, limit: usize, cut: bool) -> Extent {

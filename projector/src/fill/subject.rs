@@ -1,106 +1,119 @@
 //! One subject after the other: its events with the lane's broadcasts merged in by seq.
 //!
-//! Only one subject's documents are in memory. Each is written once, when its subject ends.
+//! Only one subject's documents are in memory. Each is finished once, when its subject ends.
 
 use std::collections::BTreeSet;
 
+use schemas::lane::Seq;
+use schemas::view::{Document, View};
 use uuid::Uuid;
 
 use super::broadcasts::Broadcasts;
 use crate::project::{LogEntry, Stand, Stopped, Working, fold_events};
-use crate::sink::{Bulk, Target, Versioning};
 
 /// Folds a lane's events, which come ordered by subject and seq.
 #[derive(Debug)]
 pub(super) struct Subjects<'a> {
-    target: &'a Target,
-    broadcasts: Broadcasts,
-    /// Finished documents.
-    pub(super) bulk: Bulk,
-    /// The first event that cannot be folded.
+    view: View,
+    broadcasts: &'a Broadcasts,
+    /// Documents whose subject has ended.
+    pub(super) finished: Vec<Finished>,
+    /// The first event that cannot be folded, or whose document is refused.
     pub(super) stopped: Option<Stopped>,
+    /// Nothing from here on is folded.
+    until: Seq,
     subject: Option<Uuid>,
     documents: Working,
     next_broadcast: usize,
-    /// The subject cannot be folded any further.
-    held: bool,
+}
+
+/// A document, and the first event that it was folded of.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) subject: Uuid,
+    pub(super) document: Document,
+    pub(super) first: (Seq, Uuid),
 }
 
 impl<'a> Subjects<'a> {
-    pub(super) fn new(target: &'a Target, mut broadcasts: Broadcasts) -> Self {
-        Self {
-            target,
-            stopped: broadcasts.stopped.take(),
+    /// Folds what is in (0, head].
+    pub(super) fn new(view: View, broadcasts: &'a Broadcasts, head: Seq) -> Self {
+        let mut subjects = Self {
+            view,
             broadcasts,
-            bulk: Bulk::default(),
+            finished: Vec::new(),
+            stopped: None,
+            until: head + 1,
             subject: None,
             documents: Working::new(),
             next_broadcast: 0,
-            held: false,
+        };
+        if let Some(stopped) = &broadcasts.stopped {
+            subjects.stop(stopped.clone());
         }
+        subjects
     }
 
-    /// Takes the next event, and answers where it stands in the order of reading.
-    pub(super) fn take(&mut self, entry: &LogEntry, subject: Uuid) -> (Uuid, i64) {
+    /// Takes the next event.
+    pub(super) fn take(&mut self, entry: &LogEntry, subject: Uuid) {
         if self.subject != Some(subject) {
             self.end_subject();
             self.subject = Some(subject);
             self.next_broadcast = self.broadcasts.after(entry.seq());
         }
-        if !self.held {
+        self.merge_broadcasts(entry.seq());
+        if entry.seq() < self.until {
             self.fold(entry);
         }
-        (subject, entry.seq().cast_signed())
     }
 
-    /// Folds in what is left of the broadcasts, and hands the subject's documents on.
+    /// Folds in what is left of the broadcasts, and finishes the subject's documents.
     pub(super) fn end_subject(&mut self) {
-        if !self.held {
-            self.merge_broadcasts(u64::MAX);
-        }
-        for (_, slot) in self.documents.drain() {
-            let Some((document, first)) = slot.document.as_ref().zip(slot.first) else {
-                continue;
-            };
-            self.bulk
-                .push(self.target, document, first, Versioning::ExternalGte);
-        }
-        self.subject = None;
-        self.held = false;
+        let Some(subject) = self.subject.take() else {
+            return;
+        };
+        self.merge_broadcasts(self.until);
+        let finished = self.documents.drain().filter_map(|(_, slot)| {
+            Some(Finished {
+                subject,
+                document: slot.document?,
+                first: slot.first?,
+            })
+        });
+        self.finished.extend(finished);
     }
 
-    fn fold(&mut self, entry: &LogEntry) {
-        self.merge_broadcasts(entry.seq());
-        if self.held {
-            return;
+    /// The lane stands still before this event: what comes after it is not folded any more.
+    pub(super) fn stop(&mut self, stopped: Stopped) {
+        if stopped.seq() < self.until {
+            self.until = stopped.seq();
+            self.stopped = Some(stopped);
         }
-        let view = self.target.build.view;
+    }
+
+    /// False for events that the lane stands still before.
+    pub(super) fn reaches(&self, seq: Seq) -> bool {
+        seq < self.until
+    }
+
+    /// An event that concerns documents by a field is merged in with the broadcasts.
+    fn fold(&mut self, entry: &LogEntry) {
         let none_whole = BTreeSet::new();
         let entry = std::iter::once(entry);
-        let fold = fold_events(view, entry, &mut self.documents, &none_whole);
+        let fold = fold_events(self.view, entry, &mut self.documents, &none_whole);
         if let Stand::Stopped(stopped) = fold.stand {
-            self.hold(stopped);
+            self.stop(stopped);
         }
     }
 
-    fn merge_broadcasts(&mut self, before: u64) {
-        let view = self.target.build.view;
-        let merged =
-            self.broadcasts
-                .fold_until(view, &mut self.next_broadcast, before, &mut self.documents);
+    fn merge_broadcasts(&mut self, before: Seq) {
+        let before = before.min(self.until);
+        let next = &mut self.next_broadcast;
+        let merged = self
+            .broadcasts
+            .fold_until(self.view, next, before, &mut self.documents);
         if let Err(stopped) = merged {
-            self.hold(stopped);
-        }
-    }
-
-    fn hold(&mut self, stopped: Stopped) {
-        self.held = true;
-        if self
-            .stopped
-            .as_ref()
-            .is_none_or(|earlier| stopped.seq() < earlier.seq())
-        {
-            self.stopped = Some(stopped);
+            self.stop(stopped);
         }
     }
 }

@@ -105,7 +105,7 @@ pub fn fold_events<'a>(
             Content::Event(envelope) => {
                 fold_one(view, envelope, working, in_hand, &mut fold.changed)
             }
-            other => Stand::Stopped(stopped_at(entry, other)),
+            _ => Stand::Stopped(stopped_at(entry)),
         };
         if stand != Stand::End {
             fold.stand = stand;
@@ -174,9 +174,10 @@ fn fold_into(view: View, envelope: &Envelope, slot: &mut Slot) -> Result<bool, S
     }
 }
 
-fn stopped_at(entry: &LogEntry, content: &Content) -> Stopped {
+/// Why a lane stands still before an entry that is no event.
+pub fn stopped_at(entry: &LogEntry) -> Stopped {
     let (seq, event_id) = (entry.seq(), entry.event_id);
-    match content {
+    match &entry.content {
         Content::Unknown(reason) => Stopped::Unknown {
             seq,
             reason: reason.clone(),

@@ -112,13 +112,25 @@ impl Bulk {
         &self.ops
     }
 
-    #[cfg(test)]
-    pub(crate) fn body_for_tests(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("JSON is UTF-8")
+    /// Ends the construction: what is written, as often as it takes.
+    pub fn seal(self) -> SealedBulk {
+        SealedBulk {
+            body: self.body.freeze(),
+            ops: self.ops,
+        }
     }
+}
 
-    pub(super) fn into_parts(self) -> (Bytes, Vec<Op>) {
-        (self.body.freeze(), self.ops)
+/// A bulk that is complete.
+#[derive(Debug)]
+pub struct SealedBulk {
+    pub(super) body: Bytes,
+    pub(super) ops: Vec<Op>,
+}
+
+impl SealedBulk {
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
     }
 }
 

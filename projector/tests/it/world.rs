@@ -29,7 +29,7 @@ use uuid::Uuid;
 mod events;
 mod process;
 
-pub use events::{category, moved_price, product, renamed};
+pub use events::{category, detailed, moved_price, product, renamed};
 pub use process::Process;
 
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -242,6 +242,12 @@ impl World {
         }
         let answer = request.send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+
+    /// Ends every connection of the projector to PostgreSQL, whatever it is about.
+    pub async fn disconnect_projector(&self) {
+        let sql = include_str!("world/disconnect.sql");
+        self.postgres.execute(sql, &[]).await.unwrap();
     }
 
     /// A document as a search shows it.

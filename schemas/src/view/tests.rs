@@ -1,5 +1,7 @@
 //! Laws of folding, over shops that change at random and a plain tree that says what is true.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::Index;
@@ -7,10 +9,12 @@ use rstest::rstest;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
+use super::category::PATH_IDS;
 use super::given::{
     Log, PRODUCT, category, category_created, fold, moved, price_changed, product_categorized,
     product_created, renamed, stock_adjusted,
 };
+use super::product::CATEGORY_IDS;
 use super::{Document, Targets, View};
 use crate::event::category::CategoryPath;
 use crate::event::{CategoryRef, Envelope, Event};
@@ -230,6 +234,21 @@ proptest! {
                 document = fold(view, id, document, std::slice::from_ref(envelope)).unwrap();
                 let expected = if concerned { Some(envelope.seq) } else { before };
                 prop_assert_eq!(document.as_ref().map(Document::seq), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_document_refers_to_exactly_what_it_has(shop in any_shop()) {
+        let categories = (0..shop.tree.len()).map(|which| category(which as u8).0);
+        let categories: BTreeSet<Uuid> = categories.collect();
+        for (view, id) in shop.ids() {
+            let document = shop.document(view, id);
+            let referred: BTreeSet<_> = document.references().collect();
+            for field in [CATEGORY_IDS, PATH_IDS] {
+                let had = categories.iter().filter(|id| document.has(field, **id));
+                let referred = referred.iter().filter(|(of, _)| *of == field);
+                prop_assert!(had.eq(referred.map(|(_, id)| id)));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use schemas::event::{Event, EventError};
+use schemas::view::{Targets, View};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -70,6 +71,20 @@ fn the_newest_version_is_written_as_it_was_read() {
         let event = Event::parse(name, newest, golden.data.clone()).unwrap();
         assert_eq!(event.version(), newest);
         assert_eq!(event.to_data(), golden.data, "{name}");
+    }
+}
+
+/// A fill reads subject by subject, and looks for these beforehand.
+#[test]
+fn an_event_of_a_subject_that_concerns_a_lane_is_named_by_its_view() {
+    for &(name, newest) in Event::TYPES {
+        let event = Event::parse(name, newest, golden(name, newest).data).unwrap();
+        for view in View::ALL {
+            let is_by_field = matches!(view.targets(&event), Targets::Where { .. });
+            let is_lane_wide = is_by_field && event.subject().is_some();
+            let is_named = view.lane_wide_types().contains(&name);
+            assert_eq!(is_named, is_lane_wide, "{name} in {}", view.name());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chassis::clock;
 use schemas::event::{
     CategoryCreated, CategoryRef, CategoryRenamed, Event, PriceChanged, ProductCreated,
+    ProductDetailsChanged,
 };
 use schemas::id::{CategoryId, ProductId};
 use schemas::lane::Lane;
@@ -77,6 +78,22 @@ pub fn moved_price(product_id: ProductId, amount: i64) -> Event {
     PriceChanged {
         product_id,
         price,
+        occurred_at: now(),
+    }
+    .into()
+}
+
+/// All details of a product anew.
+pub fn detailed(product_id: ProductId, description: &str, attributes: &[(&str, &str)]) -> Event {
+    let attributes = attributes.iter();
+    ProductDetailsChanged {
+        product_id,
+        name: "Lamp".to_owned(),
+        description: description.to_owned(),
+        brand: String::new(),
+        attributes: attributes
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
         occurred_at: now(),
     }
     .into()

@@ -75,6 +75,15 @@ impl Process {
         line.rsplit_once(' ')?.1.parse().ok()
     }
 
+    /// The most memory that it has had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id().unwrap());
+        let status = std::fs::read_to_string(path).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.unwrap().trim().trim_end_matches(" kB");
+        kibibytes.parse::<u64>().unwrap() * 1024
+    }
+
     /// Ends it at once, wherever it is.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

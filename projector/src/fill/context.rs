@@ -1,0 +1,148 @@
+//! What fills work with, and how long they persist: as long as the lane is theirs.
+//!
+//! Lanes and bulks at once are bounded over all builds, and with them what fills have in memory.
+
+use std::sync::Arc;
+
+use chassis::clock::Deadline;
+use chassis::retry::Backoff;
+use chassis::telemetry::Chain;
+use chrono::{DateTime, Utc};
+use deadpool_postgres::Pool;
+use schemas::lane::{Lane, Seq};
+use tokio::sync::Semaphore;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{FillError, STATEMENT, borrow};
+use crate::checkpoint::Checkpoints;
+use crate::consume::Ownership;
+use crate::metrics;
+use crate::sink::{Outcome, SealedBulk, Sink, SinkError, Target};
+
+/// Lanes filled at once, of all builds.
+const LANES: usize = 6;
+
+/// A lane, and the number of the assignment under which it is ours.
+pub type Life = (Lane, u64);
+
+/// What fills work with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct FillContext {
+    pub pool: Pool,
+    pub sink: Sink,
+    pub permits: FillPermits,
+    pub checkpoints: Checkpoints,
+    pub ownership: Ownership,
+}
+
+/// How much all fills together may do at once.
+#[derive(Debug, Clone)]
+pub struct FillPermits {
+    pub(super) lanes: Arc<Semaphore>,
+    pub(super) bulks: Arc<Semaphore>,
+}
+
+impl FillPermits {
+    pub fn new(bulks: usize) -> Self {
+        Self {
+            lanes: Arc::new(Semaphore::new(LANES)),
+            bulks: Arc::new(Semaphore::new(bulks)),
+        }
+    }
+}
+
+/// Why a lane is not filled any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interrupted {
+    /// The index is gone.
+    Lost,
+    /// The lane is not ours any more.
+    Reassigned,
+}
+
+/// One lane of a build while it is filled. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct LaneContext {
+    pub(super) fill: FillContext,
+    pub(super) target: Target,
+    pub(super) life: Life,
+}
+
+impl LaneContext {
+    pub(super) fn lane(&self) -> Lane {
+        self.life.0
+    }
+
+    /// Reads again until it succeeds: what was read and written before is kept.
+    pub(super) async fn read<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Interrupted>
+    where
+        F: Future<Output = Result<T, FillError>>,
+    {
+        let mut backoff = Backoff::default();
+        loop {
+            match attempt().await {
+                Ok(read) => return Ok(read),
+                Err(error) => self.note(&error)?,
+            }
+            backoff.pause().await;
+        }
+    }
+
+    /// Writes again until each operation has an outcome that is final.
+    pub(super) async fn write(&self, bulk: &SealedBulk) -> Result<Vec<Outcome>, Interrupted> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.fill.sink.write_sealed(bulk).await {
+                Ok(outcomes) if outcomes.contains(&Outcome::Lost) => return Err(Interrupted::Lost),
+                Ok(outcomes) => return Ok(outcomes),
+                Err(SinkError::Missing(_)) => return Err(Interrupted::Lost),
+                Err(error) => self.note(&error)?,
+            }
+            backoff.pause().await;
+        }
+    }
+
+    /// Id and time of the lane's event at this seq.
+    pub(super) async fn event_at(
+        &self,
+        seq: Seq,
+    ) -> Result<Option<(Uuid, DateTime<Utc>)>, Interrupted> {
+        self.read(|| self.read_event_at(seq)).await
+    }
+
+    async fn read_event_at(&self, seq: Seq) -> Result<Option<(Uuid, DateTime<Utc>)>, FillError> {
+        let read = async {
+            let client = borrow(&self.fill.pool).await?;
+            let sql = include_str!("sql/last.sql");
+            let statement = client.prepare_cached(sql).await?;
+            let (lane, seq) = (i16::from(self.lane().number()), seq.cast_signed());
+            let parameters: [&(dyn ToSql + Sync); 2] = [&lane, &seq];
+            let row = client.query_opt(&statement, &parameters).await?;
+            let event = |row: tokio_postgres::Row| {
+                Ok((row.try_get("event_id")?, row.try_get("recorded_at")?))
+            };
+            row.map(event).transpose()
+        };
+        Deadline::within(STATEMENT).run(read).await?
+    }
+
+    /// An error where the lane is not ours any more.
+    pub(super) fn check(&self) -> Result<(), Interrupted> {
+        let is_ours = self.fill.ownership.number(self.lane()) == Some(self.life.1);
+        is_ours.then_some(()).ok_or(Interrupted::Reassigned)
+    }
+
+    /// A step failed, and is tried again while the lane is ours.
+    fn note(&self, error: &(dyn std::error::Error + 'static)) -> Result<(), Interrupted> {
+        self.check()?;
+        metrics::fill_retried();
+        tracing::warn!(
+            build = %self.target.build,
+            lane = self.lane().number(),
+            error = %Chain(error),
+            "retrying a step of a fill"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Filling a build from the event table: bounded in memory, page by page, up to what is refused.
+
+use schemas::event::{Envelope, Event};
+use schemas::id::ProductId;
+use schemas::lane::{Lane, Seq};
+use schemas::view::View;
+
+use crate::world::{World, detailed, moved_price, product};
+
+const MIB: u64 = 1024 * 1024;
+
+/// New products, all in one lane.
+fn products_of_a_lane(lane: Lane) -> impl Iterator<Item = (ProductId, Event)> {
+    let products = std::iter::repeat_with(|| product("Lamp", None));
+    products.filter(move |(id, _)| Lane::of(*id) == lane)
+}
+
+/// Appends products of one lane whose descriptions are as large as events may be.
+async fn append_large(world: &World, lane: Lane, count: usize) -> Envelope {
+    let description = "x".repeat(250_000);
+    let mut last = None;
+    for _ in 0..count.div_ceil(20) {
+        let products: Vec<_> = products_of_a_lane(lane).take(20).collect();
+        let created = products.iter().map(|(_, created)| created.clone());
+        let large = products
+            .iter()
+            .map(|(id, _)| detailed(*id, &description, &[]));
+        last = world
+            .append(&created.chain(large).collect::<Vec<_>>())
+            .await
+            .pop();
+    }
+    last.unwrap()
+}
+
+/// How far a lane of the first build is visible, also before readers may switch to it.
+fn filled(world: &World, lane: Lane) -> Option<Seq> {
+    world.tail.read(|state| {
+        let build = state.view(View::Products.name())?.builds.get(&1)?;
+        Some(build.visible.get(lane))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_is_refused_stops_its_lane_at_the_event_at_fault() {
+    let world = World::open().await;
+    let lane = Lane::of(product("Lamp", None).0);
+    let mut products = products_of_a_lane(lane);
+    let (id, created) = products.next().unwrap();
+    // Elasticsearch takes no attribute whose name is longer than a term may be.
+    let immense = "n".repeat(40_000);
+    let appended = world
+        .append(&[
+            created,
+            moved_price(id, 200),
+            detailed(id, "as bright as it gets", &[("colour", "red")]),
+            detailed(id, "as bright as it gets", &[(&immense, "red")]),
+            moved_price(id, 300),
+            products.next().unwrap().1,
+        ])
+        .await;
+    let at_fault = &appended[3];
+    let projector = world.projector().await;
+    world
+        .eventually("the dead letter names the event at fault", async || {
+            let letters = projector.get("/v1/dead-letters").await;
+            let letter = &letters["items"][0];
+            letter["seq"] == at_fault.seq && letter["event_id"] == at_fault.event_id.to_string()
+        })
+        .await;
+    world
+        .until("all before it is visible", || {
+            filled(&world, lane) == Some(at_fault.seq - 1)
+        })
+        .await;
+    let index = world.names.index(View::Products.name(), 1);
+    let ids = [id.to_string()];
+    let found = world.elasticsearch.mget(&index, &ids).await.unwrap();
+    let found = found[0].as_ref().expect("it is there as it was before");
+    assert_eq!(found.version, at_fault.seq - 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fill_of_large_events_takes_a_bounded_amount_of_memory() {
+    let world = World::open().await;
+    let lane = Lane::of(product("Lamp", None).0);
+    let last = append_large(&world, lane, 800).await;
+    let projector = world.projector().await;
+    world.visible(View::Products, &[last]).await;
+    let peak = projector.peak_memory() / MIB;
+    assert!(peak < 160, "{peak} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_not_read_is_read_again_and_no_document_is_written_twice() {
+    const PRODUCTS: usize = 600;
+    let written = "tidemark_documents_total{view=\"products\",outcome=\"written\"}";
+    let world = World::open().await;
+    let lane = Lane::of(product("Lamp", None).0);
+    let last = append_large(&world, lane, PRODUCTS).await;
+    let projector = world.projector().await;
+    world
+        .eventually("some documents are written", async || {
+            projector.metric(written).await.is_some()
+        })
+        .await;
+    world
+        .eventually("a page was asked for again", async || {
+            world.disconnect_projector().await;
+            projector.metric("tidemark_fill_retries_total").await > Some(0.0)
+        })
+        .await;
+    world.visible(View::Products, &[last]).await;
+    assert_eq!(projector.metric(written).await, Some(PRODUCTS as f64));
+}
