@@ -96,7 +96,15 @@ async fn servers_that_die_and_their_supervisor_are_brought_back_and_the_rest_is_
     wait_until("PostgreSQL is back", is_back).await;
     assert_eq!(local.stack.up().await.unwrap(), endpoints);
     assert_eq!(local.restarts().await, [1, 1, 0]);
+    let postgres_again = local.pids().await[0];
     assert_eq!(read(&endpoints).await, 7);
+
+    // The launcher alone: the server below it lives on, with port and data, until it is ended.
+    kill(elasticsearch);
+    let is_noticed = async || local.restarts().await == [1, 1, 1];
+    wait_until("the end of Elasticsearch is noticed", is_noticed).await;
+    assert_eq!(local.stack.up().await.unwrap(), endpoints);
+    assert_eq!(local.pids().await[..2], [postgres_again, Some(kafka)]);
 
     // Servers end with their supervisor.
     kill(local.stack.supervisor_pid().unwrap());
