@@ -84,10 +84,7 @@ impl Elasticsearch {
 
     /// Writes many documents, of any indexes. One item per operation, in order.
     pub async fn bulk(&self, ndjson: Bytes) -> Result<Vec<BulkItem>, ElasticsearchError> {
-        let query = [(
-            "filter_path",
-            "items.*._index,items.*._id,items.*._version,items.*.status,items.*.error",
-        )];
+        let query = [("filter_path", "items.*.status,items.*.error")];
         let call = Call::new("bulk", Method::Post, "/_bulk")
             .query(&query)
             .body(NDJSON, ndjson);

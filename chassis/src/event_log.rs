@@ -36,7 +36,7 @@ pub fn from_row(row: &Row) -> Result<Envelope, EventRowError> {
     let data: Json<&RawValue> = row.try_get("data")?;
     let data = data.0.get().as_bytes();
     let event = Event::parse_json(type_name, u16::try_from(version)?, data)?;
-    let meta: serde_json::Value = row.try_get("meta")?;
+    let meta: Json<&RawValue> = row.try_get("meta")?;
     Ok(Envelope {
         lane: row.try_get::<_, i16>("lane")?.try_into()?,
         seq: u64::try_from(row.try_get::<_, i64>("seq")?)?,
@@ -46,7 +46,7 @@ pub fn from_row(row: &Row) -> Result<Envelope, EventRowError> {
         stream_version: u64::try_from(row.try_get::<_, i64>("stream_version")?)?,
         epoch: Epoch(u32::try_from(row.try_get::<_, i64>("epoch")?)?),
         recorded_at: row.try_get("recorded_at")?,
-        meta: serde_json::from_value(meta)?,
+        meta: serde_json::from_str(meta.0.get())?,
         event,
     })
 }

@@ -225,10 +225,7 @@ mod tests {
 
     fn item(status: u16) -> BulkItem {
         BulkItem {
-            index: "index".to_owned(),
-            id: "id".to_owned(),
             status,
-            version: None,
             error: None,
         }
     }

@@ -11,13 +11,7 @@ use super::ElasticsearchError;
 /// The outcome of one operation of a bulk.
 #[derive(Debug, Clone, Deserialize)]
 pub struct BulkItem {
-    #[serde(rename = "_index")]
-    pub index: String,
-    #[serde(rename = "_id", default)]
-    pub id: String,
     pub status: u16,
-    #[serde(rename = "_version", default)]
-    pub version: Option<u64>,
     #[serde(default)]
     pub error: Option<ItemError>,
 }
@@ -352,7 +346,7 @@ mod tests {
         #[case] is_denied: bool,
     ) {
         let error = error_type.map(|kind| json!({"type": kind, "reason": "because"}));
-        let item = json!({"_index": "index", "status": status, "error": error});
+        let item = json!({"status": status, "error": error});
         let item: BulkItem = serde_json::from_value(item).unwrap();
         let judged = (item.is_transient(), item.is_denied());
         assert_eq!(judged, (is_transient, is_denied));

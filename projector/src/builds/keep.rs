@@ -80,11 +80,14 @@ impl Keeper {
         let mut inspected = None;
         let mut backoff = Backoff::new(TICK, Duration::from_secs(1));
         let mut pause = TICK;
-        while shutdown
-            .run_until_cancelled(tokio::time::sleep(pause))
-            .await
-            .is_some()
-        {
+        let mut changes = self.tail.changes();
+        loop {
+            // What the topic says may be what the next step waits for; after a failure it may not.
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                Ok(()) = changes.changed(), if pause == TICK => tokio::time::sleep(TICK / 10).await,
+            }
             pause = TICK;
             let complete = self.tail.read(WatermarkState::is_complete);
             if !complete || !self.ownership.owns(first_lane()) {
@@ -281,10 +284,8 @@ impl Keeper {
     }
 
     async fn point_alias(&self, view: View, active: u32) -> Result<(), ElasticsearchError> {
-        let (alias, index) = (
-            self.names.alias(view.name()),
-            self.names.index(view.name(), active),
-        );
+        let alias = self.names.alias(view.name());
+        let index = self.names.index(view.name(), active);
         let all = self.names.index_pattern(view.name());
         let swap = [
             json!({"remove": {"index": all, "alias": alias, "must_exist": false}}),
