@@ -15,6 +15,7 @@ use schemas::topic::Names;
 use schemas::watermark::Key;
 use serde::Serialize;
 
+mod due;
 mod watermarks;
 
 pub use watermarks::Heart;

@@ -25,8 +25,9 @@ use crate::topics::{TopicError, ensure_events};
 
 /// Commits of other replicas are found within this time.
 const POLL: Duration = Duration::from_millis(10);
-/// Under load, a read takes what has gathered since the last.
-const PACE: Duration = Duration::from_millis(2);
+/// Under load, a read takes what has gathered since the last: each costs PostgreSQL, Kafka and every
+/// reader of the topic about as much as the events in it.
+const PACE: Duration = Duration::from_millis(5);
 /// Remembering positions, trying for more partitions.
 const TEND: Duration = Duration::from_secs(1);
 /// Events in flight at most; one read may exceed it.

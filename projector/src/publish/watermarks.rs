@@ -1,8 +1,8 @@
 //! The watermark records: at once when something became visible, and every second as a heartbeat.
 //!
 //! A record says what a refresh of our own has shown, never below what was read under its key, and
-//! names the lane heads that PostgreSQL gave last, and when: none before the first answer. Idle is not stalled: heartbeats go on whatever
-//! else is away.
+//! names the lane heads that PostgreSQL gave last, and when: none before the first answer. Idle is
+//! not stalled: heartbeats go on whatever else is away.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use schemas::watermark::{Key, LaneMark, Watermark};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::due::{Due, Mark, due};
 use super::{Publication, WatermarkPublisher};
 use crate::board::{Board, Changed, Heads, Shown};
 use crate::builds::version;
@@ -24,10 +25,7 @@ use crate::cache::BuildId;
 use crate::consume::Ownership;
 use crate::{crash, metrics};
 
-const BEAT: Duration = Duration::from_millis(900);
 const TICK: Duration = Duration::from_millis(100);
-/// A view that only passed events over has nothing new to show: its records are fewer.
-const PASSED_OVER: Duration = Duration::from_millis(200);
 
 /// A key of the topic that is ours to write.
 type Slot = (BuildId, i32);
@@ -166,8 +164,8 @@ impl Heart {
             for partition in &owned {
                 let slot = (*build, *partition);
                 let marks = self.marks(slot, |lane| lanes.get(&lane)?.visible, &heads);
-                if let Some(moved) = self.is_due(slot, &marks, lanes).await {
-                    beats.push(self.beat(slot, &heads, moved));
+                if let Some(due) = self.due(slot, &marks, lanes).await {
+                    beats.push(self.beat(slot, &heads, due == Due::Moved));
                 }
             }
         }
@@ -216,37 +214,28 @@ impl Heart {
         })
     }
 
-    /// None where nothing is to be said; else whether something became visible.
-    async fn is_due(
+    /// Why a record is due, or none where nothing is to be said.
+    async fn due(
         &self,
         slot: Slot,
         marks: &[(LaneMark, Read)],
         shown: &BTreeMap<Lane, Shown>,
-    ) -> Option<bool> {
+    ) -> Option<Due> {
         let first = marks.first()?.0.lane;
-        let Some(last) = self.last.get(&slot) else {
-            return Some(true);
+        let last = self.last.get(&slot);
+        let Some(last) = last.filter(|last| last.number == self.ownership.number(first)) else {
+            return Some(Due::Moved);
         };
-        if last.number != self.ownership.number(first) {
-            return Some(true);
-        }
-        let moved = marks
-            .iter()
-            .any(|(mark, _)| last.seqs.get(&mark.lane) < Some(&mark.seq));
-        let has_changed = marks
-            .iter()
-            .any(|(mark, _)| shown.get(&mark.lane).is_some_and(|lane| lane.has_changed));
-        if moved && (has_changed || last.at.elapsed() >= PASSED_OVER) {
-            return Some(true);
-        }
-        if last.at.elapsed() >= BEAT {
-            return Some(false);
-        }
-        // What is read may be older than our own last record, which then is on its way.
-        let lower = marks.iter().any(|(mark, read)| read.seq < mark.seq);
+        let mark = |(mark, read): &(LaneMark, Read)| Mark {
+            lane: mark.lane,
+            seq: mark.seq,
+            read: read.seq,
+            has_changed: shown.get(&mark.lane).is_some_and(|lane| lane.has_changed),
+        };
+        let marks: Vec<Mark> = marks.iter().map(mark).collect();
         let at_once = Deadline::within(Duration::ZERO);
-        let is_read = lower && self.tail.reach(last.offset, at_once).await.is_ok();
-        is_read.then_some(false)
+        let is_read = self.tail.reach(last.offset, at_once).await.is_ok();
+        due(&marks, &last.seqs, last.at.elapsed(), is_read)
     }
 
     fn beat(&self, slot: Slot, heads: &Heads, moved: bool) -> Beat {
