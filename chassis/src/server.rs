@@ -29,8 +29,10 @@ use crate::tidemark::Tides;
 
 mod answer;
 mod correlation;
+mod open_files;
 
 pub use correlation::Correlation;
+pub use open_files::raise_open_files;
 
 const BACKLOG: i32 = 1_024;
 
@@ -108,6 +110,7 @@ impl Server {
             address: asked,
             source,
         };
+        raise_open_files();
         let listener = listen(asked).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let server = Self {

@@ -15,10 +15,12 @@ mod import;
 mod imports;
 mod instance;
 mod load;
+mod prices;
 mod replay;
 mod report;
 mod search;
 mod visibility;
+mod waiting;
 mod workload;
 
 use options::{Options, What};
@@ -32,5 +34,6 @@ pub async fn run(options: &Options) -> Result<Report> {
         What::Replay => replay::run(options).await,
         What::Search => search::run(options).await,
         What::Visibility => visibility::run(options).await,
+        What::Waiting => waiting::run(options).await,
     }
 }

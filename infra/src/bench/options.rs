@@ -17,6 +17,8 @@ pub enum What {
     Search,
     /// Time from a write to the search that finds it; floor: index, refresh and search
     Visibility,
+    /// What thousands of waiting reads cost a replica; floor: the same reads without them
+    Waiting,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -94,6 +94,24 @@ pub(super) struct Visibility {
     pub floor_seconds: u64,
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Waiting {
+    pub description: String,
+    pub seed: u64,
+    pub products: usize,
+    /// Products with a change that is not shown: each waiter waits for one of them.
+    pub changed_products: usize,
+    /// Half of them read a product by id, the others search.
+    pub waiters: usize,
+    /// Other reads, that need not wait.
+    pub reads_per_second: u32,
+    pub warm_up_rounds: usize,
+    pub rounds: usize,
+    /// For the processor time, and as long again for the other reads.
+    pub round_milliseconds: u64,
+}
+
 /// The workload that the options name, else the committed one.
 fn read<T: DeserializeOwned>(options: &Options, committed: &str) -> Result<T> {
     let Some(path) = &options.workload else {
@@ -156,6 +174,15 @@ impl Visibility {
     }
 }
 
+impl Waiting {
+    pub fn read(options: &Options) -> Result<Self> {
+        let mut workload: Self = read(options, include_str!("../../workloads/waiting.json"))?;
+        set(&mut workload.products, options.products);
+        set(&mut workload.rounds, options.rounds);
+        Ok(workload)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +210,7 @@ mod tests {
         assert!(Replay::read(&options).is_ok());
         assert!(Search::read(&options).is_ok());
         assert!(Visibility::read(&options).is_ok());
+        assert!(Waiting::read(&options).is_ok());
     }
 
     #[test]

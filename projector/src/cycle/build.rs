@@ -31,6 +31,9 @@ const MAX_RECORDS: usize = 2_000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// What arrives together is taken together.
 const GATHER: Duration = Duration::from_millis(1);
+/// So many records are a batch worth writing while a refresh runs. Fewer wait for its end: they are
+/// not visible earlier by being written at once, and each bulk makes the refresh slower.
+const WORTH_A_BULK: usize = 200;
 const TICK: Duration = Duration::from_millis(100);
 const REPORTS: usize = 64;
 /// While a build is filled that nobody reads yet, a refresh is for its progress to show alone.
@@ -126,8 +129,12 @@ impl BuildTask {
     async fn turn(&mut self) -> Result<(), TurnError> {
         self.follow_assignment();
         self.take_reports().await?;
-        let taken = self.inbox.take(MAX_RECORDS, MAX_BYTES);
-        self.feed.take_arrivals(taken)?;
+        let most = if self.inbox.holds(self.batch()) {
+            MAX_RECORDS
+        } else {
+            0
+        };
+        self.feed.take_arrivals(self.inbox.take(most, MAX_BYTES))?;
         let heads = self.parts.board.heads().seqs;
         self.feed.watch_heads(&heads);
         let mut runs = self.feed.plan();
@@ -154,9 +161,19 @@ impl BuildTask {
         Ok(())
     }
 
+    /// How many records have to wait before they are taken.
+    fn batch(&self) -> usize {
+        if self.workbench.refreshes.is_running() {
+            WORTH_A_BULK
+        } else {
+            1
+        }
+    }
+
     async fn wait(&mut self) -> Result<(), TurnError> {
+        let batch = self.batch();
         let report = tokio::select! {
-            () = self.inbox.arrived() => {
+            () = self.inbox.filled(batch) => {
                 tokio::time::sleep(GATHER).await;
                 return Ok(());
             }

@@ -18,6 +18,7 @@ use crate::project::LogEntry;
 
 const MAX_RECORDS: usize = 8_000;
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+const WORTH_A_BULK_BYTES: usize = 512 * 1024;
 /// A build that has not taken anything for longer holds nobody back.
 const HOLDS_BACK_FOR: Duration = Duration::from_secs(1);
 
@@ -134,9 +135,15 @@ impl Inbox {
         waiting.is_full() && is_working && self.is_active()
     }
 
-    /// Returns when something waits. May be dropped and called again.
-    pub(super) async fn arrived(&self) {
-        while self.len() == 0 {
+    /// True where so many records wait, or as many bytes as are worth a bulk.
+    pub(super) fn holds(&self, count: usize) -> bool {
+        let waiting = self.lock();
+        waiting.entries.len() >= count || waiting.bytes >= WORTH_A_BULK_BYTES
+    }
+
+    /// Returns when it holds so much. May be dropped and called again.
+    pub(super) async fn filled(&self, count: usize) {
+        while !self.holds(count) {
             self.shared.arrived.notified().await;
         }
     }

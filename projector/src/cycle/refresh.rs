@@ -79,6 +79,11 @@ impl Refreshes {
         self.is_due || self.running.is_some() || self.ended.is_some()
     }
 
+    /// True while one is in flight.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// True where a refresh may be sent now.
     pub(super) fn is_due(&self, is_paced: bool) -> bool {
         let now = clock::instant();

@@ -3,19 +3,18 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use rand::prelude::*;
 use rand::rngs::StdRng;
-use reqwest::header::HeaderValue;
 use schemas::id::ProductId;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::super::instance::{Instance, http, staff};
+use super::super::instance::{Instance, http};
 use super::super::load::{Latencies, Load, open_loop};
+use super::super::prices::{Prices, TIDEMARK};
 use crate::service::Service;
 
-const TIDEMARK: &str = "tidemark";
 /// Above all prices of the catalogue and of the background, so that a probe finds only itself.
 pub(super) const FIRST_PROBED_AMOUNT: i64 = 1_000_000_000;
 const MOST_OTHER_AMOUNT: i64 = 10_000_000;
@@ -34,13 +33,6 @@ pub(super) struct Background {
     prices: Prices,
     products: Vec<ProductId>,
     random: RefCell<StdRng>,
-}
-
-/// Price changes over REST.
-#[derive(Debug)]
-struct Prices {
-    http: reqwest::Client,
-    url: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,33 +117,5 @@ impl Background {
             self.prices.change(product, amount).await.map(drop)
         })
         .await
-    }
-}
-
-impl Prices {
-    fn open(instance: &Instance) -> Result<Self> {
-        Ok(Self {
-            http: staff()?,
-            url: format!("{}/v1/products", instance.url(Service::CommandSvc)?),
-        })
-    }
-
-    /// Answers the tidemark of the acknowledgement.
-    async fn change(&self, product: ProductId, amount: i64) -> Result<HeaderValue> {
-        let url = format!("{}/{product}/price", self.url);
-        let body = format!(r#"{{"amount":{amount},"currency":"EUR"}}"#);
-        let request = self
-            .http
-            .put(url)
-            .header("content-type", "application/json");
-        let answer = request.body(body).send().await?;
-        let (status, tidemark) = (answer.status(), answer.headers().get(TIDEMARK).cloned());
-        let text = answer.bytes().await?;
-        ensure!(
-            status.is_success(),
-            "write: {status}: {}",
-            String::from_utf8_lossy(&text)
-        );
-        tidemark.context("no tidemark was answered")
     }
 }
