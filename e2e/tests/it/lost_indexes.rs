@@ -6,12 +6,15 @@ use anyhow::{Result, ensure};
 use e2e::client::Client;
 use e2e::shop::{create_product, rare_word};
 use e2e::world::{Plan, World};
+use infra::operation::connection::Connection;
+use infra::operation::replay::replay;
 use infra::service::Service;
+use infra::stack::Server;
 use reqwest::{Method, StatusCode};
 use schemas::id::Epoch;
 use schemas::topic::Names;
 use schemas::view::View;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// A rebuild of these few documents takes well under a second.
@@ -57,6 +60,31 @@ impl<'a> Indexes<'a> {
         for name in found {
             let deleted = self.http.request(Method::DELETE, self.url(&name));
             deleted.send().await?.error_for_status()?;
+        }
+        Ok(())
+    }
+
+    /// Whether an index of this name is to be made such that it takes no documents.
+    async fn block_new(&self, name: &str, is_blocked: bool) -> Result<()> {
+        let url = self.url(&format!("_index_template/{name}"));
+        let template = json!({
+            "index_patterns": [name],
+            "template": {"settings": {"index.blocks.write": true}},
+        });
+        let request = if is_blocked {
+            self.http.put(url).json(&template)
+        } else {
+            self.http.delete(url)
+        };
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    async fn until_made(&self, name: &str) -> Result<()> {
+        let deadline = Instant::now() + BACK_WITHIN;
+        while self.matching(name).await?.is_empty() {
+            ensure!(Instant::now() < deadline, "{name} is not made");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     }
@@ -125,5 +153,55 @@ async fn views_whose_indexes_are_deleted_come_back_by_themselves() -> Result<()>
     let indexes = Indexes::of(&world).await?;
     let checkpoints = indexes.names.checkpoints();
     ensure!(!indexes.matching(&checkpoints).await?.is_empty());
+    world.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_whose_index_is_deleted_begins_again_and_ends() -> Result<()> {
+    let world = World::open(Plan::default()).await?;
+    let staff = world.staff()?.preferring("wait=5");
+    let word = rare_word();
+    let id = create_product(&staff, &format!("Kettle {word}"), &[]).await?;
+    let search = format!("/v1/products?q={word}");
+    ensure!(staff.get(&search).await?.expect(200)?.ids() == [id]);
+
+    let indexes = Indexes::of(&world).await?;
+    let candidate = indexes.names.index(View::Products.name(), 2);
+    indexes.block_new(&candidate, true).await?;
+    let tool = Connection::open(world.surroundings()).await?;
+    let losing = async {
+        indexes.until_made(&candidate).await?;
+        indexes.block_new(&candidate, false).await?;
+        indexes.delete(&candidate).await?;
+        Ok(Instant::now())
+    };
+    let replaying = replay(&tool, View::Products, |_| {});
+    let (replayed, lost_at) = tokio::try_join!(replaying, losing)?;
+    ensure!(lost_at.elapsed() < BACK_WITHIN, "{:?}", lost_at.elapsed());
+    ensure!((replayed.from, replayed.to) == (Some(1), 3), "{replayed:?}");
+    ensure!(staff.get(&search).await?.expect(200)?.ids() == [id]);
+    drop(tool);
+    world.ensure_agreement().await?;
+    world.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_elasticsearch_with_an_empty_data_folder_is_filled_again() -> Result<()> {
+    let world = World::open(Plan {
+        own_servers: true,
+        ..Plan::default()
+    })
+    .await?;
+    let staff = world.staff()?.preferring("wait=5");
+    let word = rare_word();
+    let id = create_product(&staff, &format!("Kettle {word}"), &[]).await?;
+    let search = format!("/v1/products?q={word}");
+    ensure!(staff.get(&search).await?.expect(200)?.ids() == [id]);
+
+    let servers = world.own_servers()?;
+    servers.stop_server(Server::Elasticsearch).await?;
+    std::fs::remove_dir_all(servers.data_of(Server::Elasticsearch))?;
+    servers.start_server(Server::Elasticsearch).await?;
+    is_back(&world, &staff, &[(id, word)]).await?;
     world.close().await
 }

@@ -20,7 +20,7 @@ async fn append_unpublished(database: &Client, product: Uuid, amount: i64) -> Re
     });
     database
         .execute(
-            include_str!("append_unpublished.sql"),
+            include_str!("append_price_change.sql"),
             &[&product, &stream, &data],
         )
         .await?;

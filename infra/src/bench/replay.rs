@@ -22,8 +22,8 @@ use crate::operation::replay::replay;
 use crate::output;
 use crate::service::Service;
 
-const TARGET: f64 = 0.5;
-const GOAL: f64 = 0.8;
+const TARGET: f64 = 0.8;
+const GOAL: f64 = 0.9;
 
 /// Documents per second by round: of the replay, and of each floor.
 #[derive(Debug, Default)]

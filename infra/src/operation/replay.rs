@@ -52,7 +52,7 @@ pub async fn replay(
     };
     connection.publish(&key, &wish).await?;
 
-    let build = announced(connection, view, id).await?;
+    let mut build = announced(connection, view, id).await?;
     let mut last = (0, Instant::now());
     loop {
         let (progress, is_active, is_retired) =
@@ -68,10 +68,12 @@ pub async fn replay(
                 took,
             });
         }
-        ensure!(
-            !is_retired,
-            "build {build} was lost and retired before readers could switch"
-        );
+        if is_retired {
+            // Its index is gone: the wish is open again, and the next build answers it.
+            build = announced(connection, view, id).await?;
+            last = (0, Instant::now());
+            continue;
+        }
         if progress.filled > last.0 {
             last = (progress.filled, Instant::now());
         }
@@ -83,13 +85,15 @@ pub async fn replay(
     }
 }
 
+/// The build that answers the wish.
 async fn announced(connection: &Connection, view: View, wish: Uuid) -> Result<u32> {
     let deadline = Instant::now() + ANNOUNCED_WITHIN;
     while Instant::now() < deadline {
         let found = look(connection, view, |view| {
             let mut builds = view.builds.iter();
             builds.find_map(|(number, build)| {
-                (build.announced.as_ref()?.wish == Some(wish)).then_some(*number)
+                let is_ours = build.announced.as_ref()?.wish == Some(wish);
+                (is_ours && build.retired.is_none()).then_some(*number)
             })
         });
         if let Some(build) = found.flatten() {

@@ -40,6 +40,7 @@ pub struct StackOptions {
 #[derive(Debug)]
 pub struct Stack {
     endpoints: Endpoints,
+    folder: Folder,
     supervisor_pid: u32,
     channel: Arc<Mutex<Channel>>,
 }
@@ -91,6 +92,7 @@ impl Stack {
         let channel = Arc::new(Mutex::new(Channel::new(child)?));
         Ok(Self {
             endpoints: Endpoints::new(ports, spec.security),
+            folder: Folder::new(spec.dir),
             supervisor_pid,
             channel,
         })
@@ -98,6 +100,11 @@ impl Stack {
 
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// Where a server keeps its data: for those who lose it, while the server is stopped.
+    pub fn data_of(&self, server: Server) -> PathBuf {
+        self.folder.data().join(server.name())
     }
 
     /// The process that the servers belong to.
