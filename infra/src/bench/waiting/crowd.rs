@@ -98,8 +98,10 @@ impl Crowd {
         let answer = request.send().await.context("waiting for an answer")?;
         let (status, waited) = (answer.status(), asked.elapsed());
         let text = answer.bytes().await?;
+        // All are told to come back at the same time: some because too many look once more.
+        let is_told = status == 503 || status == 429;
         ensure!(
-            status == 503 && waited >= PATIENCE,
+            is_told && waited >= PATIENCE,
             "answered after {waited:?}: {status}: {}",
             String::from_utf8_lossy(&text)
         );
