@@ -116,11 +116,7 @@ impl Servers {
 
     fn surroundings(&self) -> Surroundings {
         match self {
-            Self::Shared { namespace, .. } => Surroundings {
-                endpoints: namespace.endpoints().clone(),
-                database: namespace.database.clone(),
-                prefix: namespace.prefix.clone(),
-            },
+            Self::Shared { namespace, .. } => namespace.surroundings(),
             Self::Own { stack, .. } => Surroundings {
                 endpoints: stack.endpoints().clone(),
                 database: "postgres".to_owned(),

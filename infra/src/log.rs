@@ -9,7 +9,7 @@ use std::{
 /// Read from the end of a file; logs grow without a bound.
 const BYTES_READ: i64 = 64 * 1024;
 
-/// The last lines, fewer where there are not so many; none of a log that cannot be read.
+/// The last lines of a log, at most `most` of them. Empty where the log cannot be read.
 pub(crate) fn last_lines(log: &Path, most: usize) -> Vec<String> {
     let text = last_bytes(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -12,7 +12,7 @@ use rdkafka::{
 use serde::Deserialize;
 use tokio_postgres::NoTls;
 
-use crate::stack::Endpoints;
+use crate::{service::Surroundings, stack::Endpoints};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -46,6 +46,15 @@ impl Namespace {
 
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// What services are told that run in this namespace.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            endpoints: self.endpoints.clone(),
+            database: self.database.clone(),
+            prefix: self.prefix.clone(),
+        }
     }
 
     /// Removes everything of this namespace, and says what could not be removed.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A process that lived so long is well: its next end is the first one again.
+/// After a life of this length the pauses begin with the shortest again.
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// How long to wait before the next start.
@@ -37,7 +37,7 @@ pub struct Restarts {
     pub last_end: Option<End>,
 }
 
-/// One end that nobody asked for.
+/// The end of a process that was not asked to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     pub at: DateTime<Utc>,

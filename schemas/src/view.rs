@@ -85,7 +85,7 @@ impl View {
     }
 
     /// Types of events that have a subject and yet concern documents by a field: those of other
-    /// subjects of their lane too. Whoever folds a lane subject by subject looks for them first.
+    /// subjects of their lane too. A fill, which folds subject by subject, reads them first.
     pub fn lane_wide_types(self) -> &'static [&'static str] {
         match self {
             Self::Products | Self::Categories => &[],

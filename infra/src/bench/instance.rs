@@ -78,11 +78,7 @@ impl Instance {
     /// Starts these services, one of each, and waits until they are ready.
     pub async fn start(servers: &Servers, programs: &Path, services: &[Service]) -> Result<Self> {
         let namespace = Namespace::create(servers.endpoints()).await?;
-        let surroundings = Surroundings {
-            endpoints: servers.endpoints().clone(),
-            database: namespace.database.clone(),
-            prefix: namespace.prefix.clone(),
-        };
+        let surroundings = namespace.surroundings();
         let logs = environment::cache_dir()?
             .join("bench")
             .join(&namespace.database);
@@ -185,6 +181,16 @@ pub(super) fn staff() -> Result<reqwest::Client> {
         .default_headers(headers)
         .timeout(ANSWERED_WITHIN);
     Ok(client.build()?)
+}
+
+/// The value of a service's metric that has no labels.
+pub(super) async fn metric(http: &reqwest::Client, url: &str, name: &str) -> Result<f64> {
+    let answer = http.get(format!("{url}/metrics")).send().await?;
+    let told = answer.error_for_status()?.text().await?;
+    let mut lines = told.lines().filter_map(|line| line.split_once(' '));
+    let found = lines.find(|(found, _)| *found == name);
+    let (_, value) = found.with_context(|| format!("{name} is not told"))?;
+    Ok(value.parse()?)
 }
 
 /// A bearer token that outlives every bench.

@@ -26,7 +26,7 @@ use crate::service::Service;
 const WARM_UP_WRITES_PER_SECOND: u32 = 100;
 /// How much longer than the floor the median may take with nobody else writing, in milliseconds.
 const IDLE_ABOVE_FLOOR: Limits = (10.0, 7.0);
-/// What p50 and p99 may be beside so many writes a second, in milliseconds.
+/// Limits of p50 and p99, in milliseconds, for each rate of background writes a second.
 const BUSY: [(u32, Limits, Limits); 2] = [
     (100, (50.0, 40.0), (250.0, 150.0)),
     (500, (150.0, 80.0), (500.0, 300.0)),

@@ -15,8 +15,8 @@ pub(super) async fn run(args: Supervise) -> Result<()> {
     }
     let spec = args.spec.context("nothing to supervise was named")?;
     let spec = serde_json::from_str(&spec).context("reading the specification")?;
-    // Not with the terminal's signals: the servers must end in order. Fails harmlessly when the
-    // process leads a group already.
+    // Signals of the terminal must not reach it: it ends the servers in order. This fails where the
+    // process leads a group already, and then changes nothing.
     let _ = nix::unistd::setsid();
     supervisor::run(spec).await
 }

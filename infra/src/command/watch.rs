@@ -5,8 +5,8 @@ use anyhow::Result;
 use crate::{cli::Watch, operation::watcher};
 
 pub(super) async fn run(args: &Watch) -> Result<()> {
-    // Not with the terminal's signals: it outlives whoever has started it. Fails harmlessly when
-    // the process leads a group already.
+    // Signals of the terminal must not reach it: it outlives the command that started it. This
+    // fails where the process leads a group already, and then changes nothing.
     let _ = nix::unistd::setsid();
     watcher::run(&args.dir).await
 }

@@ -1,4 +1,4 @@
-//! Waiting until the services of a plan are ready, whoever starts them.
+//! Waits until the services of a plan are ready. The watcher starts them, not this process.
 
 use std::{
     path::Path,
@@ -16,7 +16,7 @@ use crate::{log, service::Service};
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const ASK_EVERY: Duration = Duration::from_millis(50);
-/// A service that has ended so often meanwhile will not come up.
+/// A service that ends this many times during the wait is reported as failed.
 const ENDS_BORNE: u32 = 3;
 /// A watcher notes itself first thing.
 const WATCHER_STARTS_WITHIN: Duration = Duration::from_secs(20);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use chassis::clock;
 use schemas::view::View;
-use schemas::watermark::{Key, ViewState, Wish, WishKind};
+use schemas::watermark::{BuildState, Key, ViewState, Wish, WishKind};
 use uuid::Uuid;
 
 use super::connection::Connection;
@@ -55,7 +55,7 @@ pub async fn replay(
     let mut build = announced(connection, view, id).await?;
     let mut last = (0, Instant::now());
     loop {
-        let (progress, is_active, is_retired) =
+        let (progress, is_active, is_lost) =
             look(connection, view, |view| progress_of(view, build)).unwrap_or_default();
         let progress = Progress { build, ..progress };
         show(progress);
@@ -68,8 +68,8 @@ pub async fn replay(
                 took,
             });
         }
-        if is_retired {
-            // Its index is gone: the wish is open again, and the next build answers it.
+        if is_lost {
+            // The wish is open again, and the next build answers it.
             build = announced(connection, view, id).await?;
             last = (0, Instant::now());
             continue;
@@ -112,7 +112,7 @@ fn progress_of(view: &ViewState, build: u32) -> (Progress, bool, bool) {
         .values()
         .map(|build| build.lanes.values().filter_map(|lane| lane.head).sum());
     let head = heads.max().unwrap_or(0).max(filled);
-    let is_retired = state.is_some_and(|state| state.retired.is_some());
+    let is_lost = state.is_some_and(BuildState::is_lost);
     (
         Progress {
             build,
@@ -120,7 +120,7 @@ fn progress_of(view: &ViewState, build: u32) -> (Progress, bool, bool) {
             head,
         },
         view.active == Some(build),
-        is_retired,
+        is_lost,
     )
 }
 

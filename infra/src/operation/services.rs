@@ -159,7 +159,7 @@ impl Starter {
     }
 }
 
-/// What an earlier `up` has left, whatever has become of it.
+/// What an earlier `up` has left. Its processes may have ended since.
 struct Before {
     plan: Option<Plan>,
     deployment: Option<Deployment>,

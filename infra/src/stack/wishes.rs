@@ -14,7 +14,7 @@ use super::{control::Request, spec::Lifetime};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
     Ask(Request),
-    /// Pauses shall end: somebody waits.
+    /// `up` waits for the servers: end the pauses before their restarts.
     Hurry,
     /// The owner has gone, or somebody has sent a signal.
     End,

@@ -27,7 +27,7 @@ use infra::{
         verify::verify,
         visible::until_visible,
     },
-    service::{self, Profile, Service, Surroundings},
+    service::{self, Profile, Service},
     shop, stack,
 };
 use schemas::{rest::import::LineStatus, view::View};
@@ -38,11 +38,7 @@ const PRODUCTS: usize = 120;
 async fn services_come_up_once_serve_an_operator_and_go_down() {
     let stack = stack::shared().await.unwrap();
     let namespace = Namespace::create(stack.endpoints()).await.unwrap();
-    let surroundings = Surroundings {
-        endpoints: stack.endpoints().clone(),
-        database: namespace.database.clone(),
-        prefix: namespace.prefix.clone(),
-    };
+    let surroundings = namespace.surroundings();
     let starter = Starter {
         dir: std::env::temp_dir().join(format!("tidemark-{}", clock::new_id())),
         programs: programs().await,

@@ -37,11 +37,7 @@ impl Detached {
     async fn new(programs: PathBuf) -> Self {
         let stack = stack::shared().await.unwrap();
         let namespace = Namespace::create(stack.endpoints()).await.unwrap();
-        let surroundings = Surroundings {
-            endpoints: stack.endpoints().clone(),
-            database: namespace.database.clone(),
-            prefix: namespace.prefix.clone(),
-        };
+        let surroundings = namespace.surroundings();
         let dir = std::env::temp_dir().join(format!("tidemark-{}", clock::new_id()));
         let starter = Starter {
             dir,

@@ -31,12 +31,12 @@ const MAX_RECORDS: usize = 2_000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// What arrives together is taken together.
 const GATHER: Duration = Duration::from_millis(1);
-/// So many records are a batch worth writing while a refresh runs. Fewer wait for its end: they are
-/// not visible earlier by being written at once, and each bulk makes the refresh slower.
+/// The least number of records that are written while a refresh runs. Fewer wait for its end: they
+/// would not be visible earlier, and each bulk makes the refresh slower.
 const WORTH_A_BULK: usize = 200;
 const TICK: Duration = Duration::from_millis(100);
 const REPORTS: usize = 64;
-/// While a build is filled that nobody reads yet, a refresh is for its progress to show alone.
+/// Refreshes of a build that is filled and not read yet: they only show its progress.
 const FILL_PACE: Duration = Duration::from_secs(30);
 
 /// What the background work of a build brings.

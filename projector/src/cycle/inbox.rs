@@ -135,13 +135,13 @@ impl Inbox {
         waiting.is_full() && is_working && self.is_active()
     }
 
-    /// True where so many records wait, or as many bytes as are worth a bulk.
+    /// True where at least `count` records wait, or enough bytes for a bulk.
     pub(super) fn holds(&self, count: usize) -> bool {
         let waiting = self.lock();
         waiting.entries.len() >= count || waiting.bytes >= WORTH_A_BULK_BYTES
     }
 
-    /// Returns when it holds so much. May be dropped and called again.
+    /// Returns when `holds(count)` is true. May be dropped and called again.
     pub(super) async fn filled(&self, count: usize) {
         while !self.holds(count) {
             self.shared.arrived.notified().await;

@@ -93,7 +93,7 @@ impl Refreshes {
         self.is_due && is_free && may_retry && (is_rested || !is_paced)
     }
 
-    /// True where none was sent for so long.
+    /// True where no refresh was sent within the last `pace`.
     pub(super) fn has_rested(&self, pace: Duration) -> bool {
         self.sent_at.is_none_or(|at| at.elapsed() >= pace)
     }

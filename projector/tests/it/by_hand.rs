@@ -19,6 +19,14 @@ async fn price(world: &World, id: ProductId) -> i64 {
     }
 }
 
+/// A product that the view shows.
+async fn visible_lamp(world: &World) -> ProductId {
+    let (id, created) = product("Lamp", None);
+    let committed = world.commit(&[created]).await;
+    world.visible(View::Products, &committed).await;
+    id
+}
+
 async fn stands_still(projector: &Process) -> bool {
     let gauge = projector.metric("tidemark_lane_stopped").await;
     gauge.is_some_and(|gauge| gauge > 0.0)
@@ -94,9 +102,7 @@ async fn a_document_of_another_shape_is_replaced_by_the_next_event() {
 async fn a_deleted_document_is_made_again_by_the_next_event() {
     let world = World::open().await;
     let projector = world.projector().await;
-    let (id, created) = product("Lamp", None);
-    let committed = world.commit(&[created]).await;
-    world.visible(View::Products, &committed).await;
+    let id = visible_lamp(&world).await;
     let path = format!("{}/_doc/{id}", world.index(View::Products));
 
     // The projector still has it in memory.
@@ -123,9 +129,7 @@ async fn a_deleted_document_is_made_again_by_the_next_event() {
 async fn a_copy_that_no_node_takes_does_not_stop_the_watermark() {
     let world = World::open().await;
     let _projector = world.projector().await;
-    let (id, created) = product("Lamp", None);
-    let committed = world.commit(&[created]).await;
-    world.visible(View::Products, &committed).await;
+    let id = visible_lamp(&world).await;
     let settings = format!("{}/_settings", world.index(View::Products));
     let one_more = json!({"index": {"number_of_replicas": 1}});
     world.by_hand("PUT", &settings, Some(&one_more)).await;
@@ -142,9 +146,7 @@ async fn a_copy_that_no_node_takes_does_not_stop_the_watermark() {
 async fn an_index_that_blocks_writes_gets_them_once_the_block_is_gone() {
     let world = World::open().await;
     let projector = world.projector().await;
-    let (id, created) = product("Lamp", None);
-    let committed = world.commit(&[created]).await;
-    world.visible(View::Products, &committed).await;
+    let id = visible_lamp(&world).await;
     let settings = format!("{}/_settings", world.index(View::Products));
     let block = |blocked: bool| json!({"index": {"blocks": {"write": blocked}}});
 

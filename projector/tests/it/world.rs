@@ -244,7 +244,7 @@ impl World {
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
     }
 
-    /// Ends every connection of the projector to PostgreSQL, whatever it is about.
+    /// Ends every connection of the projector to PostgreSQL, also in the middle of a statement.
     pub async fn disconnect_projector(&self) {
         let sql = include_str!("world/disconnect.sql");
         self.postgres.execute(sql, &[]).await.unwrap();

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use rand::prelude::*;
 use rand::rngs::StdRng;
 use schemas::id::ProductId;
 
-use super::super::instance::{Instance, http, staff};
+use super::super::instance::{Instance, http, metric};
 use super::super::load::{Load, Until, closed_loop};
+use super::super::prices::Prices;
 use super::super::workload::Commands;
 use crate::service::Service;
 
@@ -18,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Rest {
-    http: reqwest::Client,
+    prices: Prices,
     url: String,
     ids: Vec<ProductId>,
     clients: usize,
@@ -28,7 +29,7 @@ pub(super) struct Rest {
 impl Rest {
     pub fn open(instance: &Instance, ids: Vec<ProductId>, workload: &Commands) -> Result<Self> {
         Ok(Self {
-            http: staff()?,
+            prices: Prices::open(instance)?,
             url: instance.url(Service::CommandSvc)?.to_owned(),
             ids,
             clients: workload.clients,
@@ -45,31 +46,18 @@ impl Rest {
 
     async fn change_price(&self, number: u64) -> Result<()> {
         let (product, amount) = change(self.seed, number, self.ids.len());
-        let url = format!("{}/v1/products/{}/price", self.url, self.ids[product]);
-        let body = format!(r#"{{"amount":{amount},"currency":"EUR"}}"#);
-        let request = self
-            .http
-            .put(url)
-            .header("content-type", "application/json");
-        let answer = request.body(body).send().await?;
-        let (status, text) = (answer.status(), answer.bytes().await?);
-        ensure!(
-            status.is_success(),
-            "{status}: {}",
-            String::from_utf8_lossy(&text)
-        );
-        Ok(())
+        self.prices
+            .change(self.ids[product], amount)
+            .await
+            .map(drop)
     }
 
     /// Waits until Kafka has all that was committed.
     pub async fn relayed(&self) -> Result<()> {
-        let (http, url) = (http()?, format!("{}/metrics", self.url));
+        let http = http()?;
         let deadline = Instant::now() + RELAYED_WITHIN;
         loop {
-            let metrics = http.get(&url).send().await?.text().await?;
-            let lag = metrics.lines().find(|line| line.starts_with(LAG));
-            let lag = lag.and_then(|line| line.rsplit(' ').next());
-            let lag: f64 = lag.with_context(|| format!("there is no {LAG}"))?.parse()?;
+            let lag = metric(&http, &self.url, LAG).await?;
             if lag == 0.0 {
                 return Ok(());
             }

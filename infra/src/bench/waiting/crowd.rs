@@ -16,9 +16,9 @@ use crate::service::Service;
 
 /// The longest wait that is granted.
 const WAIT: &str = "wait=5";
-/// Nobody is told to come back before this.
+/// An answer that comes earlier did not wait as long as was asked.
 const PATIENCE: Duration = Duration::from_millis(4_900);
-/// So many begin to wait at once.
+/// Clients that send their request before the next pause.
 const AT_ONCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 

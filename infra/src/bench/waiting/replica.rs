@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tokio::time::Instant;
 
-use super::super::instance::http;
+use super::super::instance::{http, metric};
 use super::super::load::{Load, open_loop};
 
 const ARRIVED_WITHIN: Duration = Duration::from_secs(3);
@@ -55,23 +55,15 @@ impl Replica {
     }
 
     pub async fn waiting(&self) -> Result<usize> {
-        let waiting = self.metric("tidemark_reads_waiting").await?;
+        let waiting = metric(&self.http, &self.url, "tidemark_reads_waiting").await?;
         Ok(waiting as usize)
     }
 
     /// What it takes of a core, over a while.
     pub async fn cpu(&self, lasting: Duration) -> Result<f64> {
-        let used = || self.metric("process_cpu_seconds_total");
+        let used = || metric(&self.http, &self.url, "process_cpu_seconds_total");
         let (before, started) = (used().await?, Instant::now());
         tokio::time::sleep(lasting).await;
         Ok((used().await? - before) / started.elapsed().as_secs_f64())
-    }
-
-    async fn metric(&self, name: &str) -> Result<f64> {
-        let answer = self.http.get(format!("{}/metrics", self.url)).send();
-        let told = answer.await?.error_for_status()?.text().await?;
-        let line = told.lines().find_map(|line| line.strip_prefix(name));
-        let value = line.with_context(|| format!("{name} is not told"))?;
-        Ok(value.trim().parse()?)
     }
 }

@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const LEFTOVERS_END_WITHIN: Duration = Duration::from_secs(10);
 
 impl Supervisor {
-    /// Keeps all servers where nobody else decides on their ends.
+    /// Restarts servers, in the one kind of stack whose servers are to run until it is terminated.
     pub(super) async fn keep_all(&self) {
         if self.spec.lifetime != Lifetime::UntilTerminated {
             return std::future::pending().await;
