@@ -38,16 +38,19 @@ const STOP_LIMIT: Duration = Duration::from_secs(40);
 /// Of a log, in an error message.
 const LINES_SHOWN: usize = 12;
 
-/// One of the three.
+/// One of the three, or a second node of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Server {
     Postgres,
     Kafka,
     Elasticsearch,
+    /// Joins the cluster of the first, and keeps copies of what that holds: for tests of copies.
+    SecondElasticsearch,
 }
 
 impl Server {
+    /// Those that every stack runs.
     pub const ALL: [Self; 3] = [Self::Postgres, Self::Kafka, Self::Elasticsearch];
 
     /// In file names, logs and the command line.
@@ -56,6 +59,7 @@ impl Server {
             Self::Postgres => "postgres",
             Self::Kafka => "kafka",
             Self::Elasticsearch => "elasticsearch",
+            Self::SecondElasticsearch => "elasticsearch-2",
         }
     }
 
@@ -63,7 +67,7 @@ impl Server {
     fn clean_signal(self) -> Signal {
         match self {
             Self::Postgres => Signal::SIGINT,
-            Self::Kafka | Self::Elasticsearch => Signal::SIGTERM,
+            Self::Kafka | Self::Elasticsearch | Self::SecondElasticsearch => Signal::SIGTERM,
         }
     }
 
@@ -71,7 +75,7 @@ impl Server {
     fn immediate_signal(self) -> Signal {
         match self {
             Self::Postgres => Signal::SIGQUIT,
-            Self::Kafka | Self::Elasticsearch => Signal::SIGKILL,
+            Self::Kafka | Self::Elasticsearch | Self::SecondElasticsearch => Signal::SIGKILL,
         }
     }
 }
@@ -90,6 +94,8 @@ pub(crate) struct Site {
     pub(crate) artifacts: Artifacts,
     pub(crate) user: Option<ServerUser>,
     pub(crate) security: Option<Security>,
+    /// Whether a second node of Elasticsearch may join the first.
+    pub(crate) second_elasticsearch: bool,
 }
 
 impl Site {
@@ -158,6 +164,7 @@ impl Running {
             Server::Postgres => postgres::prepare(site).await,
             Server::Kafka => kafka::prepare(site).await,
             Server::Elasticsearch => elasticsearch::prepare(site),
+            Server::SecondElasticsearch => elasticsearch::prepare_second(site),
         };
         let launch = launch.with_context(|| format!("preparing {server}"))?;
         let child = launch.spawn(site, server)?;
@@ -255,6 +262,7 @@ pub(crate) async fn check(server: Server, endpoints: &Endpoints) -> Result<()> {
             Server::Postgres => postgres::check(endpoints).await,
             Server::Kafka => kafka::check(endpoints).await,
             Server::Elasticsearch => elasticsearch::check(endpoints).await,
+            Server::SecondElasticsearch => elasticsearch::check_joined(endpoints).await,
         }
     };
     tokio::time::timeout(Duration::from_secs(5), question)

@@ -1,6 +1,13 @@
 //! Elasticsearch: one node, many small indexes, no disk watermarks.
+//!
+//! A stack may allow a second node, which holds data alone: the first stays the master when it goes.
 
-use std::{fmt::Write, fs, path::Path, time::Duration};
+use std::{
+    fmt::{Display, Write},
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -10,10 +17,14 @@ use crate::{
     user,
 };
 
+/// The names of the nodes.
+const FIRST_NODE: &str = "tidemark";
+const SECOND_NODE: &str = "tidemark-2";
+
 /// Kept in step with `docker/compose.yaml`; a test compares them.
 pub const SETTINGS: &[(&str, &str)] = &[
     ("cluster.name", "tidemark"),
-    ("node.name", "tidemark"),
+    ("node.name", FIRST_NODE),
     ("discovery.type", "single-node"),
     ("xpack.security.enabled", "false"),
     ("action.auto_create_index", "false"),
@@ -33,8 +44,28 @@ rootLogger.appenderRef.console.ref = console
 ";
 
 pub(super) fn prepare(site: &Site) -> Result<Launch> {
-    let data = site.data(Server::Elasticsearch);
-    let config = data.join("config");
+    let launch = prepare_node(site, Server::Elasticsearch, &settings(site))?;
+    write_secrets(site, &config(site, Server::Elasticsearch))?;
+    Ok(launch.env("ES_JAVA_OPTS", "-Xms1g -Xmx1g"))
+}
+
+/// A node that joins the first.
+pub(super) fn prepare_second(site: &Site) -> Result<Launch> {
+    ensure!(
+        site.second_elasticsearch && site.security.is_none(),
+        "this stack has one node of Elasticsearch"
+    );
+    let launch = prepare_node(site, Server::SecondElasticsearch, &settings_of_second(site))?;
+    Ok(launch.env("ES_JAVA_OPTS", "-Xms512m -Xmx512m"))
+}
+
+fn config(site: &Site, node: Server) -> PathBuf {
+    site.data(node).join("config")
+}
+
+fn prepare_node(site: &Site, node: Server, settings: &str) -> Result<Launch> {
+    let data = site.data(node);
+    let config = config(site, node);
     for dir in [&data, &config, &data.join("logs"), &data.join("indices")] {
         user::create_dir_for(site.user, dir)?;
     }
@@ -44,14 +75,12 @@ pub(super) fn prepare(site: &Site) -> Result<Launch> {
         &config.join("jvm.options"),
     )?;
     fs::write(config.join("log4j2.properties"), LOGGING)?;
-    fs::write(config.join("elasticsearch.yml"), settings(site))?;
-    write_secrets(site, &config)?;
+    fs::write(config.join("elasticsearch.yml"), settings)?;
     Ok(
         Launch::new(home.join("bin/elasticsearch"), data.join("logs"))
             .env("ES_JAVA_HOME", &site.artifacts.jdk)
             .env("ES_PATH_CONF", &config)
-            .env("ES_TMPDIR", site.scratch())
-            .env("ES_JAVA_OPTS", "-Xms1g -Xmx1g"),
+            .env("ES_TMPDIR", site.scratch()),
     )
 }
 
@@ -66,25 +95,56 @@ fn copy_options(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn settings(site: &Site) -> String {
-    let data = site.data(Server::Elasticsearch);
-    let mut text = format!(
-        "path.data: {}\npath.logs: {}\nnetwork.host: 127.0.0.1\nhttp.port: {}\ntransport.port: {}\n",
-        data.join("indices").display(),
-        data.join("logs").display(),
-        site.ports.elasticsearch,
-        site.ports.elasticsearch_transport,
-    );
-    for (name, value) in SETTINGS {
-        let value = match (*name, &site.security) {
-            ("xpack.security.enabled", Some(_)) => "true",
-            _ => value,
-        };
+    let ports = &site.ports;
+    let mut text = paths(site, Server::Elasticsearch);
+    let mut add = |name: &str, value: &dyn Display| {
         writeln!(text, "{name}: {value}").expect("writing to a string does not fail");
+    };
+    add("http.port", &ports.elasticsearch);
+    add("transport.port", &ports.elasticsearch_transport);
+    for (name, value) in SETTINGS {
+        match *name {
+            "discovery.type" if site.second_elasticsearch => {
+                add("cluster.initial_master_nodes", &FIRST_NODE);
+            }
+            "xpack.security.enabled" if site.security.is_some() => add(name, &true),
+            _ => add(name, value),
+        }
     }
     if site.security.is_some() {
         text.push_str(SECURED);
     }
     text
+}
+
+/// Nobody but the first node needs to find it, so it listens on any ports.
+fn settings_of_second(site: &Site) -> String {
+    let first = format!("127.0.0.1:{}", site.ports.elasticsearch_transport);
+    let mut text = paths(site, Server::SecondElasticsearch);
+    let mut add = |name: &str, value: &str| {
+        writeln!(text, "{name}: {value}").expect("writing to a string does not fail");
+    };
+    add("http.port", "0");
+    add("transport.port", "0");
+    add("discovery.seed_hosts", &first);
+    add("node.roles", "data");
+    for (name, value) in SETTINGS {
+        match *name {
+            "discovery.type" => {}
+            "node.name" => add(name, SECOND_NODE),
+            _ => add(name, value),
+        }
+    }
+    text
+}
+
+fn paths(site: &Site, node: Server) -> String {
+    let data = site.data(node);
+    format!(
+        "path.data: {}\npath.logs: {}\nnetwork.host: 127.0.0.1\n",
+        data.join("indices").display(),
+        data.join("logs").display(),
+    )
 }
 
 /// Over https only; the users are those of the files, which need no index.
@@ -117,21 +177,27 @@ fn write_secrets(site: &Site, config: &Path) -> Result<()> {
 }
 
 pub(super) async fn check(endpoints: &Endpoints) -> Result<()> {
+    ask_health(endpoints, "wait_for_status=yellow").await
+}
+
+/// Whether the second node has joined the first.
+pub(super) async fn check_joined(endpoints: &Endpoints) -> Result<()> {
+    ask_health(endpoints, "wait_for_nodes=2").await
+}
+
+async fn ask_health(endpoints: &Endpoints, condition: &str) -> Result<()> {
+    let server = &endpoints.elasticsearch;
+    let health = format!("{server}/_cluster/health?{condition}&timeout=2s");
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(4));
     let Some(security) = &endpoints.security else {
-        return ask(client.build()?.get(health(endpoints))).await;
+        return ask(client.build()?.get(health)).await;
     };
     let authority = reqwest::Certificate::from_pem(&fs::read(&security.ca_file)?)?;
     let client = client.add_root_certificate(authority).build()?;
-    let request = client.get(health(endpoints));
+    let request = client.get(health);
     ask(request.basic_auth(Security::USER, Some(&security.password))).await
-}
-
-fn health(endpoints: &Endpoints) -> String {
-    let server = &endpoints.elasticsearch;
-    format!("{server}/_cluster/health?wait_for_status=yellow&timeout=2s")
 }
 
 async fn ask(request: reqwest::RequestBuilder) -> Result<()> {

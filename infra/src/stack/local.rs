@@ -93,6 +93,7 @@ impl LocalStack {
                 lifetime: Lifetime::UntilTerminated,
                 keep: Keep::Everything,
                 security: None,
+                second_elasticsearch: false,
             };
             child = Some(client::spawn(&spec, self.attached).await?);
         }
@@ -146,7 +147,7 @@ impl LocalStack {
             let url = match server {
                 Server::Postgres => &endpoints.postgres,
                 Server::Kafka => &endpoints.kafka,
-                Server::Elasticsearch => &endpoints.elasticsearch,
+                Server::Elasticsearch | Server::SecondElasticsearch => &endpoints.elasticsearch,
             };
             let living = state.servers.get(&server).filter(|one| one.is_alive());
             servers.push(LocalServer {

@@ -33,6 +33,8 @@ pub struct StackOptions {
     pub ports: Option<Ports>,
     /// Where the servers are to let nobody in without it.
     pub security: Option<Security>,
+    /// Whether a second node of Elasticsearch may join the first. It does when it is started.
+    pub second_elasticsearch: bool,
 }
 
 /// A stack that belongs to this value: dropping it kills the servers, `stop` ends them in order,
@@ -80,6 +82,7 @@ impl Stack {
             lifetime: Lifetime::Owner,
             keep,
             security: options.security,
+            second_elasticsearch: options.second_elasticsearch,
         };
         let mut child = client::spawn(&spec, false).await?;
         let ready = client::await_ready(&Folder::new(&spec.dir), Some(&mut child)).await;

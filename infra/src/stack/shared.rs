@@ -52,6 +52,7 @@ pub async fn shared() -> Result<SharedStack> {
                 lifetime: Lifetime::Leases,
                 keep: Keep::Logs,
                 security: None,
+                second_elasticsearch: false,
             };
             let mut child = client::spawn(&spec, false).await?;
             client::await_ready(&folder, Some(&mut child)).await?

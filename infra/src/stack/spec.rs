@@ -16,7 +16,7 @@ use crate::{
 
 /// Raised with every change of these types or of `control`: a supervisor of another build is
 /// not used.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 4;
 
 /// What to run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub(crate) struct Spec {
     pub(crate) keep: Keep,
     /// Where the servers are to let nobody in without it.
     pub(crate) security: Option<Security>,
+    /// Whether a second node of Elasticsearch may join the first.
+    pub(crate) second_elasticsearch: bool,
 }
 
 /// When the servers are to end, beside on SIGTERM.

@@ -97,13 +97,15 @@ impl Supervisor {
             ports: spec.ports,
             artifacts: spec.artifacts.clone(),
             security: spec.security.clone(),
+            second_elasticsearch: spec.second_elasticsearch,
             user: user::ServerUser::current()?,
         };
         user::check_reachable(site.user, &spec.dir)?;
         fs::create_dir_all(folder.logs())?;
         user::create_dir_for(site.user, &site.scratch())?;
         spec.ports.check()?;
-        let running = Server::ALL.map(|server| (server, Mutex::new(None))).into();
+        let servers = Server::ALL.into_iter().chain([Server::SecondElasticsearch]);
+        let running = servers.map(|server| (server, Mutex::new(None))).collect();
         Ok(Self {
             spec,
             folder,
@@ -140,7 +142,8 @@ impl Supervisor {
     }
 
     async fn end_all(&self, ending: Ending) {
-        join_all(Server::ALL.map(|server| self.end(server, ending))).await;
+        let servers = self.running.keys();
+        join_all(servers.map(|server| self.end(*server, ending))).await;
         end_leftovers(&self.folder).await;
     }
 

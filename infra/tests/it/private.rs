@@ -15,6 +15,8 @@ async fn servers_that_were_stopped_killed_or_paused_come_back_with_their_data() 
     let stack = Stack::start(StackOptions::default()).await.unwrap();
     let endpoints = stack.endpoints().clone();
     write_everywhere(&endpoints).await;
+    let second = stack.start_server(Server::SecondElasticsearch).await;
+    assert!(second.is_err(), "the first takes no second node");
 
     for server in Server::ALL {
         stack.stop_server(server).await.unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod by_hand;
+mod copies;
 mod fills;
 mod following;
 mod outages;
