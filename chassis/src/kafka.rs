@@ -93,7 +93,7 @@ fn reader_config(brokers: &KafkaBrokers) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("isolation.level", "read_committed")
-        .set("fetch.wait.max.ms", "10")
+        .set("fetch.wait.max.ms", "100")
         .set("fetch.min.bytes", "1")
         .set("fetch.error.backoff.ms", "100")
         .set("queued.max.messages.kbytes", "16384")

@@ -20,7 +20,6 @@ pub(super) async fn spawn(spec: &Spec, attached: bool) -> Result<Child> {
     let mut command = command(attached).await?;
     let folder = Folder::new(&spec.dir);
     fs::create_dir_all(folder.logs())?;
-    folder.remove_state();
     let log = supervisor_log(&folder);
     let log = File::create(&log).with_context(|| format!("opening {}", log.display()))?;
     command
@@ -41,8 +40,9 @@ pub(super) async fn spawn(spec: &Spec, attached: bool) -> Result<Child> {
 pub(super) async fn await_ready(folder: &Folder, mut child: Option<&mut Child>) -> Result<State> {
     let step = Step::begin("starting PostgreSQL, Kafka and Elasticsearch");
     let deadline = Instant::now() + START_LIMIT;
+    let supervisor = child.as_ref().map(|child| child.id().cast_signed());
     loop {
-        match folder.state() {
+        match state_of(folder, supervisor) {
             Some(State {
                 phase: Phase::Failed(message),
                 ..
@@ -61,7 +61,7 @@ pub(super) async fn await_ready(folder: &Folder, mut child: Option<&mut Child>) 
         // Read again: it may have failed in between and said why.
         if ended
             && !matches!(
-                folder.state(),
+                state_of(folder, supervisor),
                 Some(State {
                     phase: Phase::Failed(_),
                     ..
@@ -74,10 +74,20 @@ pub(super) async fn await_ready(folder: &Folder, mut child: Option<&mut Child>) 
         ensure!(
             Instant::now() < deadline,
             "the servers did not become ready in time{}",
-            folder.state().as_ref().map(last_ends).unwrap_or_default()
+            state_of(folder, supervisor)
+                .as_ref()
+                .map(last_ends)
+                .unwrap_or_default()
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// What this supervisor tells, not one that was killed before it; that of any where none is named.
+fn state_of(folder: &Folder, supervisor: Option<i32>) -> Option<State> {
+    let state = folder.state()?;
+    let is_told_by = |pid| state.supervisor.pid == pid;
+    supervisor.is_none_or(is_told_by).then_some(state)
 }
 
 /// Waits for a lock without blocking the runtime.

@@ -43,8 +43,10 @@ pub(crate) async fn run(spec: Spec) -> Result<()> {
         "{} is supervised already",
         spec.dir.display()
     );
+    let before = folder.state();
     end_leftovers(&folder).await;
     let supervisor = Supervisor::new(spec, folder)?;
+    supervisor.inherit(before);
     supervisor.tell(Phase::Starting)?;
     let mut wishes = Wishes::listen(supervisor.spec.lifetime)?;
     let started = tokio::select! {

@@ -112,6 +112,8 @@ async fn servers_that_die_and_their_supervisor_are_brought_back_and_the_rest_is_
     wait_until("all servers are down", are_down).await;
     assert!(local.stack.status().await.unwrap().unsupervised);
     assert_eq!(local.stack.up().await.unwrap(), endpoints);
+    assert_eq!(local.restarts().await, [2, 2, 2]);
+    assert_eq!(local.last_end_of_kafka().await, "its supervisor was gone");
     assert_eq!(read(&endpoints).await, 7);
     assert!(local.stack.down().await.unwrap());
 }

@@ -10,7 +10,7 @@ use chassis::clock;
 use futures::future::join_all;
 use nix::sys::signal::Signal;
 
-use super::{Lifetime, Phase, Supervisor};
+use super::{Lifetime, PROTOCOL, Phase, State, Supervisor};
 use crate::{
     output, process,
     restart::{Backoff, End},
@@ -22,6 +22,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const LEFTOVERS_END_WITHIN: Duration = Duration::from_secs(10);
 
 impl Supervisor {
+    /// Goes on counting where a supervisor of the same stack was killed: its servers ended with it.
+    pub(super) fn inherit(&self, before: Option<State>) {
+        let Some(before) = before.filter(|state| {
+            self.spec.lifetime == Lifetime::UntilTerminated && state.protocol == PROTOCOL
+        }) else {
+            return;
+        };
+        self.restarts.replace(before.restarts);
+        for server in before.servers.into_keys() {
+            self.count_end(server, "its supervisor was gone".to_owned());
+        }
+    }
+
     /// Restarts servers, in the one kind of stack whose servers are to run until it is terminated.
     pub(super) async fn keep_all(&self) {
         if self.spec.lifetime != Lifetime::UntilTerminated {
@@ -75,12 +88,15 @@ impl Supervisor {
         output::note(format!("{server} has ended: {reason}"));
         // A failed start tells the log as well.
         let reason = reason.lines().next().unwrap_or_default().to_owned();
+        self.count_end(server, reason);
+        self.tell_if_possible();
+    }
+
+    fn count_end(&self, server: Server, reason: String) {
         let (at, log) = (clock::now(), self.site.last_lines(server));
         let mut restarts = self.restarts.borrow_mut();
         let own = restarts.entry(server).or_default();
         own.record(End { at, reason, log });
-        drop(restarts);
-        self.tell_if_possible();
     }
 
     /// A disk that is full for a while is no reason to let servers alone.
