@@ -10,9 +10,12 @@ use infra::operation::replay::replay;
 use infra::service::Service;
 use infra::stack::{Endpoints, Security};
 use schemas::view::View;
-use serde_json::{Value, json};
 
+mod administrator;
+mod lost_privilege;
 mod refusals;
+
+use administrator::Administrator;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_is_found_over_servers_that_demand_tls_and_passwords() -> Result<()> {
@@ -27,7 +30,8 @@ async fn what_is_written_is_found_over_servers_that_demand_tls_and_passwords() -
     world
         .start_with(Service::Projector, &[("KAFKA_SASL_MECHANISM", "PLAIN")])
         .await?;
-    let key = api_key(&world.surroundings().endpoints).await?;
+    let administrator = Administrator::of(&world.surroundings().endpoints)?;
+    let key = administrator.api_key("query-svc").await?;
     let by_key = [
         ("ELASTICSEARCH_API_KEY", key.as_str()),
         ("ELASTICSEARCH_USERNAME", ""),
@@ -61,24 +65,4 @@ async fn what_is_written_is_found_over_servers_that_demand_tls_and_passwords() -
 
 fn security(endpoints: &Endpoints) -> Result<&Security> {
     endpoints.security.as_ref().context("a secured stack")
-}
-
-/// A key made by the user of Elasticsearch, as an operator would.
-async fn api_key(endpoints: &Endpoints) -> Result<String> {
-    let security = security(endpoints)?;
-    let authority = reqwest::Certificate::from_pem(&std::fs::read(&security.ca_file)?)?;
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .add_root_certificate(authority)
-        .build()?;
-    let answer = http
-        .post(format!("{}/_security/api_key", endpoints.elasticsearch))
-        .basic_auth(Security::USER, Some(&security.password))
-        .json(&json!({"name": "query-svc"}))
-        .send()
-        .await?;
-    let status = answer.status();
-    let body: Value = answer.json().await?;
-    let key = body["encoded"].as_str().map(str::to_owned);
-    key.with_context(|| format!("no API key: {status} {body}"))
 }
