@@ -5,26 +5,23 @@
 //! see `group_commit`. What ran into others is tried again within the deadline. Every
 //! outcome names the positions of the log that it was decided on, refusals and replays too.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use backon::BackoffBuilder;
 use chassis::clock::{self, Deadline};
 use chassis::postgres::Fault;
 use chassis::retry;
-use chassis::tidemark::EpochHandle;
-use deadpool_postgres::Pool;
 use schemas::event::Meta;
-use schemas::id::{CategoryId, Epoch, ProductId};
+use schemas::id::{CategoryId, ProductId};
 use schemas::lane::Position;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::domain::{category as category_rules, product as product_rules, stock as stock_rules};
 use crate::metrics;
 use crate::store::idempotency::IdempotencyKey;
-use crate::store::{self, StoreError};
+use crate::store::{Database, StoreError};
 
 mod answer;
 mod attempt;
@@ -98,9 +95,6 @@ pub enum ExecuteError {
     Kept(#[source] serde_json::Error),
 }
 
-/// Called after each commit with what was appended; must not block.
-pub type CommitHint = Box<dyn Fn(&[Position]) + Send + Sync>;
-
 /// Executes commands. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Commands {
@@ -109,76 +103,26 @@ pub struct Commands {
 
 struct Shared {
     runtime: Handle,
-    pool: Pool,
-    epoch: EpochHandle,
-    hint: OnceLock<CommitHint>,
-    history_ended: CancellationToken,
+    database: Database,
     under_way: Semaphore,
     group_commit: GroupCommit,
 }
 
 impl Commands {
-    /// Commands will run on the current runtime, which has to be that of the pool's connections.
-    pub fn new(pool: Pool, epoch: EpochHandle) -> Self {
+    /// Commands will run on the current runtime, which has to be that of the database's connections.
+    pub fn new(database: Database) -> Self {
         Self {
             shared: Arc::new(Shared {
                 runtime: Handle::current(),
-                pool,
-                epoch,
-                hint: OnceLock::new(),
-                history_ended: CancellationToken::new(),
+                database,
                 under_way: Semaphore::new(UNDER_WAY),
                 group_commit: GroupCommit::default(),
             }),
         }
     }
 
-    pub fn pool(&self) -> &Pool {
-        &self.shared.pool
-    }
-
-    /// The epoch, once it is known.
-    pub fn started_with(&self) -> Option<Epoch> {
-        self.shared.epoch.get()
-    }
-
-    /// Known before any request is let in.
-    pub fn epoch(&self) -> Epoch {
-        self.shared
-            .epoch
-            .get()
-            .expect("no request is let in before the epoch is known")
-    }
-
-    /// Sets who is told of commits; once.
-    pub fn on_commit(&self, hint: CommitHint) {
-        // A second start-up cannot happen, and the first hint would still be right.
-        let _ = self.shared.hint.set(hint);
-    }
-
-    /// To be called after every commit that appended.
-    pub fn committed(&self, positions: &[Position]) {
-        if let Some(hint) = self.shared.hint.get().filter(|_| !positions.is_empty()) {
-            hint(positions);
-        }
-    }
-
-    /// Where every lane stands: at or above all that was decided before.
-    pub async fn heads(&self, deadline: Deadline) -> Result<Vec<Position>, StoreError> {
-        let tx = store::borrow(&self.shared.pool, deadline).await?;
-        let heads = deadline.run(store::log::heads(&tx)).await;
-        heads.unwrap_or(Err(StoreError::Deadline))
-    }
-
-    /// Cancelled once the database holds another history than the one this process started with:
-    /// the process has to end.
-    pub fn history_ended(&self) -> CancellationToken {
-        self.shared.history_ended.clone()
-    }
-
-    /// To be called on every error of the store that says so (`StoreError::is_epoch_change`).
-    pub fn end_of_history(&self) {
-        self.shared.history_ended.cancel();
+    pub fn database(&self) -> &Database {
+        &self.shared.database
     }
 
     /// Runs beside the connections, not on the caller's thread: a command wakes its caller once,
@@ -266,7 +210,7 @@ impl Commands {
 
     fn give_up(&self, error: ExecuteError) -> ExecuteError {
         if let ExecuteError::HistoryChanged(_) = error {
-            self.end_of_history();
+            self.database().end_of_history();
         }
         error
     }
@@ -275,7 +219,7 @@ impl Commands {
 impl std::fmt::Debug for Commands {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Commands")
-            .field("pool", &self.shared.pool.status())
+            .field("database", &self.shared.database)
             .finish_non_exhaustive()
     }
 }

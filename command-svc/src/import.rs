@@ -15,8 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::execute::Commands;
-use crate::store::StoreError;
+use crate::store::{Database, StoreError};
 
 mod batch;
 mod body;
@@ -46,7 +45,7 @@ const HEADS_ATTEMPT: Duration = Duration::from_secs(2);
 /// Runs imports. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Imports {
-    commands: Commands,
+    database: Database,
     runtime: Handle,
     stop: CancellationToken,
     transactions: Arc<Semaphore>,
@@ -55,10 +54,10 @@ pub struct Imports {
 
 impl Imports {
     /// Imports run on the current runtime, which has to be the process's shared one.
-    pub fn new(commands: Commands, stop: CancellationToken) -> Self {
+    pub fn new(database: Database, stop: CancellationToken) -> Self {
         metrics::describe();
         Self {
-            commands,
+            database,
             runtime: Handle::current(),
             stop,
             transactions: Arc::new(Semaphore::new(TRANSACTIONS)),
@@ -76,7 +75,7 @@ impl Imports {
         let deadline = Deadline::within(HEADS_BUDGET);
         let attempt = || async {
             let attempt = deadline.at_most(HEADS_ATTEMPT);
-            self.commands.heads(attempt).await
+            self.database.heads(attempt).await
         };
         attempt.retry(retry::within(deadline)).await
     }

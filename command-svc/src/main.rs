@@ -16,6 +16,7 @@ use command_svc::execute::Commands;
 use command_svc::http::{self, RequestRules};
 use command_svc::import::Imports;
 use command_svc::start::Start;
+use command_svc::store::Database;
 use command_svc::{metrics, upkeep, verify};
 use deadpool_postgres::Pool;
 use tokio::runtime::Handle;
@@ -35,19 +36,20 @@ async fn main() -> anyhow::Result<()> {
     let recorder = chassis::metrics::install("command-svc", env!("CARGO_PKG_VERSION"), &shutdown)?;
     metrics::describe();
     let (health, epoch) = (Health::default(), EpochHandle::default());
-    let commands = Commands::new(pool(&args)?, epoch.clone());
+    let database = Database::new(pool(&args)?, epoch.clone());
+    let commands = Commands::new(database.clone());
     let bolts = Bolts {
         verifier: Some(args.keys.verifier()?),
         tides: Some(Tides::new(args.keys.keyring()?, epoch.clone())),
         openapi: Some(http::openapi()),
         ..Bolts::new(health.clone(), recorder)
     };
-    upkeep::spawn(&commands, health.requirement("postgres"), &shutdown);
+    upkeep::spawn(&database, health.requirement("postgres"), &shutdown);
     let relay_stop = CancellationToken::new();
     let start = Start {
         args: args.clone(),
         brokers,
-        commands: commands.clone(),
+        database: database.clone(),
         epoch,
         health,
         relay_stop: relay_stop.clone(),
@@ -56,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
     let rules = web::Data::new(RequestRules {
         require_if_match: args.require_if_match,
     });
-    let imports = web::Data::new(Imports::new(commands.clone(), shutdown.token()));
+    let imports = web::Data::new(Imports::new(database, shutdown.token()));
     let commands = web::Data::new(commands);
     let routes = move |config: &mut web::ServiceConfig| {
         config

@@ -19,8 +19,8 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::CommandArgs;
-use crate::execute::Commands;
 use crate::relay::{Relay, RelayHandle, RelayOptions};
+use crate::store::Database;
 use crate::store::migration::{self, MigrationError};
 use crate::store::statement::EVENT_EPOCH;
 use crate::topics::{self, TopicError, Watch};
@@ -33,7 +33,7 @@ const ATTEMPT: Duration = Duration::from_secs(120);
 pub struct Start {
     pub args: CommandArgs,
     pub brokers: KafkaBrokers,
-    pub commands: Commands,
+    pub database: Database,
     pub epoch: EpochHandle,
     pub health: Health,
     /// Ends the relay: after the last request was answered, so that what it did is published.
@@ -87,7 +87,7 @@ impl Start {
                 Ok(names) => {
                     self.watch_topics(names.clone(), &shutdown);
                     let relay = self.spawn_relay(names, &shutdown, kafka);
-                    self.commands
+                    self.database
                         .on_commit(Box::new(move |positions| relay.committed(positions)));
                     return Ok(());
                 }
@@ -145,7 +145,7 @@ impl Start {
             partitions: self.args.kafka.partitions,
             names,
             database_url: self.args.direct_database_url().clone(),
-            commands: self.commands.clone(),
+            database: self.database.clone(),
         };
         shutdown.spawn("watch-topics", watch.run(shutdown.token()));
     }

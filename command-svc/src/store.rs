@@ -2,13 +2,12 @@
 //!
 //! Futures of one `Tx` that are polled together (`futures::try_join!` polls in order) travel in one
 //! round trip and run in that order. That holds only because every statement is prepared before
-//! (`borrow` sees to it): one that has to be prepared first would be overtaken by its successors.
+//! (`Database::borrow` sees to it): one that has to be prepared first would be overtaken by its successors.
 
 use std::sync::Arc;
 
-use chassis::clock::Deadline;
 use chassis::postgres::{self, Fault};
-use deadpool_postgres::{Pool, PoolError};
+use deadpool_postgres::PoolError;
 use schemas::lane::LaneOutOfRange;
 use tokio_postgres::Error as SqlError;
 
@@ -23,9 +22,11 @@ pub mod snapshot;
 pub mod statement;
 pub mod stock;
 
+mod database;
 mod text_keys;
 mod tx;
 
+pub use database::{CommitHint, Database};
 pub use statement::Statement;
 pub use tx::Tx;
 
@@ -107,27 +108,6 @@ impl StoreError {
     pub fn is_epoch_change(&self) -> bool {
         matches!(self, Self::Run { source, .. } if postgres::code(source) == Some(EPOCH_CHANGED))
     }
-}
-
-/// Borrows a connection for one transaction, with every statement prepared.
-pub async fn borrow(pool: &Pool, deadline: Deadline) -> Result<Tx, StoreError> {
-    let client = postgres::get_within(pool, deadline)
-        .await
-        .map_err(StoreError::Borrow)?;
-    let tx = Tx::new(client);
-    deadline
-        .run(tx.warm(statement::ALL))
-        .await
-        .map_err(|_| StoreError::Deadline)??;
-    Ok(tx)
-}
-
-/// Borrows a connection for single statements, before or beside all transactions.
-pub async fn borrow_bare(pool: &Pool, deadline: Deadline) -> Result<Tx, StoreError> {
-    let client = postgres::get_within(pool, deadline)
-        .await
-        .map_err(StoreError::Borrow)?;
-    Ok(Tx::new(client))
 }
 
 /// For columns and parameters that PostgreSQL keeps as `bigint`.

@@ -8,12 +8,10 @@ use chassis::health::Probe;
 use chassis::shutdown::Shutdown;
 use chassis::telemetry::Chain;
 use deadpool_postgres::PoolError;
-use schemas::id::Epoch;
 use tokio_util::sync::CancellationToken;
 
-use crate::execute::Commands;
 use crate::metrics;
-use crate::store::{self, StoreError, epoch, idempotency};
+use crate::store::{Database, StoreError, idempotency};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// While it was not there.
@@ -25,18 +23,18 @@ const EXPIRE_BUDGET: Duration = Duration::from_secs(5);
 const EXPIRE_AT_ONCE: i64 = 500;
 
 /// Runs both as long as the process lives.
-pub fn spawn(commands: &Commands, postgres: Probe, shutdown: &Shutdown) {
-    let watch = watch_postgres(commands.clone(), postgres, shutdown.token());
+pub fn spawn(database: &Database, postgres: Probe, shutdown: &Shutdown) {
+    let watch = watch_postgres(database.clone(), postgres, shutdown.token());
     shutdown.spawn("watch-postgres", watch);
     shutdown.spawn(
         "expire-keys",
-        expire_keys(commands.clone(), shutdown.token()),
+        expire_keys(database.clone(), shutdown.token()),
     );
 }
 
 /// Tells health whether PostgreSQL answers, and ends when it has begun another history.
-async fn watch_postgres(commands: Commands, probe: Probe, stop: CancellationToken) {
-    let ended = commands.history_ended();
+async fn watch_postgres(database: Database, probe: Probe, stop: CancellationToken) {
+    let ended = database.history_ended();
     let mut pause = LOOK_AGAIN_AFTER;
     loop {
         tokio::select! {
@@ -47,9 +45,9 @@ async fn watch_postgres(commands: Commands, probe: Probe, stop: CancellationToke
             }
             () = tokio::time::sleep(pause) => {}
         }
-        pause = match look(&commands).await {
-            Ok(found) if commands.started_with().is_some_and(|epoch| epoch != found) => {
-                commands.end_of_history();
+        pause = match database.read_epoch(Deadline::within(LOOK_BUDGET)).await {
+            Ok(found) if database.started_with().is_some_and(|epoch| epoch != found) => {
+                database.end_of_history();
                 LOOK_EVERY
             }
             Ok(_) => {
@@ -66,27 +64,18 @@ async fn watch_postgres(commands: Commands, probe: Probe, stop: CancellationToke
     }
 }
 
-async fn look(commands: &Commands) -> Result<Epoch, StoreError> {
-    let deadline = Deadline::within(LOOK_BUDGET);
-    let tx = store::borrow_bare(commands.pool(), deadline).await?;
-    deadline
-        .run(epoch::read(&tx))
-        .await
-        .unwrap_or(Err(StoreError::Deadline))
-}
-
 /// Removes idempotency keys after their time, in small batches; first right after the start.
-async fn expire_keys(commands: Commands, stop: CancellationToken) {
+async fn expire_keys(database: Database, stop: CancellationToken) {
     let mut pause = LOOK_AGAIN_AFTER;
     while stop
         .run_until_cancelled(tokio::time::sleep(pause))
         .await
         .is_some()
     {
-        if commands.started_with().is_none() {
+        if database.started_with().is_none() {
             continue;
         }
-        pause = match expire_some(&commands).await {
+        pause = match expire_some(&database).await {
             Ok(expired) if expired == EXPIRE_AT_ONCE.unsigned_abs() => LOOK_AGAIN_AFTER,
             Ok(_) => EXPIRE_EVERY,
             Err(error) => {
@@ -97,9 +86,9 @@ async fn expire_keys(commands: Commands, stop: CancellationToken) {
     }
 }
 
-async fn expire_some(commands: &Commands) -> Result<u64, StoreError> {
+async fn expire_some(database: &Database) -> Result<u64, StoreError> {
     let deadline = Deadline::within(EXPIRE_BUDGET);
-    let tx = store::borrow_bare(commands.pool(), deadline).await?;
+    let tx = database.borrow_bare(deadline).await?;
     let expired = deadline.run(idempotency::expire(&tx, EXPIRE_AT_ONCE)).await;
     let expired = expired.unwrap_or(Err(StoreError::Deadline))?;
     metrics::expired_keys(expired);

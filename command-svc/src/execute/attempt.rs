@@ -9,7 +9,7 @@ use futures::try_join;
 use super::decision::Decision;
 use super::{Answer, Command, Commands, Context, ExecuteError, Outcome, category, product, stock};
 use crate::store::idempotency::{self, IdempotencyKey, Kept};
-use crate::store::{self, StoreError, Stored, Tx, log};
+use crate::store::{StoreError, Stored, Tx, log};
 
 pub(super) struct Attempt<'a> {
     pub commands: &'a Commands,
@@ -51,7 +51,7 @@ impl From<StoreError> for Failure {
 impl Attempt<'_> {
     pub async fn run(&self) -> Result<Outcome, Failure> {
         let deadline = self.context.deadline;
-        let tx = store::borrow(self.commands.pool(), deadline).await?;
+        let tx = self.commands.database().borrow(deadline).await?;
         settle(&tx, deadline, self.transact(&tx)).await
     }
 
@@ -128,11 +128,12 @@ impl Attempt<'_> {
             typed,
             decided_on: &positions,
         });
-        let (epoch, metas) = (self.commands.epoch(), [&self.context.meta]);
+        let database = self.commands.database();
+        let (epoch, metas) = (database.epoch(), [&self.context.meta]);
         let deadline = self.context.deadline;
         let append = log::append(tx, epoch, &batch, &metas, keep.as_ref(), deadline);
         let ((), appended, ()) = try_join!(rows.write(tx), append, tx.commit())?;
-        self.commands.committed(&appended);
+        database.committed(&appended);
         positions.extend(appended);
         Ok(Outcome {
             answer,

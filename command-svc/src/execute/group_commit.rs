@@ -26,7 +26,7 @@ use crate::domain::product as rules;
 use crate::domain::product::Product;
 use crate::metrics;
 use crate::store::product::{category_ids, lock_free};
-use crate::store::{self, StoreError, Stored, Tx, log};
+use crate::store::{Database, StoreError, Stored, Tx, log};
 
 mod group;
 mod queue;
@@ -97,7 +97,7 @@ impl Commands {
             verdict,
         });
         if let Some(leader) = leader {
-            tokio::spawn(lead(self.clone(), leader));
+            tokio::spawn(lead(self.database().clone(), leader));
         }
         let told = match context.deadline.run(&mut told).await {
             Ok(told) => told,
@@ -128,12 +128,12 @@ fn may_ride_along<'a>(
 }
 
 /// Commits group after group, until nobody waits.
-async fn lead(commands: Commands, mut leader: Leader<Member>) {
+async fn lead(database: Database, mut leader: Leader<Member>) {
     while leader.goes_on() {
         // First the connection, so that more may gather and whoever has no time left can leave.
-        match store::borrow(commands.pool(), Deadline::within(BORROW)).await {
+        match database.borrow(Deadline::within(BORROW)).await {
             Ok(tx) => {
-                let committed = commit(&commands, &tx, leader.take(MOST));
+                let committed = commit(&database, &tx, leader.take(MOST));
                 if AssertUnwindSafe(committed).catch_unwind().await.is_err() {
                     tracing::error!("a group was abandoned: its outcome is unknown");
                 }
@@ -145,7 +145,7 @@ async fn lead(commands: Commands, mut leader: Leader<Member>) {
     }
 }
 
-async fn commit(commands: &Commands, tx: &Tx, members: Vec<Member>) {
+async fn commit(database: &Database, tx: &Tx, members: Vec<Member>) {
     let (members, hurried): (Vec<Member>, Vec<Member>) = members
         .into_iter()
         .partition(|member| member.context.deadline.remaining() > LEAST);
@@ -169,7 +169,7 @@ async fn commit(commands: &Commands, tx: &Tx, members: Vec<Member>) {
             tx.rollback().await?;
             return Ok(Vec::new());
         }
-        append(commands, tx, &group, deadline).await
+        append(database, tx, &group, deadline).await
     };
     match settle(tx, deadline, ending).await {
         Ok(appended) => group.deliver(&appended),
@@ -198,15 +198,15 @@ async fn open(tx: &Tx, members: &[Member]) -> Result<Opened, Failure> {
 }
 
 async fn append(
-    commands: &Commands,
+    database: &Database,
     tx: &Tx,
     group: &Group,
     deadline: Deadline,
 ) -> Result<Vec<Position>, Failure> {
-    let (epoch, metas) = (commands.epoch(), group.metas());
+    let (epoch, metas) = (database.epoch(), group.metas());
     let append = log::append(tx, epoch, group.batch(), &metas, None, deadline);
     let ((), appended, ()) = try_join!(group.write(tx), append, tx.commit())?;
-    commands.committed(&appended);
+    database.committed(&appended);
     metrics::committed_together(group.riders().len());
     Ok(appended)
 }

@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::{if_match, reply};
 use crate::execute::{Command, Commands, Context, Expected};
+use crate::store::Database;
 use crate::store::idempotency::IdempotencyKey;
 
 /// What one request may take, every wait within it included.
@@ -150,7 +151,7 @@ impl CommandRequest {
         let outcome = self.commands.execute(command, context).await?;
         if self.foreign {
             let soon = self.deadline.at_most(SETTLE_BUDGET);
-            settle(&self.commands, &self.session, soon).await;
+            settle(self.commands.database(), &self.session, soon).await;
         }
         reply::reply(outcome, &path, &self.session)
     }
@@ -189,8 +190,8 @@ fn principal(role: Role, subject: Uuid) -> String {
 }
 
 /// A foreign tidemark stands for the heads at its arrival. Unread, it stays with the client.
-async fn settle(commands: &Commands, session: &Session, deadline: Deadline) {
-    match commands.heads(deadline).await {
+async fn settle(database: &Database, session: &Session, deadline: Deadline) {
+    match database.heads(deadline).await {
         Ok(heads) => {
             heads.into_iter().for_each(|head| session.raise(head));
             session.settle();

@@ -18,7 +18,7 @@ use super::batch::{Batch, Entry};
 use super::plan::Answered;
 use super::transaction::{AttemptError, Imported, Transaction};
 use super::{Imports, metrics};
-use crate::store::{self, StoreError};
+use crate::store::StoreError;
 
 /// One try, waiting for a connection included.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ async fn import_within(
             Err(error) => error,
         };
         if error.is_epoch_change() {
-            imports.commands.end_of_history();
+            imports.database.end_of_history();
         }
         let pause = pauses.next().filter(|pause| *pause < deadline.remaining());
         match pause.filter(|_| error.fault() != Fault::Other) {
@@ -117,7 +117,7 @@ async fn attempt(
     let _turn = turn
         .map_err(|_| StoreError::Deadline)?
         .expect("turns are never closed");
-    let tx = store::borrow(imports.commands.pool(), deadline).await?;
+    let tx = imports.database.borrow(deadline).await?;
     let transaction = Transaction {
         imports,
         tx: &tx,

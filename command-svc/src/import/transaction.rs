@@ -169,7 +169,7 @@ impl Transaction<'_> {
         for (version, event) in &plan.events {
             log.push(*version, event);
         }
-        let (epoch, metas) = (self.imports.commands.epoch(), [self.meta]);
+        let (epoch, metas) = (self.imports.database.epoch(), [self.meta]);
         let ((), appended, (), released) = try_join!(
             self.write_beside(&plan),
             log::append_timed(tx, epoch, &log, &metas, None, self.deadline),
@@ -177,7 +177,7 @@ impl Transaction<'_> {
             rows::clock(tx),
         )?;
         let positions = appended.positions;
-        self.imports.commands.committed(&positions);
+        self.imports.database.committed(&positions);
         let held = appended
             .lanes_taken_at
             .and_then(|taken| (released - taken).to_std().ok());

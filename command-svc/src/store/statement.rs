@@ -18,7 +18,7 @@ macro_rules! statements {
 }
 
 statements! {
-    /// What `borrow` prepares.
+    /// What `Database::borrow` prepares.
     ALL:
     CATEGORY_HOLDER = "category/holder",
     CATEGORY_INSERT = "category/insert",

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::sightings::{Sight, Sightings};
 use super::{TopicError, ensure_events};
-use crate::execute::Commands;
+use crate::store::Database;
 use crate::store::migration::{self, MigrationError};
 use crate::store::statement::{EVENT_BEGIN_EPOCH, TOPIC_REMEMBER, TOPIC_REMEMBERED};
 
@@ -35,7 +35,7 @@ pub struct Watch {
     pub partitions: i32,
     pub names: Names,
     pub database_url: SecretString,
-    pub commands: Commands,
+    pub database: Database,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ impl Watch {
                 return;
             };
             if lost && self.begin_another().await {
-                self.commands.end_of_history();
+                self.database.end_of_history();
                 return stop.cancelled().await;
             }
             let pause = if sightings.is_suspect() {

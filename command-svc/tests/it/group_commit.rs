@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use chassis::clock::Deadline;
-use command_svc::store;
+use chassis::tidemark::EpochHandle;
+use command_svc::store::Database;
 use command_svc::store::product::lock_free;
 use futures::future::{FutureExt, try_join_all};
 use reqwest::{Method, StatusCode};
@@ -158,8 +159,8 @@ async fn what_somebody_else_holds_is_left_out_of_a_group() -> Result<()> {
     let other = service
         .hold(&format!("product where id = '{}'", ids[0]))
         .await?;
-    let pool = service.pool()?;
-    let tx = store::borrow(&pool, Deadline::within(LONG)).await?;
+    let database = Database::new(service.pool()?, EpochHandle::default());
+    let tx = database.borrow(Deadline::within(LONG)).await?;
     tx.begin().await?;
     let free = lock_free(&tx, &products).await?;
     ensure!(

@@ -9,6 +9,7 @@ use chassis::postgres::{PoolOptions, Session, pool};
 use chassis::tidemark::EpochHandle;
 use command_svc::domain::product::Command as Change;
 use command_svc::execute::{Command, Commands, Context, ExecuteError, Expected, Outcome};
+use command_svc::store::Database;
 use command_svc::store::idempotency::IdempotencyKey;
 use futures::future::{join, join_all};
 use schemas::event::Meta;
@@ -39,7 +40,7 @@ pub async fn commands(
     let handle = EpochHandle::default();
     handle.set(Epoch(u32::try_from(epoch)?))?;
     let pool = pool(&url, &options, &Handle::current())?;
-    Ok(Commands::new(pool, handle))
+    Ok(Commands::new(Database::new(pool, handle)))
 }
 
 pub async fn new_products(service: &Service, count: usize) -> Result<Vec<ProductId>> {
@@ -78,10 +79,11 @@ pub async fn as_one_group(
     changes: impl IntoIterator<Item = impl Future<Output = Result<Outcome, ExecuteError>>>,
     meanwhile: impl Future<Output = Result<()>>,
 ) -> Result<Vec<Result<Outcome, ExecuteError>>> {
-    let lent = commands.pool().get().await?;
+    let pool = commands.database().pool();
+    let lent = pool.get().await?;
     let gathered = async {
         let mut looks = tokio::time::interval(Duration::from_millis(1));
-        while commands.pool().status().waiting == 0 {
+        while pool.status().waiting == 0 {
             looks.tick().await;
         }
         drop(lent);

@@ -8,10 +8,10 @@ use chassis::clock::{self, Deadline};
 use chassis::health::Health;
 use chassis::kafka::{KafkaBrokers, tail_config};
 use chassis::postgres::{PoolOptions, Session, pool};
+use chassis::tidemark::EpochHandle;
 use chrono::{DateTime, Utc};
 use command_svc::relay::{Relay, RelayHandle, RelayOptions};
-use command_svc::store::{self, log, migration};
-use deadpool_postgres::Pool;
+use command_svc::store::{Database, log, migration};
 use infra::namespace::Namespace;
 use infra::stack::{self, SharedStack};
 use rdkafka::Message;
@@ -38,7 +38,7 @@ pub struct Log {
     pub db: Client,
     pub names: Names,
     pub namespace: Namespace,
-    pool: Pool,
+    database: Database,
     _stack: SharedStack,
 }
 
@@ -65,11 +65,12 @@ impl Log {
             session: Session::Writer,
         };
         let pool = pool(&url, &options, &Handle::current())?;
+        let database = Database::new(pool, EpochHandle::default());
         Ok(Self {
             db,
             names,
             namespace,
-            pool,
+            database,
             _stack: stack,
         })
     }
@@ -109,7 +110,7 @@ impl Log {
         for event in events {
             batch.push(1, event);
         }
-        let tx = store::borrow(&self.pool, Deadline::within(WITHIN)).await?;
+        let tx = self.database.borrow(Deadline::within(WITHIN)).await?;
         tx.begin().await?;
         let meta = Meta::default();
         let (epoch, deadline) = (self.names.epoch(), Deadline::within(WITHIN));
