@@ -7,10 +7,7 @@
 
 use std::sync::Arc;
 
-use backon::BackoffBuilder;
 use chassis::clock::{self, Deadline};
-use chassis::postgres::Fault;
-use chassis::retry;
 use schemas::event::Meta;
 use schemas::id::{CategoryId, ProductId};
 use schemas::lane::Position;
@@ -21,7 +18,7 @@ use tracing::Instrument;
 use crate::domain::{category as category_rules, product as product_rules, stock as stock_rules};
 use crate::metrics;
 use crate::store::idempotency::IdempotencyKey;
-use crate::store::{Database, StoreError};
+use crate::store::{Attempts, Database, Repeat, StoreError};
 
 mod answer;
 mod attempt;
@@ -33,11 +30,9 @@ mod product;
 mod stock;
 
 pub use answer::{Answer, Resource};
+use attempt::Attempt;
 pub use expected::Expected;
 use group_commit::{GroupCommit, Verdict};
-
-/// How often a command is tried again on another connection after losing one before COMMIT.
-const LOST_CONNECTIONS: u32 = 2;
 
 /// Commands under way at most: with more, waiting for a connection would take all of a deadline.
 const UNDER_WAY: usize = 1_024;
@@ -80,6 +75,9 @@ pub enum ExecuteError {
     Overloaded,
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// In every try within the deadline.
+    #[error("the answer under the idempotency key was removed before it was read")]
+    KeyExpired,
     /// Others held the locks, or no connection came free, for the whole of the deadline.
     #[error("execute the command before its deadline")]
     Busy(#[source] StoreError),
@@ -173,46 +171,27 @@ impl Commands {
             }
             Verdict::Alone => {}
         }
-        let attempt = attempt::Attempt {
-            commands: self,
+        let attempt = Attempt {
+            database: self.database(),
             command,
             context,
             at,
         };
-        let mut pauses = retry::within(context.deadline).build();
-        let (mut lost, mut unknown) = (0, false);
+        let keyed = context.key.is_some();
+        let repeat = Repeat::Command { keyed };
+        let mut attempts = Attempts::new(context.deadline, repeat, metrics::retried);
         loop {
-            let failure = match attempt.run().await {
+            match attempt.run().await {
                 // The client asked once: its own lost answer is not a replay to it.
                 Ok(outcome) => {
                     return Ok(Outcome {
-                        replayed: outcome.replayed && !unknown,
+                        replayed: outcome.replayed && !attempts.may_be_committed(),
                         ..outcome
                     });
                 }
-                Err(failure) => failure,
-            };
-            unknown |= failure.is_unknown();
-            lost += u32::from(failure.fault() == Fault::ConnectionLost);
-            let again = failure.is_worth_trying(context.key.is_some(), lost <= LOST_CONNECTIONS);
-            match pauses
-                .next()
-                .filter(|pause| again && *pause < context.deadline.remaining())
-            {
-                Some(pause) => {
-                    metrics::retried(failure.fault());
-                    tokio::time::sleep(pause).await;
-                }
-                None => return Err(self.give_up(failure.into_error(unknown))),
+                Err(failure) => attempts.again(failure).await?,
             }
         }
-    }
-
-    fn give_up(&self, error: ExecuteError) -> ExecuteError {
-        if let ExecuteError::HistoryChanged(_) = error {
-            self.database().end_of_history();
-        }
-        error
     }
 }
 

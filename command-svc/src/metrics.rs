@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chassis::postgres::Fault;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 use crate::domain::{category, product};
@@ -55,8 +54,8 @@ pub fn committed_together(commands: usize) {
     histogram!(TOGETHER).record(commands as f64);
 }
 
-pub fn retried(fault: Fault) {
-    counter!(RETRIES, "fault" => fault.name()).increment(1);
+pub fn retried(fault: &'static str) {
+    counter!(RETRIES, "fault" => fault).increment(1);
 }
 
 pub fn expired_keys(count: u64) {
@@ -107,7 +106,7 @@ fn outcome_label(executed: &Result<Outcome, ExecuteError>) -> &'static str {
         },
         Err(ExecuteError::Overloaded) => "overloaded",
         Err(ExecuteError::KeyReused) => "key_reused",
-        Err(ExecuteError::Busy(_)) => "busy",
+        Err(ExecuteError::Busy(_) | ExecuteError::KeyExpired) => "busy",
         Err(ExecuteError::Unavailable(_)) => "unavailable",
         Err(ExecuteError::OutcomeUnknown(_)) => "outcome_unknown",
         Err(ExecuteError::HistoryChanged(_) | ExecuteError::Failed(_) | ExecuteError::Kept(_)) => {

@@ -24,10 +24,12 @@ pub mod stock;
 
 mod database;
 mod text_keys;
+mod transaction;
 mod tx;
 
 pub use database::{CommitHint, Database};
 pub use statement::Statement;
+pub use transaction::{AbortReason, Attempts, Repeat, TransactionError};
 pub use tx::Tx;
 
 /// SQLSTATE of `append` where the database has begun another history.

@@ -1,37 +1,35 @@
 //! One try to execute a command: open, decide, finish; two round trips where all goes well, three
 //! with an idempotency key.
 
-use chassis::clock::Deadline;
 use chassis::postgres::Fault;
 use chrono::{DateTime, Utc};
 use futures::try_join;
 
 use super::decision::Decision;
-use super::{Answer, Command, Commands, Context, ExecuteError, Outcome, category, product, stock};
+use super::{Answer, Command, Context, ExecuteError, Outcome, category, product, stock};
 use crate::store::idempotency::{self, IdempotencyKey, Kept};
-use crate::store::{StoreError, Stored, Tx, log};
+use crate::store::{AbortReason, Database, StoreError, Stored, TransactionError, Tx, log};
 
 pub(super) struct Attempt<'a> {
-    pub commands: &'a Commands,
+    pub database: &'a Database,
     pub command: &'a Command,
     pub context: &'a Context,
     /// When the command happens: the same in every try.
     pub at: DateTime<Utc>,
 }
 
-/// Why a try came to nothing.
-#[derive(Debug)]
-pub(super) enum Failure {
-    Store {
-        error: StoreError,
-        /// The connection was lost between COMMIT and its answer.
-        unknown: bool,
-    },
-    /// A kept answer was removed between the claim and its reading.
-    KeyExpired,
+/// Why a command is given up within its transaction.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Abort {
+    #[error("the idempotency key was used for another request")]
     KeyReused,
-    Kept(serde_json::Error),
+    #[error("the answer under the idempotency key was removed before it was read")]
+    KeyExpired,
+    #[error("read the answer kept under the idempotency key")]
+    Kept(#[source] serde_json::Error),
 }
+
+type Failure = TransactionError<Abort>;
 
 enum Loaded {
     Category(category::Loaded),
@@ -39,20 +37,11 @@ enum Loaded {
     Stock(Option<Stored<crate::domain::stock::Stock>>),
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store {
-            error,
-            unknown: false,
-        }
-    }
-}
-
 impl Attempt<'_> {
     pub async fn run(&self) -> Result<Outcome, Failure> {
-        let deadline = self.context.deadline;
-        let tx = self.commands.database().borrow(deadline).await?;
-        settle(&tx, deadline, self.transact(&tx)).await
+        let (database, deadline) = (self.database, self.context.deadline);
+        let tx = database.borrow(deadline).await?;
+        database.settle(&tx, deadline, self.transact(&tx)).await
     }
 
     async fn transact(&self, tx: &Tx) -> Result<Outcome, Failure> {
@@ -128,12 +117,11 @@ impl Attempt<'_> {
             typed,
             decided_on: &positions,
         });
-        let database = self.commands.database();
-        let (epoch, metas) = (database.epoch(), [&self.context.meta]);
+        let (epoch, metas) = (self.database.epoch(), [&self.context.meta]);
         let deadline = self.context.deadline;
         let append = log::append(tx, epoch, &batch, &metas, keep.as_ref(), deadline);
         let ((), appended, ()) = try_join!(rows.write(tx), append, tx.commit())?;
-        database.committed(&appended);
+        self.database.committed(&appended);
         positions.extend(appended);
         Ok(Outcome {
             answer,
@@ -144,42 +132,17 @@ impl Attempt<'_> {
     }
 }
 
-/// Runs a transaction to its end; where it fails, ends it and tells whether it may have committed.
-pub(super) async fn settle<T>(
-    tx: &Tx,
-    deadline: Deadline,
-    transaction: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let ran = deadline.run(transaction).await;
-    let failure = match ran.unwrap_or(Err(StoreError::Deadline.into())) {
-        Ok(done) => return Ok(done),
-        Err(failure) => failure,
-    };
-    let was_committing = tx.is_committing();
-    let is_lost = failure.fault().is_unavailable();
-    if !is_lost {
-        // Where this fails too, the connection is closed: see `Tx`.
-        let _ = deadline.run(tx.rollback()).await;
-    }
-    match failure {
-        Failure::Store { error, .. } => {
-            let is_ended = error.is_from_server() && !is_lost;
-            let unknown = was_committing && !is_ended;
-            Err(Failure::Store { error, unknown })
-        }
-        other => Err(other),
-    }
-}
-
 async fn replay(tx: &Tx, key: &IdempotencyKey) -> Result<Outcome, Failure> {
     let (kept, ()) = try_join!(idempotency::kept(tx, key), tx.rollback())?;
-    let kept = kept.ok_or(Failure::KeyExpired)?;
+    let kept = kept.ok_or(Failure::Aborted(Abort::KeyExpired))?;
     if kept.fingerprint != key.fingerprint {
-        return Err(Failure::KeyReused);
+        return Err(Failure::Aborted(Abort::KeyReused));
     }
     let answer = match kept.answer {
         Kept::Sent(sent) => Answer::Kept(sent),
-        Kept::Typed(answer) => serde_json::from_value(answer).map_err(Failure::Kept)?,
+        Kept::Typed(answer) => {
+            serde_json::from_value(answer).map_err(|error| Failure::Aborted(Abort::Kept(error)))?
+        }
     };
     Ok(Outcome {
         answer,
@@ -189,44 +152,33 @@ async fn replay(tx: &Tx, key: &IdempotencyKey) -> Result<Outcome, Failure> {
     })
 }
 
-impl Failure {
-    pub fn fault(&self) -> Fault {
+impl AbortReason for Abort {
+    fn label(&self) -> &'static str {
         match self {
-            Self::Store { error, .. } => error.fault(),
-            Self::KeyExpired => Fault::Serialization,
-            Self::KeyReused | Self::Kept(_) => Fault::Other,
+            Self::KeyReused => "key_reused",
+            Self::KeyExpired => "key_expired",
+            Self::Kept(_) => "kept",
         }
     }
 
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Store { unknown: true, .. })
+    /// The next try claims a key that is free by now.
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::KeyExpired)
     }
+}
 
-    /// Nothing was committed and the same may succeed in a moment; or, with a key, asking again
-    /// tells whether it was committed.
-    pub fn is_worth_trying(&self, has_key: bool, may_reconnect: bool) -> bool {
-        if self.is_unknown() {
-            return has_key;
-        }
-        let fault = self.fault();
-        fault.is_transient() || (fault == Fault::ConnectionLost && may_reconnect)
-    }
-
-    pub fn into_error(self, unknown: bool) -> ExecuteError {
-        match self {
-            Self::KeyReused => ExecuteError::KeyReused,
-            Self::Kept(error) => ExecuteError::Kept(error),
-            Self::KeyExpired => ExecuteError::Busy(StoreError::Deadline),
-            Self::Store { error, .. } if unknown => ExecuteError::OutcomeUnknown(error),
-            Self::Store { error, .. } if error.is_epoch_change() => {
-                ExecuteError::HistoryChanged(error)
-            }
-            Self::Store { error, .. } => match error.fault() {
-                Fault::ConnectionLost => ExecuteError::Unavailable(error),
-                fault if fault.is_transient() || fault == Fault::Timeout => {
-                    ExecuteError::Busy(error)
-                }
-                _ => ExecuteError::Failed(error),
+impl From<Failure> for ExecuteError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Aborted(Abort::KeyReused) => Self::KeyReused,
+            Failure::Aborted(Abort::KeyExpired) => Self::KeyExpired,
+            Failure::Aborted(Abort::Kept(error)) => Self::Kept(error),
+            Failure::Unknown(error) => Self::OutcomeUnknown(error),
+            Failure::Store(error) if error.is_epoch_change() => Self::HistoryChanged(error),
+            Failure::Store(error) => match error.fault() {
+                Fault::ConnectionLost => Self::Unavailable(error),
+                fault if fault.is_transient() || fault == Fault::Timeout => Self::Busy(error),
+                _ => Self::Failed(error),
             },
         }
     }

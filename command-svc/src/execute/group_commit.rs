@@ -7,6 +7,7 @@
 //! true wish), one that names categories, and whatever has an idempotency key.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +21,12 @@ use schemas::id::{CategoryId, ProductId};
 use schemas::lane::Position;
 use tokio::sync::oneshot;
 
-use super::attempt::{Failure, settle};
 use super::{Command, Commands, Context, Outcome};
 use crate::domain::product as rules;
 use crate::domain::product::Product;
 use crate::metrics;
 use crate::store::product::{category_ids, lock_free};
-use crate::store::{Database, StoreError, Stored, Tx, log};
+use crate::store::{Database, StoreError, Stored, TransactionError, Tx, log};
 
 mod group;
 mod queue;
@@ -154,7 +154,7 @@ async fn commit(database: &Database, tx: &Tx, members: Vec<Member>) {
         return;
     }
     let deadline = Deadline::within(BUDGET);
-    let (free, categories) = match settle(tx, deadline, open(tx, &members)).await {
+    let (free, categories) = match database.settle(tx, deadline, open(tx, &members)).await {
         Ok(opened) => opened,
         Err(failure) => return dissolve(members, &failure),
     };
@@ -171,12 +171,9 @@ async fn commit(database: &Database, tx: &Tx, members: Vec<Member>) {
         }
         append(database, tx, &group, deadline).await
     };
-    match settle(tx, deadline, ending).await {
+    match database.settle(tx, deadline, ending).await {
         Ok(appended) => group.deliver(&appended),
-        Err(Failure::Store {
-            error,
-            unknown: true,
-        }) => {
+        Err(TransactionError::Unknown(error)) => {
             let cause = Arc::new(error);
             for rider in group.into_members() {
                 rider.tell(Verdict::Unknown(StoreError::Group(Arc::clone(&cause))));
@@ -185,6 +182,9 @@ async fn commit(database: &Database, tx: &Tx, members: Vec<Member>) {
         Err(failure) => dissolve(group.into_members(), &failure),
     }
 }
+
+/// Nothing but the store ends the transaction of a group.
+type Failure = TransactionError<Infallible>;
 
 type Opened = (Vec<Stored<Product>>, HashMap<ProductId, Vec<CategoryId>>);
 
@@ -213,11 +213,9 @@ async fn append(
 
 /// Nothing was committed, and each may fare better alone.
 fn dissolve(members: Vec<Member>, failure: &Failure) {
-    metrics::retried(failure.fault());
-    if let Failure::Store { error, .. } = failure {
-        let count = members.len();
-        tracing::debug!(command.count = count, error = %Chain(error), "a group is dissolved");
-    }
+    metrics::retried(failure.label());
+    let count = members.len();
+    tracing::debug!(command.count = count, error = %Chain(failure), "a group is dissolved");
     members.into_iter().for_each(Member::go_alone);
 }
 

@@ -47,6 +47,11 @@ impl From<ExecuteError> for ApiError {
                 let detail = "send each request with a key of its own";
                 Self::new(ProblemType::IdempotencyKeyReused, detail)
             }
+            ExecuteError::KeyExpired => {
+                let detail = "the answer under this key was removed while it was read";
+                let problem = Problem::new(ProblemType::DependencyUnavailable, detail);
+                Self::from(problem.retry_after_ms(RETRY_MS)).caused_by(error)
+            }
             ExecuteError::Busy(_)
             | ExecuteError::Unavailable(_)
             | ExecuteError::HistoryChanged(_) => Self::unavailable("postgres", error),

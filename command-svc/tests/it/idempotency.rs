@@ -1,10 +1,17 @@
 //! Idempotency-Key: the same request again is the same answer again, and happens once.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use chassis::problem::ApiError;
+use command_svc::execute::ExecuteError;
+use command_svc::store::idempotency::IdempotencyKey;
 use futures::future::try_join_all;
 use reqwest::{Method, StatusCode};
+use schemas::problem::ProblemType;
 use serde_json::{Value, json};
 
+use crate::in_process::{commands, committed, new_products, reprice};
 use crate::service::{Answer, Service, product, send};
 
 /// As every command that renames, moves or retires a category.
@@ -242,6 +249,58 @@ async fn twins_that_race_are_one() -> Result<()> {
             .count();
         assert_eq!(first, 1);
     }
+    service.stop().await
+}
+
+/// The next so many claims find their key taken, and nothing under it when they read: the row was
+/// removed between the two.
+async fn remove_before_reading(service: &Service, claims: u32) -> Result<()> {
+    let trigger = format!(
+        "create sequence claims;
+        create function lose_claim() returns trigger language plpgsql as $$ begin
+            return case when nextval('claims') > {claims} then new end;
+        end $$;
+        create trigger lose_claim before insert on idempotency
+            for each row execute function lose_claim();"
+    );
+    Ok(service.db.batch_execute(&trigger).await?)
+}
+
+#[tokio::test]
+async fn a_key_whose_answer_is_removed_before_it_is_read_is_claimed_anew() -> Result<()> {
+    let service = Service::start().await?;
+    remove_before_reading(&service, 2).await?;
+    let body = product("L-1");
+    let created = post(&service, "/v1/products", "k", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    assert_eq!(created.header("idempotency-replayed"), None);
+    let expired = r#"tidemark_command_retries_total{fault="key_expired"}"#;
+    assert_eq!(service.metric(expired).await?.to_bits(), 2_f64.to_bits());
+    assert_same(&created, &post(&service, "/v1/products", "k", &body).await?);
+    service.stop().await
+}
+
+#[tokio::test]
+async fn a_key_that_expires_in_every_try_is_told_as_that() -> Result<()> {
+    let service = Service::start().await?;
+    let commands = commands(&service, service.database_url(), 1).await?;
+    let ids = new_products(&service, 1).await?;
+    remove_before_reading(&service, u32::MAX).await?;
+    let key = IdempotencyKey {
+        principal: "p".to_owned(),
+        key: "k".to_owned(),
+        fingerprint: vec![1],
+    };
+    let told = reprice(&commands, ids[0], Duration::from_millis(300), Some(key)).await;
+    ensure!(matches!(told, Err(ExecuteError::KeyExpired)), "{told:?}");
+    let problem = told.map_err(ApiError::from).unwrap_err();
+    ensure!(problem.problem().is(ProblemType::DependencyUnavailable));
+    ensure!(problem.problem().members.contains_key("retry_after_ms"));
+    ensure!(
+        committed(&service).await? == (0, 0),
+        "nothing was committed"
+    );
     service.stop().await
 }
 
