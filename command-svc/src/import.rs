@@ -1,8 +1,8 @@
 //! Imports: a stream of lines becomes products, batch by batch, and a stream of answers.
 //!
-//! Pure parts read lines (`body`, `lines`, `wish`), bound what waits (`heap`, `outbox`), put them together (`batch`, `tree`, `pace`) and decide
-//! (`plan`) by the rules of the commands; `transaction` writes a batch, `transact` sees it through,
-//! `run` moves it all along.
+//! Pure parts read lines (`body`, `lines`, `wish`), bound what waits (`heap`, `outbox`), put them
+//! together (`batch`, `tree`, `pace`) and decide (`plan`) by the rules of the commands; `transaction`
+//! writes a batch and tries again, `run` moves it all along.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,8 @@ mod plan;
 mod tree;
 mod wish;
 
+mod imported;
 mod run;
-mod transact;
 mod transaction;
 
 pub(crate) mod metrics;

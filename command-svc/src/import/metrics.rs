@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chassis::postgres::Fault;
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -42,8 +41,8 @@ pub fn committed(lines: usize, held: Option<Duration>) {
     }
 }
 
-pub fn retried(fault: Fault) {
-    counter!(RETRIES, "fault" => fault.name()).increment(1);
+pub fn retried(fault: &'static str) {
+    counter!(RETRIES, "fault" => fault).increment(1);
 }
 
 /// Counts an import as running until it is dropped.

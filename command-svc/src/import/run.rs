@@ -25,10 +25,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::batch::{Batch, Footprint, KnownPaths, Queue, ReadLine};
 use super::body::{Body, Coding, Step};
+use super::imported::Imported;
 use super::outbox::{self, Outbox};
 use super::pace::{self, Pace};
-use super::transact::import;
-use super::transaction::Imported;
+use super::transaction::import;
 use super::{Imports, metrics};
 
 /// Transactions of one import.

@@ -1,82 +1,157 @@
 //! A batch as one transaction: look, lock what has to change, write, append, commit.
 //!
 //! Locks come in the order of all commands: tree, products by id, inserts by sku, lanes. A batch is
-//! there wholly or not at all.
+//! there wholly or not at all. It may be tried any number of times, also after a commit whose answer
+//! was lost: what is there already is unchanged. Where a line breaks it, it is halved.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
 use chassis::postgres::Fault;
+use chassis::telemetry::Chain;
 use chrono::{DateTime, Utc};
 use futures::try_join;
 use schemas::event::Meta;
 use schemas::id::{CategoryId, ProductId};
-use schemas::lane::Position;
+use schemas::problem::{Problem, ProblemType};
 
 use super::batch::{Batch, Entry};
-use super::plan::{Answered, BySku, Plan, is_unchanged, plan};
+use super::imported::Imported;
+use super::plan::{BySku, Plan, is_unchanged, plan};
 use super::tree::Grown;
 use super::{Imports, metrics};
+use crate::domain::Refusal;
 use crate::domain::product::Product;
 use crate::domain::text::{Sku, SkuKey};
 use crate::store::category::{TreeLock, lock_tree};
 use crate::store::import as rows;
-use crate::store::{self, StoreError, Stored, Tx, log};
+use crate::store::{
+    self, AbortReason, Attempts, Repeat, StoreError, Stored, TransactionError, Tx, log,
+};
 
-/// What became of a batch.
-#[derive(Debug, Default)]
-pub struct Imported {
-    /// In the order of lines.
-    pub answers: Vec<Answered>,
-    pub positions: Vec<Position>,
-    /// Products written, and how long the lanes were held for them.
-    pub pace: Option<(usize, Duration)>,
-    /// The database could not be reached in time.
-    pub unavailable: bool,
-}
+/// One try, waiting for a connection included.
+const ATTEMPT: Duration = Duration::from_secs(10);
 
+/// Why a batch is given up within its transaction.
 #[derive(Debug, thiserror::Error)]
-pub enum AttemptError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Somebody else made a product of these skus meanwhile.
-    #[error("make products whose skus were taken meanwhile")]
-    Taken,
+enum Abort {
+    #[error("make products whose skus were taken in the meantime")]
+    SkuTaken,
     #[error("grow the tree of categories: {0:?}")]
-    Tree(crate::domain::Refusal),
+    Tree(Refusal),
 }
 
-impl AttemptError {
-    pub fn fault(&self) -> Fault {
+type Failure = TransactionError<Abort>;
+
+/// One try to import a batch.
+struct Transaction<'a> {
+    imports: &'a Imports,
+    tx: &'a Tx,
+    meta: &'a Meta,
+    batch: &'a Batch,
+    at: DateTime<Utc>,
+    deadline: Deadline,
+}
+
+/// Imports a batch, trying again within the budget. What cannot be imported is refused; a batch
+/// with a line that breaks it is halved until that line stands alone.
+pub async fn import(imports: &Imports, meta: &Meta, batch: Batch, budget: Duration) -> Imported {
+    let mut imported = Imported::default();
+    let mut waiting = vec![batch];
+    while let Some(batch) = waiting.pop() {
+        match import_within(imports, meta, &batch, Deadline::within(budget)).await {
+            Ok(part) => imported.add(part),
+            Err(error) if is_of_the_batch(&error) => match batch.split() {
+                Ok((first, second)) => waiting.extend([second, first]),
+                Err(line) => {
+                    tracing::error!(error = %Chain(&error), "a line could not be imported");
+                    let detail = "the failure of this line was logged under the request's id";
+                    imported.refuse(&line, &Problem::new(ProblemType::Internal, detail));
+                }
+            },
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "a batch could not be imported in time");
+                let detail = "the database could not take this line in time: send it again";
+                let problem = Problem::new(ProblemType::DependencyUnavailable, detail);
+                imported.refuse(&batch, &problem.retry_after_ms(1_000));
+                imported.unavailable = true;
+            }
+        }
+    }
+    imported.answers.sort_by_key(|answered| answered.number);
+    imported
+}
+
+async fn import_within(
+    imports: &Imports,
+    meta: &Meta,
+    batch: &Batch,
+    deadline: Deadline,
+) -> Result<Imported, Failure> {
+    let at = clock::now();
+    let mut attempts = Attempts::new(deadline, Repeat::Idempotent, metrics::retried);
+    loop {
+        match attempt(imports, meta, batch, at, deadline.at_most(ATTEMPT)).await {
+            Ok(mut imported) => {
+                imported.refuse_unread(batch);
+                return Ok(imported);
+            }
+            Err(failure) => attempts.again(failure).await?,
+        }
+    }
+}
+
+async fn attempt(
+    imports: &Imports,
+    meta: &Meta,
+    batch: &Batch,
+    at: DateTime<Utc>,
+    deadline: Deadline,
+) -> Result<Imported, Failure> {
+    if batch.entries.is_empty() {
+        return Ok(Imported::default());
+    }
+    let turn = deadline.run(imports.transactions.acquire()).await;
+    let _turn = turn
+        .map_err(|_| StoreError::Deadline)?
+        .expect("turns are never closed");
+    let tx = imports.database.borrow(deadline).await?;
+    let transaction = Transaction {
+        imports,
+        tx: &tx,
+        meta,
+        batch,
+        at,
+        deadline,
+    };
+    let database = &imports.database;
+    database.settle(&tx, deadline, transaction.run()).await
+}
+
+/// True where this batch would fail at any time.
+fn is_of_the_batch(failure: &Failure) -> bool {
+    match failure {
+        Failure::Aborted(reason) => !reason.is_transient(),
+        of_store => of_store.fault() == Some(Fault::Other) && !of_store.is_epoch_change(),
+    }
+}
+
+impl AbortReason for Abort {
+    fn label(&self) -> &'static str {
         match self {
-            Self::Store(error) => error.fault(),
-            Self::Taken => Fault::UniqueViolation,
-            Self::Tree(_) => Fault::Other,
+            Self::SkuTaken => Fault::UniqueViolation.name(),
+            Self::Tree(_) => Fault::Other.name(),
         }
     }
 
-    /// True where this batch would fail at any time.
-    pub fn is_of_the_batch(&self) -> bool {
-        self.fault() == Fault::Other && !self.is_epoch_change()
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::SkuTaken)
     }
-
-    pub fn is_epoch_change(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_epoch_change())
-    }
-}
-
-pub struct Transaction<'a> {
-    pub imports: &'a Imports,
-    pub tx: &'a Tx,
-    pub meta: &'a Meta,
-    pub batch: &'a Batch,
-    pub at: DateTime<Utc>,
-    pub deadline: Deadline,
 }
 
 impl Transaction<'_> {
-    pub async fn run(&self) -> Result<Imported, AttemptError> {
+    async fn run(&self) -> Result<Imported, Failure> {
         let tx = self.tx;
         let nodes: Vec<rows::NameNode> = self
             .batch
@@ -110,7 +185,7 @@ impl Transaction<'_> {
         let tree = &self.batch.tree;
         let grown = tree
             .grow(&found, &tree.with_ancestors(nodes), new_id, self.at)
-            .map_err(AttemptError::Tree)?;
+            .map_err(|refusal| Failure::Aborted(Abort::Tree(refusal)))?;
         let known = self.lock_what_changes(&grown, products).await?;
         let plan = plan(&self.batch.entries, known, &grown, self.at);
         if plan.is_empty() {
@@ -125,11 +200,7 @@ impl Transaction<'_> {
     }
 
     /// Makes the missing categories, and reads those products again, locked, that will change.
-    async fn lock_what_changes(
-        &self,
-        grown: &Grown,
-        mut known: BySku,
-    ) -> Result<BySku, AttemptError> {
+    async fn lock_what_changes(&self, grown: &Grown, mut known: BySku) -> Result<BySku, Failure> {
         let changing = |entry: &Entry| {
             let product = known.get(&entry.wish.sku_key)?;
             (!is_unchanged(entry, product, grown, self.at)).then_some(product.value.id)
@@ -158,12 +229,12 @@ impl Transaction<'_> {
         Ok(known)
     }
 
-    async fn write(&self, grown: &Grown, plan: Plan) -> Result<Imported, AttemptError> {
+    async fn write(&self, grown: &Grown, plan: Plan) -> Result<Imported, Failure> {
         let tx = self.tx;
         let created: Vec<&Stored<Product>> = plan.created.iter().collect();
         let inserted = store::product::insert(tx, &created).await?;
         if inserted.len() < created.len() {
-            return Err(AttemptError::Taken);
+            return Err(Failure::Aborted(Abort::SkuTaken));
         }
         let mut log = log::Batch::default();
         for (version, event) in &plan.events {
