@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use chassis::clock;
 use chrono::{DateTime, Utc};
 use schemas::lane::{Lane, LaneSeqs, Seq};
 use schemas::watermark::MAX_CHANGED;
@@ -51,6 +52,8 @@ pub struct Heads {
 #[derive(Debug, Clone, Default)]
 pub struct OfBuild {
     pub index_uuid: String,
+    /// When a step of a fill of it ended last.
+    pub filled_at: DateTime<Utc>,
     pub lanes: BTreeMap<Lane, OfLane>,
 }
 
@@ -66,6 +69,9 @@ pub struct OfLane {
     /// All up to here is visible, after a refresh of our own. None before the first.
     pub visible: Option<Seq>,
     pub covered_recorded_at: Option<DateTime<Utc>>,
+    /// When more of it became applied last, and visible; of a lane just taken, when it was taken.
+    pub applied_at: DateTime<Utc>,
+    pub shown_at: DateTime<Utc>,
     pub stopped: Option<Stopped>,
     /// Highest seq that came from Kafka.
     pub published: Option<Seq>,
@@ -140,6 +146,24 @@ impl Changed {
     }
 }
 
+impl OfLane {
+    /// Takes over what was noted of the lane before, and stays true.
+    fn follow(&mut self, before: Self) {
+        let is_same = before.life == self.life;
+        if is_same && self.visible.is_some() && before.visible > self.visible {
+            self.visible = before.visible;
+            self.covered_recorded_at = before.covered_recorded_at;
+        }
+        if is_same && before.visible == self.visible {
+            self.shown_at = before.shown_at;
+        }
+        if is_same && before.applied == self.applied {
+            self.applied_at = before.applied_at;
+        }
+        self.changed.merge(before.changed);
+    }
+}
+
 impl Default for Board {
     fn default() -> Self {
         let shared = Shared {
@@ -169,19 +193,23 @@ impl Board {
     /// Notes how lanes of a build stand that have moved. Their changed subjects are added to those
     /// noted before, and what a refresh has shown stays shown.
     pub fn report(&self, build: BuildId, index_uuid: &str, lanes: Vec<(Lane, OfLane)>) {
+        let now = clock::now();
         let mut state = self.lock();
         let of_build = state.builds.entry(build).or_default();
         index_uuid.clone_into(&mut of_build.index_uuid);
         for (lane, mut of_lane) in lanes {
+            (of_lane.applied_at, of_lane.shown_at) = (now, now);
             if let Some(before) = of_build.lanes.remove(&lane) {
-                let is_same = before.life == of_lane.life && of_lane.visible.is_some();
-                if is_same && before.visible > of_lane.visible {
-                    of_lane.visible = before.visible;
-                    of_lane.covered_recorded_at = before.covered_recorded_at;
-                }
-                of_lane.changed.merge(before.changed);
+                of_lane.follow(before);
             }
             of_build.lanes.insert(lane, of_lane);
+        }
+    }
+
+    /// Notes that a step of a fill of the build has ended.
+    pub fn fill_moved(&self, build: BuildId) {
+        if let Some(of_build) = self.lock().builds.get_mut(&build) {
+            of_build.filled_at = clock::now();
         }
     }
 
@@ -201,6 +229,7 @@ impl Board {
             of_lane.changed.merge(covered.changed.clone());
             if of_lane.applied >= covered.seq && of_lane.visible < Some(covered.seq) {
                 of_lane.visible = Some(covered.seq);
+                of_lane.shown_at = clock::now();
                 of_lane.covered_recorded_at = covered.recorded_at;
                 has_changed |= !covered.changed.is_nothing();
             }

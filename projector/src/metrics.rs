@@ -11,7 +11,7 @@ use schemas::lane::Lane;
 use schemas::view::View;
 
 use crate::cache::BuildId;
-use crate::lag::{LagReport, LaneState};
+use crate::lag::{BuildLag, LagReport, LaneState};
 use crate::project::Stopped;
 use crate::sink::{Op, Outcome};
 
@@ -95,7 +95,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         LAG_EVENTS,
         Unit::Count,
-        "events that a view's active build does not show yet",
+        "events that a view does not show yet",
     ),
     (
         LAG_SECONDS,
@@ -105,7 +105,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         LANES,
         Unit::Count,
-        "lanes of a view's active build, by state",
+        "lanes of a view's active build and of its others that are fed, by state",
     ),
 ];
 
@@ -235,21 +235,23 @@ pub(crate) fn build_lost(build: BuildId) {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(crate) fn lag(report: &LagReport) {
     for view in &report.views {
-        let active = view
-            .builds
-            .iter()
-            .find(|build| Some(build.build) == view.active);
-        let Some(active) = active else { continue };
-        let name = view.view.clone();
-        gauge!(LAG_EVENTS, "view" => name.clone()).set(active.behind_events as f64);
-        gauge!(LAG_SECONDS, "view" => name.clone()).set(active.behind_seconds);
-        for (state, label) in STATES {
-            let lanes = active
-                .lanes
-                .iter()
-                .filter(|lane| lane.state == state)
-                .count();
-            gauge!(LANES, "view" => name.clone(), "state" => label).set(lanes as f64);
+        let name = &view.view;
+        let is_active = |build: &&BuildLag| Some(build.build) == view.active;
+        let (active, others): (Vec<_>, Vec<_>) = view.builds.iter().partition(is_active);
+        // While nothing can be read, a view is as far behind as the build that is made for it.
+        let nearest = others.iter().min_by_key(|build| build.behind_events);
+        let read = active.first().or(nearest);
+        gauge!(LAG_EVENTS, "view" => name.clone())
+            .set(read.map_or(f64::NAN, |read| read.behind_events as f64));
+        gauge!(LAG_SECONDS, "view" => name.clone())
+            .set(read.map_or(f64::NAN, |read| read.behind_seconds));
+        for (role, builds) in [("active", active), ("other", others)] {
+            for (state, label) in STATES {
+                let lanes = builds.iter().flat_map(|build| &build.lanes);
+                let count = lanes.filter(|lane| lane.state == state).count();
+                gauge!(LANES, "view" => name.clone(), "build" => role, "state" => label)
+                    .set(count as f64);
+            }
         }
     }
 }

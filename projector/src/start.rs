@@ -216,6 +216,7 @@ impl Start {
         self.shutdown.spawn("elasticsearch", watch);
         let fill = FillContext {
             pool: wiring.pool.clone(),
+            board: wiring.board.clone(),
             sink: sink.clone(),
             permits: FillPermits::new(self.args.fill_bulks),
             checkpoints: wiring.checkpoints,

@@ -7,6 +7,7 @@ use ::metrics::{
 };
 use chassis::problem::ApiError;
 use chrono::{DateTime, Utc};
+use schemas::view::View;
 use schemas::watermark::WatermarkState;
 
 use crate::freshness::Lag;
@@ -20,6 +21,7 @@ const SHED: &str = "tidemark_reads_shed_total";
 const WAITING: &str = "tidemark_reads_waiting";
 const OFFSET: &str = "tidemark_replica_offset";
 const BEHIND: &str = "tidemark_view_behind_events";
+const READABLE: &str = "tidemark_view_readable";
 const AGE: &str = "tidemark_watermark_age_seconds";
 
 /// Names all of them, so that `/metrics` explains itself.
@@ -74,6 +76,11 @@ pub fn describe() {
         Unit::Seconds,
         "age of the oldest word on any lane of the active build, by view"
     );
+    describe_gauge!(
+        READABLE,
+        Unit::Count,
+        "1 where a view has a build that can be read, by view"
+    );
 }
 
 pub(crate) fn count_read(endpoint: &'static str, served: &'static str) {
@@ -107,9 +114,11 @@ pub(crate) fn count_shed() {
 pub(crate) fn observe(waiting: usize, state: &WatermarkState, now: DateTime<Utc>) {
     gauge!(WAITING).set(waiting as f64);
     gauge!(OFFSET).set(state.offset() as f64);
-    for (name, view) in state.views() {
-        let lag = Lag::of(view, now);
-        gauge!(BEHIND, "view" => name.to_owned()).set(lag.events as f64);
-        gauge!(AGE, "view" => name.to_owned()).set(lag.seconds);
+    for view in View::ALL.map(View::name) {
+        let lag = state.view(view).and_then(|view| Lag::of(view, now));
+        gauge!(READABLE, "view" => view).set(if lag.is_some() { 1.0 } else { 0.0 });
+        // Not a number, rather than the last one, or none at all: of nothing, there is no lag.
+        gauge!(BEHIND, "view" => view).set(lag.map_or(f64::NAN, |lag| lag.events as f64));
+        gauge!(AGE, "view" => view).set(lag.map_or(f64::NAN, |lag| lag.seconds));
     }
 }

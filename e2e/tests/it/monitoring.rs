@@ -1,9 +1,9 @@
 //! What the alerts ask for is what the services tell: names and labels, from the first scrape on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::shop::create_product;
 use e2e::world::{Plan, World};
 use infra::service::Service;
@@ -12,17 +12,38 @@ use uuid::Uuid;
 
 const STOPS_WITHIN: Duration = Duration::from_secs(15);
 
-/// The series of these names, each with a label that its alert sums or names by.
-const ASKED: [(&str, Option<&str>); 8] = [
-    ("tidemark_dependency_up", Some("name")),
-    ("tidemark_relay_lag_events", None),
-    ("tidemark_relay_owned_partitions", None),
-    ("tidemark_relay_partitions", None),
-    ("tidemark_command_seconds_bucket", Some("le")),
-    ("tidemark_lag_seconds", Some("view")),
-    ("tidemark_watermark_age_seconds", Some("view")),
-    ("tidemark_lane_stopped", Some("view")),
-];
+const ALERTS: &str = include_str!("../../../infra/monitoring/alerts.yaml");
+
+/// The metrics that alerts name, each with the labels that its alert sums or names by.
+fn asked() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let mut asked = BTreeMap::<_, BTreeSet<_>>::new();
+    for alert in ALERTS.split("- alert:").skip(1) {
+        let words = alert.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        let metrics = words.filter(|word| word.starts_with("tidemark_"));
+        for metric in metrics {
+            asked.entry(metric).or_default().extend(labels_of(alert));
+        }
+    }
+    asked
+}
+
+/// `instance` is Prometheus' own.
+fn labels_of(alert: &str) -> impl Iterator<Item = &str> {
+    let name = |text: &'_ str| {
+        text.find(|c: char| !c.is_alphanumeric())
+            .unwrap_or(text.len())
+    };
+    let shown = alert
+        .split("$labels.")
+        .skip(1)
+        .map(move |text| &text[..name(text)]);
+    let sums = alert
+        .split("by (")
+        .skip(1)
+        .filter_map(|text| text.split(')').next());
+    let summed = sums.flat_map(|labels| labels.split(',').map(str::trim));
+    shown.chain(summed).filter(|label| *label != "instance")
+}
 
 async fn scrape(world: &World) -> Result<String> {
     let http = reqwest::Client::builder().no_proxy().build()?;
@@ -66,12 +87,15 @@ async fn every_metric_and_label_that_an_alert_names_is_told() -> Result<()> {
         let (name, rest) = line.split_once(['{', ' ']).unwrap_or((line, ""));
         series.insert(name, rest);
     }
-    for (name, label) in ASKED {
-        let labels = series.get(name);
-        ensure!(labels.is_some(), "{name} is not told");
-        let has =
-            |label: &str| labels.is_some_and(|labels| labels.contains(&format!("{label}=\"")));
-        ensure!(label.is_none_or(has), "{name} has no label {label:?}");
+    let asked = asked();
+    ensure!(asked.len() > 8, "too few metrics: {asked:?}");
+    for (name, labels) in asked {
+        let told = series.get(name);
+        let told = told.with_context(|| format!("{name} is not told"))?;
+        for label in labels {
+            let is_told = told.contains(&format!("{label}=\""));
+            ensure!(is_told, "{name} has no label {label}: {told}");
+        }
     }
     for view in ["products", "categories"] {
         let zero = format!("tidemark_builds_lost_total{{view=\"{view}\"}} 0");

@@ -23,7 +23,6 @@ use crate::operation::connection::Connection;
 use crate::output;
 use crate::service::Service;
 
-const WARM_UP_WRITES_PER_SECOND: u32 = 100;
 /// How much longer than the floor the median may take with nobody else writing, in milliseconds.
 const IDLE_ABOVE_FLOOR: Limits = (10.0, 7.0);
 /// Limits of p50 and p99, in milliseconds, for each rate of background writes a second.
@@ -86,14 +85,10 @@ async fn measure(
     output::note(format!("warming up for {} s", workload.warm_up_seconds));
     let warm_up = Duration::from_secs(workload.warm_up_seconds);
     floor.turn(warm_up / 6).await?;
-    beside(
-        &probes,
-        &background,
-        WARM_UP_WRITES_PER_SECOND,
-        workload,
-        warm_up,
-    )
-    .await?;
+    // At the highest rate: a JVM that still compiles takes a fifth of two cores for it.
+    let rates = &workload.background_writes_per_second;
+    let most_writes = rates.iter().copied().max().unwrap_or(0);
+    beside(&probes, &background, most_writes, workload, warm_up).await?;
     let mut stages = Vec::new();
     for rate in &workload.background_writes_per_second {
         let mut stage = Stage::new(*rate);

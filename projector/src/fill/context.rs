@@ -15,6 +15,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{FillError, STATEMENT, borrow};
+use crate::board::Board;
 use crate::checkpoint::Checkpoints;
 use crate::consume::Ownership;
 use crate::metrics;
@@ -30,6 +31,7 @@ pub type Life = (Lane, u64);
 #[derive(Debug, Clone)]
 pub struct FillContext {
     pub pool: Pool,
+    pub board: Board,
     pub sink: Sink,
     pub permits: FillPermits,
     pub checkpoints: Checkpoints,
@@ -82,7 +84,10 @@ impl LaneContext {
         let mut backoff = Backoff::default();
         loop {
             match attempt().await {
-                Ok(read) => return Ok(read),
+                Ok(read) => {
+                    self.fill.board.fill_moved(self.target.build);
+                    return Ok(read);
+                }
                 Err(error) => self.note(&error)?,
             }
             backoff.pause().await;
@@ -95,7 +100,10 @@ impl LaneContext {
         loop {
             match self.fill.sink.write_sealed(bulk).await {
                 Ok(outcomes) if outcomes.contains(&Outcome::Lost) => return Err(Interrupted::Lost),
-                Ok(outcomes) => return Ok(outcomes),
+                Ok(outcomes) => {
+                    self.fill.board.fill_moved(self.target.build);
+                    return Ok(outcomes);
+                }
                 Err(SinkError::Missing(_)) => return Err(Interrupted::Lost),
                 Err(error) => self.note(&error)?,
             }

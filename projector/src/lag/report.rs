@@ -10,10 +10,10 @@ use schemas::view::View;
 use schemas::watermark::{BuildState, FRESH};
 use serde::Serialize;
 
-use crate::board::{Board, Heads, OfLane, OfView, Phase};
+use crate::board::{Board, Heads, OfBuild, OfLane, OfView, Phase};
 use crate::cache::BuildId;
 
-/// A lane that is behind and shows nothing new for so long is stalled.
+/// A lane that is behind, and does not move for longer than this, is stalled.
 const STALLED_AFTER: TimeDelta = TimeDelta::seconds(5);
 
 #[derive(Debug, Clone, Serialize)]
@@ -67,7 +67,7 @@ pub enum LaneState {
     Behind,
     /// Everything is visible that PostgreSQL told of, more than 3 s ago.
     Unknown,
-    /// Nothing new becomes visible, though its owner lives.
+    /// It does not move, though its owner lives, who alone can tell.
     Stalled,
     /// Nobody speaks of it.
     Dead,
@@ -86,9 +86,7 @@ pub fn lag_report(board: &Board, tail: &WatermarkTail) -> LagReport {
                     view,
                     number: *number,
                 });
-                let own = id
-                    .and_then(|id| own.get(&id))
-                    .map(|of_build| &of_build.lanes);
+                let own = id.and_then(|id| own.get(&id));
                 let waiting = heads.waiting_since.get(&(name.to_owned(), *number));
                 let question = Question {
                     build,
@@ -144,13 +142,10 @@ struct Question<'a> {
     now: DateTime<Utc>,
 }
 
-fn build_lag(
-    number: u32,
-    question: &Question<'_>,
-    own: Option<&BTreeMap<Lane, OfLane>>,
-) -> BuildLag {
+fn build_lag(number: u32, question: &Question<'_>, own: Option<&OfBuild>) -> BuildLag {
+    let own_lane = |lane: &Lane| Some((own?, own?.lanes.get(lane)?));
     let lanes: Vec<LaneLag> = Lane::all()
-        .map(|lane| lane_lag(lane, question, own.and_then(|own| own.get(&lane))))
+        .map(|lane| lane_lag(lane, question, own_lane(&lane)))
         .collect();
     BuildLag {
         build: number,
@@ -168,7 +163,7 @@ fn build_lag(
     }
 }
 
-fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<&OfLane>) -> LaneLag {
+fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<(&OfBuild, &OfLane)>) -> LaneLag {
     let said = question.build.lanes.get(&lane);
     let visible = question.build.visible.get(lane);
     let head = question
@@ -182,6 +177,10 @@ fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<&OfLane>) -> LaneLa
     let waiting = since
         .filter(|_| behind_events > 0)
         .map_or(TimeDelta::zero(), |since| question.now - *since);
+    let stands_still = own.is_some_and(|(of_build, of_lane)| {
+        question.now - question.moved_at(of_build, of_lane) > STALLED_AFTER
+    });
+    let own = own.map(|(_, of_lane)| of_lane);
     let stopped = own.and_then(|own| own.stopped.as_ref());
     let is_said = said.is_some_and(|said| question.now - said.at <= FRESH);
     let state = match () {
@@ -189,7 +188,7 @@ fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<&OfLane>) -> LaneLa
         () if behind_events == 0 && question.are_heads_known() => LaneState::Idle,
         () if behind_events == 0 => LaneState::Unknown,
         () if stopped.is_some() => LaneState::Stalled,
-        () if waiting > STALLED_AFTER && question.may_stall(own) => LaneState::Stalled,
+        () if waiting > STALLED_AFTER && stands_still => LaneState::Stalled,
         () => LaneState::Behind,
     };
     LaneLag {
@@ -211,11 +210,16 @@ impl Question<'_> {
         self.heads.at.is_some_and(|at| self.now - at <= FRESH)
     }
 
-    /// A candidate and a lane that catches up are behind, however long; and only the owner of a
-    /// lane knows whether it does.
-    fn may_stall(&self, own: Option<&OfLane>) -> bool {
-        let follows = own.is_some_and(|own| own.phase == Phase::Following);
-        self.is_active && follows
+    /// When a lane of ours moved last: by what readers see of it. What is not read from yet is
+    /// refreshed seldom, and lanes that are filled take turns: there, any step of the build counts.
+    fn moved_at(&self, of_build: &OfBuild, of_lane: &OfLane) -> DateTime<Utc> {
+        let is_refreshed = matches!(of_lane.phase, Phase::Following | Phase::CatchingUp);
+        if self.is_active && is_refreshed {
+            of_lane.shown_at
+        } else {
+            let own = of_lane.shown_at.max(of_lane.applied_at);
+            own.max(of_build.filled_at)
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use schemas::watermark::ViewState;
 
-/// Of the active build; of nothing where there is none.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Of the active build.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Lag {
     /// Between the heads that the projectors have seen and what is visible, over all lanes.
     pub events: u64,
@@ -13,21 +13,27 @@ pub struct Lag {
 }
 
 impl Lag {
-    pub fn of(view: &ViewState, now: DateTime<Utc>) -> Self {
-        let Some(build) = view.active_build() else {
-            return Self {
-                events: 0,
-                seconds: 0.0,
-            };
-        };
+    /// None where no build can be read.
+    pub fn of(view: &ViewState, now: DateTime<Utc>) -> Option<Self> {
+        let build = view.active_build()?;
         let behind = build.lanes.iter().map(|(lane, said)| {
             let visible = build.visible.get(*lane);
             said.head.unwrap_or(0).saturating_sub(visible)
         });
         let oldest = build.lanes.values().map(|said| said.at).min();
-        Self {
+        Some(Self {
             events: behind.sum(),
             seconds: oldest.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0)),
-        }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_that_cannot_be_read_has_no_lag_rather_than_none_at_all() {
+        assert_eq!(Lag::of(&ViewState::default(), DateTime::UNIX_EPOCH), None);
     }
 }

@@ -60,7 +60,7 @@ fn explain_view(
     now: DateTime<Utc>,
 ) -> ViewState {
     let build = view.active_build();
-    let lag = Lag::of(view, now);
+    let lag = Lag::of(view, now).unwrap_or_default();
     let lanes_behind: Vec<LaneBehind> = Lane::all()
         .filter_map(|lane| lane_behind(view, lane, need))
         .collect();

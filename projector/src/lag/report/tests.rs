@@ -18,6 +18,7 @@ fn lane() -> Lane {
 }
 
 /// A lane of a build that shows everything up to 5, of which was heard just now.
+#[derive(Clone, Copy)]
 struct Scene {
     head: Seq,
     heads_at: Option<DateTime<Utc>>,
@@ -26,6 +27,8 @@ struct Scene {
     is_active: bool,
     /// None where another process owns the lane.
     phase: Option<Phase>,
+    /// How long ago, in milliseconds, more became visible, more was applied, a fill went on.
+    moved: [i64; 3],
 }
 
 impl Scene {
@@ -48,11 +51,18 @@ impl Scene {
             waiting: Some(&waiting),
             now: now(),
         };
+        let [shown_at, applied_at, filled_at] = self.moved.map(ago);
+        let of_build = OfBuild {
+            filled_at,
+            ..OfBuild::default()
+        };
         let own = self.phase.map(|phase| OfLane {
             phase,
+            shown_at,
+            applied_at,
             ..OfLane::default()
         });
-        lane_lag(lane(), &question, own.as_ref()).state
+        lane_lag(lane(), &question, own.as_ref().map(|own| (&of_build, own))).state
     }
 }
 
@@ -62,6 +72,16 @@ const FOLLOWED: Scene = Scene {
     waits: 0,
     is_active: true,
     phase: Some(Phase::Following),
+    moved: [LONG; 3],
+};
+
+/// In milliseconds: longer than a lane may rest.
+const LONG: i64 = 5_001;
+
+const BEHIND_FOR_LONG: Scene = Scene {
+    head: 6,
+    waits: LONG,
+    ..FOLLOWED
 };
 
 #[rstest]
@@ -82,20 +102,46 @@ fn a_lane_is_idle_only_by_heads_that_are_known(
 
 #[rstest]
 #[case::of_the_active_build(true, Some(Phase::Following), LaneState::Stalled)]
-#[case::of_a_candidate(false, Some(Phase::Following), LaneState::Behind)]
-#[case::that_catches_up(true, Some(Phase::CatchingUp), LaneState::Behind)]
+#[case::that_catches_up(true, Some(Phase::CatchingUp), LaneState::Stalled)]
+#[case::whose_checkpoint_is_not_read(true, Some(Phase::Loading), LaneState::Stalled)]
+#[case::of_a_candidate(false, Some(Phase::Following), LaneState::Stalled)]
+#[case::of_a_candidate_that_is_filled(false, Some(Phase::Filling), LaneState::Stalled)]
 #[case::that_another_process_owns(true, None, LaneState::Behind)]
-fn a_lane_that_shows_nothing_new_for_long(
+fn a_lane_that_does_not_move_for_long(
     #[case] is_active: bool,
     #[case] phase: Option<Phase>,
     #[case] state: LaneState,
 ) {
     let scene = Scene {
-        head: 6,
-        heads_at: Some(now()),
-        waits: 5_001,
         is_active,
         phase,
+        ..BEHIND_FOR_LONG
+    };
+    assert_eq!(scene.state(), state);
+}
+
+const SHOWN: [i64; 3] = [0, LONG, LONG];
+const APPLIED: [i64; 3] = [LONG, 0, LONG];
+const FILLED: [i64; 3] = [LONG, LONG, 0];
+
+#[rstest]
+#[case::shows_more(true, Phase::Following, SHOWN, LaneState::Behind)]
+#[case::applies_more_that_nobody_sees(true, Phase::Following, APPLIED, LaneState::Stalled)]
+#[case::catches_up_unseen(true, Phase::CatchingUp, APPLIED, LaneState::Stalled)]
+#[case::waits_for_its_turn_to_be_filled(true, Phase::Filling, FILLED, LaneState::Behind)]
+#[case::of_a_candidate_applies_more(false, Phase::Following, APPLIED, LaneState::Behind)]
+#[case::of_a_candidate_that_is_filled(false, Phase::Following, FILLED, LaneState::Behind)]
+fn a_lane_that_is_far_behind_and(
+    #[case] is_active: bool,
+    #[case] phase: Phase,
+    #[case] moved: [i64; 3],
+    #[case] state: LaneState,
+) {
+    let scene = Scene {
+        is_active,
+        phase: Some(phase),
+        moved,
+        ..BEHIND_FOR_LONG
     };
     assert_eq!(scene.state(), state);
 }
@@ -103,10 +149,8 @@ fn a_lane_that_shows_nothing_new_for_long(
 #[test]
 fn a_lane_that_is_behind_for_a_moment_is_not_stalled() {
     let scene = Scene {
-        head: 6,
         waits: 5_000,
-        heads_at: Some(now()),
-        ..FOLLOWED
+        ..BEHIND_FOR_LONG
     };
     assert_eq!(scene.state(), LaneState::Behind);
 }
