@@ -5,7 +5,7 @@ use utoipa::{IntoResponses, OpenApi};
 
 mod categories;
 mod etag;
-mod product;
+mod products;
 mod search;
 mod suggest;
 mod tidemark;
@@ -16,7 +16,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/v1/products/suggest").route(get().to(suggest::suggest)))
         .service(resource("/v1/categories").route(get().to(categories::tree)))
         .service(resource("/v1/categories/{id}").route(get().to(categories::one)))
-        .service(resource("/v1/products/{id}").route(get().to(product::product)))
+        .service(resource("/v1/products/{id}").route(get().to(products::product)))
         .service(resource("/v1/tidemark").route(get().to(tidemark::state)));
 }
 
@@ -53,7 +53,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     paths(
         search::search,
         suggest::suggest,
-        product::product,
+        products::product,
         categories::tree,
         categories::one,
         tidemark::state

@@ -3,7 +3,7 @@
 use schemas::rest::command::MoneyBody;
 use schemas::rest::query::{Product, ProductCategory};
 use schemas::view::ProductDocument;
-use schemas::view::product::CategoryOfProduct;
+use schemas::view::products::CategoryOfProduct;
 
 pub fn product(document: ProductDocument) -> Product {
     Product {

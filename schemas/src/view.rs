@@ -2,19 +2,24 @@
 //!
 //! The projector folds them, query-svc folds them again for catch-up reads; both get the same
 //! document. A document at version s is the fold of its lane's events that target it, up to s.
+//! `views!` below is the table of all views: what is done for every view iterates over it.
+
+use std::fmt::Debug;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::event::{Envelope, Event};
 use crate::lane::{Lane, Seq};
 
-pub mod category;
-pub mod product;
+pub mod categories;
+pub mod products;
 
-pub use category::CategoryDocument;
-pub use product::ProductDocument;
+pub use categories::CategoryDocument;
+pub use products::ProductDocument;
 
 /// Which documents of its lane an event changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +33,6 @@ pub enum Targets {
     },
 }
 
-/// The views that exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum View {
-    Products,
-    Categories,
-}
-
 /// The event cannot be folded into this document, now or ever: poison.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FoldError {
@@ -46,50 +44,166 @@ pub enum FoldError {
     NotTargeted { event: &'static str },
 }
 
-/// A document of any view.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Document {
-    Product(Box<ProductDocument>),
-    Category(CategoryDocument),
+/// What a view is: its document, and how events become it.
+pub trait ViewDocument: Debug + Clone + PartialEq + Serialize + DeserializeOwned {
+    /// Projection version: raised when mapping or fold change, so that a new build is made.
+    const VERSION: u32;
+
+    /// Types of events that have a subject and yet target `Where`: documents of other subjects of
+    /// their lane too. A fill, which folds subject by subject, reads them first.
+    const LANE_WIDE_TYPES: &'static [&'static str] = &[];
+
+    fn targets(event: &Event) -> Targets;
+
+    /// The document after the first event of its id.
+    fn create(envelope: &Envelope) -> Result<Self, FoldError>;
+
+    /// Folds an event in that concerns the document. An error leaves the document as it was.
+    fn fold(&mut self, envelope: &Envelope) -> Result<(), FoldError>;
+
+    fn id(&self) -> Uuid;
+
+    fn lane(&self) -> Lane;
+
+    /// Its version: the seq of the last event folded in.
+    fn seq(&self) -> Seq;
+
+    /// Stream version of the resource, the first number of its ETag.
+    fn stream_version(&self) -> u64;
+
+    /// Every `field` and `id` of `Where` by which the index finds this document.
+    fn references(&self) -> impl Iterator<Item = (&'static str, Uuid)>;
+
+    /// True when the document matches `Where { field, id }`: the same question that the index
+    /// answers, asked of one document.
+    fn has(&self, field: &str, id: Uuid) -> bool {
+        self.references()
+            .any(|(of, referred)| referred == id && of == field)
+    }
+}
+
+macro_rules! views {
+    ($($name:ident = $wire:literal: $document:ty),+ $(,)?) => {
+        /// The views that exist.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum View {
+            $($name),+
+        }
+
+        /// A document of any view.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Document {
+            $($name(Box<$document>)),+
+        }
+
+        $(impl From<$document> for Document {
+            fn from(document: $document) -> Self {
+                Self::$name(Box::new(document))
+            }
+        })+
+
+        impl View {
+            pub const ALL: [Self; [$($wire),+].len()] = [$(Self::$name),+];
+
+            /// The name in keys, indexes, metrics and on the command line.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $wire),+ }
+            }
+
+            /// Projection version: raised when mapping or fold change, so that a new build is made.
+            pub fn version(self) -> u32 {
+                match self { $(Self::$name => <$document>::VERSION),+ }
+            }
+
+            /// Settings and mapping of its indexes, as JSON.
+            pub fn mapping(self) -> &'static str {
+                match self {
+                    $(Self::$name => include_str!(concat!("../mappings/", $wire, ".json"))),+
+                }
+            }
+
+            /// See [`ViewDocument::LANE_WIDE_TYPES`].
+            pub fn lane_wide_types(self) -> &'static [&'static str] {
+                match self { $(Self::$name => <$document>::LANE_WIDE_TYPES),+ }
+            }
+
+            pub fn targets(self, event: &Event) -> Targets {
+                match self { $(Self::$name => <$document>::targets(event)),+ }
+            }
+
+            /// Reads a stored document back.
+            pub fn parse(self, source: &RawValue) -> Result<Document, serde_json::Error> {
+                let json = source.get();
+                match self {
+                    $(Self::$name => serde_json::from_str::<$document>(json).map(Document::from)),+
+                }
+            }
+
+            fn create(self, envelope: &Envelope) -> Result<Document, FoldError> {
+                match self {
+                    $(Self::$name => <$document>::create(envelope).map(Document::from)),+
+                }
+            }
+        }
+
+        impl Document {
+            pub fn view(&self) -> View {
+                match self { $(Self::$name(_) => View::$name),+ }
+            }
+
+            pub fn id(&self) -> Uuid {
+                match self { $(Self::$name(document) => document.id()),+ }
+            }
+
+            pub fn lane(&self) -> Lane {
+                match self { $(Self::$name(document) => document.lane()),+ }
+            }
+
+            /// Its version: the seq of the last event folded in.
+            pub fn seq(&self) -> Seq {
+                match self { $(Self::$name(document) => document.seq()),+ }
+            }
+
+            /// Stream version of the resource, the first number of its ETag.
+            pub fn stream_version(&self) -> u64 {
+                match self { $(Self::$name(document) => document.stream_version()),+ }
+            }
+
+            /// See [`ViewDocument::has`].
+            pub fn has(&self, field: &str, id: Uuid) -> bool {
+                match self { $(Self::$name(document) => document.has(field, id)),+ }
+            }
+
+            /// See [`ViewDocument::references`].
+            pub fn references(&self) -> Vec<(&'static str, Uuid)> {
+                match self { $(Self::$name(document) => document.references().collect()),+ }
+            }
+
+            fn fold(&mut self, envelope: &Envelope) -> Result<(), FoldError> {
+                match self { $(Self::$name(document) => document.fold(envelope)),+ }
+            }
+        }
+    };
+}
+
+views! {
+    Products = "products": ProductDocument,
+    Categories = "categories": CategoryDocument,
 }
 
 impl View {
-    pub const ALL: [Self; 2] = [Self::Products, Self::Categories];
-
-    /// The name in keys, indexes, metrics and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Products => "products",
-            Self::Categories => "categories",
-        }
-    }
-
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|view| view.name() == name)
     }
 
-    /// Projection version: raised when mapping or fold change, so that a new build is made.
-    pub fn version(self) -> u32 {
-        match self {
-            Self::Products => product::VERSION,
-            Self::Categories => category::VERSION,
-        }
-    }
-
-    pub fn targets(self, event: &Event) -> Targets {
-        match self {
-            Self::Products => product::targets(event),
-            Self::Categories => category::targets(event),
-        }
-    }
-
-    /// Types of events that have a subject and yet concern documents by a field: those of other
-    /// subjects of their lane too. A fill, which folds subject by subject, reads them first.
-    pub fn lane_wide_types(self) -> &'static [&'static str] {
-        match self {
-            Self::Products | Self::Categories => &[],
-        }
+    /// By which an index says what it was made from.
+    pub fn mapping_hash(self) -> String {
+        let digest = Sha256::digest(self.mapping());
+        digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// The document after the event, with its lane and seq. `document` is None before its first.
@@ -114,18 +228,11 @@ impl View {
         envelope: &Envelope,
     ) -> Result<(), FoldError> {
         let Some(document) = document else {
-            let made = match self {
-                Self::Products => product::fold(None, envelope).map(Document::from),
-                Self::Categories => category::fold(None, envelope).map(Document::from),
-            };
-            *document = Some(made?);
+            *document = Some(self.create(envelope)?);
             return Ok(());
         };
         if self.changes(document, envelope)? {
-            match document {
-                Document::Product(document) => document.fold(envelope)?,
-                Document::Category(document) => document.fold(envelope)?,
-            }
+            document.fold(envelope)?;
         }
         Ok(())
     }
@@ -140,80 +247,6 @@ impl View {
         let event = envelope.event.type_name();
         let targeted = targeted.ok_or(FoldError::NotTargeted { event })?;
         Ok(targeted && envelope.seq > document.seq())
-    }
-
-    /// Reads a stored document back.
-    pub fn parse(self, source: &RawValue) -> Result<Document, serde_json::Error> {
-        match self {
-            Self::Products => {
-                serde_json::from_str::<ProductDocument>(source.get()).map(Document::from)
-            }
-            Self::Categories => {
-                serde_json::from_str::<CategoryDocument>(source.get()).map(Document::from)
-            }
-        }
-    }
-}
-
-impl Document {
-    pub fn id(&self) -> Uuid {
-        match self {
-            Self::Product(document) => document.product_id.0,
-            Self::Category(document) => document.category_id.0,
-        }
-    }
-
-    pub fn lane(&self) -> Lane {
-        match self {
-            Self::Product(document) => document.lane,
-            Self::Category(document) => document.lane,
-        }
-    }
-
-    /// Its version: the seq of the last event folded in.
-    pub fn seq(&self) -> Seq {
-        match self {
-            Self::Product(document) => document.seq,
-            Self::Category(document) => document.seq,
-        }
-    }
-
-    /// Stream version of the resource, the first number of its ETag.
-    pub fn stream_version(&self) -> u64 {
-        match self {
-            Self::Product(document) => document.stream_version,
-            Self::Category(document) => document.stream_version,
-        }
-    }
-
-    /// True when the document matches `Where { field, id }`: the same question that the index
-    /// answers, asked of one document.
-    pub fn has(&self, field: &str, id: Uuid) -> bool {
-        match self {
-            Self::Product(document) => document.has(field, id),
-            Self::Category(document) => document.has(field, id),
-        }
-    }
-
-    /// Every field and id for which `has` is true.
-    pub fn references(&self) -> impl Iterator<Item = (&'static str, Uuid)> {
-        let (field, ids) = match self {
-            Self::Product(document) => (product::CATEGORY_IDS, &document.category_ids),
-            Self::Category(document) => (category::PATH_IDS, &document.path_ids),
-        };
-        ids.iter().map(move |id| (field, id.0))
-    }
-}
-
-impl From<ProductDocument> for Document {
-    fn from(document: ProductDocument) -> Self {
-        Self::Product(Box::new(document))
-    }
-}
-
-impl From<CategoryDocument> for Document {
-    fn from(document: CategoryDocument) -> Self {
-        Self::Category(document)
     }
 }
 

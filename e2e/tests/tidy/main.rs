@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use schemas::view::View;
+
 const SERVICES: [&str; 3] = ["command-svc", "projector", "query-svc"];
 const CRATES: [&str; 7] = [
     "schemas",
@@ -242,4 +244,64 @@ fn the_committed_openapi_documents_are_what_the_services_serve() {
         }
         assert!(read(&path) == document, "{} has drifted", path.display());
     }
+}
+
+/// What the guide to a new view has in backquotes that is a path; `<view>` stands for its name.
+fn paths_of_the_guide_to_views() -> BTreeSet<String> {
+    let guide = read(root().join("docs/adding-a-view.md"));
+    let quoted = guide.split('`').skip(1).step_by(2);
+    let paths = quoted.filter(|text| text.contains('/') || text.ends_with(".md"));
+    paths.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_file_that_the_guide_to_a_new_view_names_exists_for_every_view() {
+    let named = paths_of_the_guide_to_views().into_iter();
+    let named = named.flat_map(|path| View::ALL.map(|view| path.replace("<view>", view.name())));
+    let missing: Vec<String> = named.filter(|path| !root().join(path).exists()).collect();
+    assert_none(&missing, "docs/adding-a-view.md names what is not there");
+}
+
+#[test]
+fn every_file_that_carries_the_name_of_a_view_is_in_the_guide_to_a_new_view() {
+    let named = paths_of_the_guide_to_views();
+    let crates = ["schemas", "projector", "query-svc"];
+    let mut missing = Vec::new();
+    for file in crates.iter().flat_map(|name| files(&root().join(name), "")) {
+        let relative = file.strip_prefix(root()).expect("it was found there");
+        let relative = relative.to_string_lossy();
+        let pattern = View::ALL.iter().fold(format!("/{relative}"), |path, view| {
+            let name = view.name();
+            path.replace(&format!("/{name}/"), "/<view>/")
+                .replace(&format!("/{name}."), "/<view>.")
+        });
+        if pattern.contains("<view>") && !named.contains(&pattern[1..]) {
+            missing.push(relative.into_owned());
+        }
+    }
+    assert_none(&missing, "docs/adding-a-view.md does not name it");
+}
+
+#[test]
+fn nothing_but_their_table_tells_views_apart() {
+    let tells_apart = |text: &str| {
+        let arms = text.lines().filter_map(|line| line.split_once("=>"));
+        let patterns = arms.filter_map(|(pattern, _)| pattern.split(" if ").next());
+        let names = View::ALL.map(|view| format!("{view:?}"));
+        patterns.into_iter().any(|pattern| {
+            let names_it = |name| {
+                pattern.contains(&format!("View::{name}"))
+                    || pattern.contains(&format!("Document::{name}"))
+            };
+            names.iter().any(names_it)
+        })
+    };
+    let sources = CRATES
+        .iter()
+        .flat_map(|name| files(&root().join(name).join("src"), ".rs"))
+        .filter(|path| !path.ends_with("tests.rs"));
+    assert_none(
+        &offenders(sources.collect(), tells_apart),
+        "a match over views: put what differs into ViewDocument",
+    );
 }

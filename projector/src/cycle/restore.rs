@@ -88,7 +88,7 @@ mod tests {
             price(5, 7),
         ];
         let document = restored(&entries);
-        let Some(Document::Product(product)) = document else {
+        let Some(Document::Products(product)) = document else {
             panic!("no product: {document:?}");
         };
         assert_eq!((product.seq, product.price.amount), (5, 7));

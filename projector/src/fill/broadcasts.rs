@@ -98,7 +98,7 @@ impl Broadcasts {
         }
         let documents = working.values().filter_map(|slot| slot.document.as_ref());
         let places = documents.flat_map(|document| {
-            let references = document.references();
+            let references = document.references().into_iter();
             let by_field = references.filter_map(|reference| self.of_references.get(&reference));
             by_field.chain(self.of_documents.get(&document.id()))
         });

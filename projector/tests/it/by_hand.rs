@@ -14,7 +14,7 @@ const STEADY: Duration = Duration::from_secs(10);
 
 async fn price(world: &World, id: ProductId) -> i64 {
     match world.found(View::Products, id).await {
-        Some(Document::Product(product)) => product.price.amount,
+        Some(Document::Products(product)) => product.price.amount,
         other => panic!("no product: {other:?}"),
     }
 }
@@ -61,7 +61,7 @@ async fn a_closed_index_stops_its_own_view_alone() {
         .await;
     world.visible(View::Categories, &late).await;
     let found = world.found(View::Categories, shelf.id).await;
-    assert!(matches!(found, Some(Document::Category(_))), "{found:?}");
+    assert!(matches!(found, Some(Document::Categories(_))), "{found:?}");
     assert!(!stands_still(&projector).await);
 }
 

@@ -115,7 +115,7 @@ impl<'a> Copied<'a> {
         let body = query.to_string().into();
         let answer = elasticsearch.search(Some(&self.index), body, &options);
         let price = |hit: Hit| match View::Products.parse(&hit.source.unwrap()) {
-            Ok(Document::Product(product)) => product.price.amount,
+            Ok(Document::Products(product)) => product.price.amount,
             other => panic!("no product: {other:?}"),
         };
         Ok(answer.await?.hits.hits.into_iter().map(price).collect())

@@ -8,7 +8,7 @@ use crate::world::{World, category, moved_price, product, renamed};
 
 fn price(document: Option<Document>) -> (i64, u64) {
     match document {
-        Some(Document::Product(product)) => (product.price.amount, product.seq),
+        Some(Document::Products(product)) => (product.price.amount, product.seq),
         other => panic!("no product: {other:?}"),
     }
 }
@@ -130,13 +130,13 @@ async fn a_rename_rewrites_all_documents_of_the_category(
     world.visible(View::Products, &committed).await;
     world.visible(View::Categories, &committed).await;
     for (id, _) in &products {
-        let Some(Document::Product(document)) = world.found(View::Products, *id).await else {
+        let Some(Document::Products(document)) = world.found(View::Products, *id).await else {
             panic!("no document of {id}");
         };
         assert_eq!(document.categories[0].name, "Luminaires");
         assert_eq!(document.price.amount, 2);
     }
-    let Some(Document::Category(document)) = world.found(View::Categories, shelf.id).await else {
+    let Some(Document::Categories(document)) = world.found(View::Categories, shelf.id).await else {
         panic!("no category");
     };
     assert_eq!(document.name, "Luminaires");

@@ -74,7 +74,7 @@ async fn without_postgres(stack: &Stack, world: &World, id: ProductId) {
 
 async fn caught_up(world: &World, committed: &[Envelope], amount: i64, id: ProductId) {
     world.visible(View::Products, committed).await;
-    let Some(Document::Product(product)) = world.found(View::Products, id).await else {
+    let Some(Document::Products(product)) = world.found(View::Products, id).await else {
         panic!("no product");
     };
     assert_eq!(product.price.amount, amount);

@@ -10,7 +10,7 @@ use crate::world::{Process, World, moved_price, product};
 
 async fn amount(world: &World, id: schemas::id::ProductId) -> i64 {
     match world.found(View::Products, id).await {
-        Some(Document::Product(product)) => product.price.amount,
+        Some(Document::Products(product)) => product.price.amount,
         other => panic!("no product: {other:?}"),
     }
 }

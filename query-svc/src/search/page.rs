@@ -172,13 +172,12 @@ mod tests {
             meta: Meta::default(),
             event,
         };
-        match View::Products.fold(None, &envelope).unwrap() {
-            Document::Product(mut document) => {
-                document.avg_rating = Some(4.25);
-                *document
-            }
-            Document::Category(_) => unreachable!("products fold to products"),
-        }
+        let document = View::Products.fold(None, &envelope).unwrap();
+        let Document::Products(mut document) = document else {
+            unreachable!("products fold to products")
+        };
+        document.avg_rating = Some(4.25);
+        *document
     }
 
     #[test]

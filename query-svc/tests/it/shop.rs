@@ -18,6 +18,7 @@ use schemas::tidemark::{Keyring, Tidemark};
 use schemas::topic::Names;
 use schemas::view::{Document, View};
 use serde_json::Value;
+use serde_json::value::to_raw_value;
 use tokio_postgres::NoTls;
 
 mod client;
@@ -169,11 +170,7 @@ impl Shop {
     pub async fn index(&self, build: u32, documents: &[Document]) {
         let mut ndjson = String::new();
         for document in documents {
-            let view = match document {
-                Document::Product(_) => View::Products,
-                Document::Category(_) => View::Categories,
-            };
-            let index = self.names.index(view.name(), build);
+            let index = self.names.index(document.view().name(), build);
             let (id, version) = (document.id(), document.seq());
             let action = serde_json::json!({"index": {
                 "_index": index, "_id": id, "version": version, "version_type": "external"
@@ -208,16 +205,15 @@ impl Shop {
         self.token(|tidemark| tidemark.raise(position))
     }
 
-    fn place(&self, mut document: Document) -> Document {
+    fn place(&self, document: Document) -> Document {
         let lane = document.lane();
         let mut heads = self.heads.lock().unwrap();
         let seq: Seq = heads.get(lane) + 1;
         heads.set(lane, seq);
-        match &mut document {
-            Document::Product(product) => product.seq = seq,
-            Document::Category(category) => category.seq = seq,
-        }
-        document
+        let mut placed = serde_json::to_value(&document).unwrap();
+        placed["seq"] = seq.into();
+        let placed = to_raw_value(&placed).unwrap();
+        document.view().parse(&placed).unwrap()
     }
 
     async fn write_heads(&self) {

@@ -9,12 +9,12 @@ use rstest::rstest;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
-use super::category::PATH_IDS;
+use super::categories::PATH_IDS;
 use super::given::{
     Log, PRODUCT, category, category_created, fold, moved, price_changed, product_categorized,
     product_created, renamed, stock_adjusted,
 };
-use super::product::CATEGORY_IDS;
+use super::products::CATEGORY_IDS;
 use super::{Document, Targets, View};
 use crate::event::category::CategoryPath;
 use crate::event::{CategoryRef, Envelope, Event};
@@ -154,23 +154,22 @@ fn content(document: &Document) -> serde_json::Value {
 
 /// Folds without asking whether the event concerns the document.
 fn fold_regardless(document: Document, envelope: &Envelope) -> Document {
-    match document {
-        Document::Product(it) => super::product::fold(Some(*it), envelope).unwrap().into(),
-        Document::Category(it) => super::category::fold(Some(it), envelope).unwrap().into(),
-    }
+    let mut document = document;
+    document.fold(envelope).unwrap();
+    document
 }
 
 proptest! {
     #[test]
     fn every_document_says_what_the_tree_says(shop in any_shop()) {
-        let Document::Product(product) = shop.document(View::Products, PRODUCT.0) else {
+        let Document::Products(product) = shop.document(View::Products, PRODUCT.0) else {
             panic!("no product")
         };
         let paths: Vec<_> = product.categories.into_iter().map(|it| it.path).collect();
         prop_assert_eq!(paths, shop.product_paths());
         for (which, (name, parent)) in shop.tree.iter().enumerate() {
             let document = shop.document(View::Categories, category(which as u8).0);
-            let Document::Category(document) = document else { panic!("no category") };
+            let Document::Categories(document) = document else { panic!("no category") };
             prop_assert_eq!(&document.name, name);
             prop_assert_eq!(document.parent_id, parent.map(|parent| category(parent as u8)));
             prop_assert_eq!(document.path, shop.path(which));
@@ -244,7 +243,7 @@ proptest! {
         let categories: BTreeSet<Uuid> = categories.collect();
         for (view, id) in shop.ids() {
             let document = shop.document(view, id);
-            let referred: BTreeSet<_> = document.references().collect();
+            let referred: BTreeSet<_> = document.references().into_iter().collect();
             for field in [CATEGORY_IDS, PATH_IDS] {
                 let had = categories.iter().filter(|id| document.has(field, **id));
                 let referred = referred.iter().filter(|(of, _)| *of == field);
@@ -271,6 +270,14 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn these_laws_are_asked_of_every_view() {
+    let mut shop = Shop::default();
+    shop.create(None);
+    let asked: BTreeSet<View> = shop.ids().into_iter().map(|(view, _)| view).collect();
+    assert_eq!(asked, BTreeSet::from(View::ALL));
 }
 
 #[rstest]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
-use schemas::view::product::CATEGORY_IDS;
+use schemas::view::products::CATEGORY_IDS;
 
 use super::*;
 use crate::project::Content;
@@ -63,7 +63,7 @@ fn followed(log: &[LogEntry]) -> Outcome {
 }
 
 fn lamp(outcome: &Outcome) -> (&str, i64, Seq) {
-    let Some(Document::Product(lamp)) = outcome.0.get(&LAMP) else {
+    let Some(Document::Products(lamp)) = outcome.0.get(&LAMP) else {
         panic!("no lamp: {outcome:?}");
     };
     (&lamp.categories[0].name, lamp.price.amount, lamp.seq)

@@ -12,7 +12,7 @@ fn fold(entries: &[LogEntry], working: &mut Working) -> Fold {
 
 fn amount(working: &Working) -> (i64, Seq) {
     match working[&LAMP].document.as_ref() {
-        Some(Document::Product(product)) => (product.price.amount, product.seq),
+        Some(Document::Products(product)) => (product.price.amount, product.seq),
         other => panic!("no product: {other:?}"),
     }
 }
@@ -129,13 +129,13 @@ fn the_documents_of_a_run_are_known_up_to_its_barrier() {
 fn apart(id: u128) -> (Uuid, Slot) {
     let mut working = Working::new();
     fold(&[created(1)], &mut working);
-    let Some(Document::Product(mut product)) = working.remove(&LAMP).unwrap().document else {
+    let Some(Document::Products(mut product)) = working.remove(&LAMP).unwrap().document else {
         panic!("no product");
     };
     product.product_id = ProductId(Uuid::from_u128(id));
     product.category_ids.clear();
     product.categories.clear();
-    let document = Some(Document::Product(product));
+    let document = Some(Document::Products(product));
     let slot = Slot {
         document,
         ..Slot::default()
@@ -149,7 +149,7 @@ fn fold_in_hand(entries: &[LogEntry], working: &mut Working) -> Fold {
 }
 
 fn category_names(working: &Working) -> Vec<String> {
-    let Some(Document::Product(product)) = &working[&LAMP].document else {
+    let Some(Document::Products(product)) = &working[&LAMP].document else {
         panic!("no product");
     };
     let names = product.categories.iter();

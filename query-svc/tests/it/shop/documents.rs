@@ -37,10 +37,11 @@ pub fn created_product(created: ProductCreated, on_hand: i64) -> ProductDocument
         reserved: 0,
         occurred_at: created.occurred_at,
     };
-    match folded(View::Products, [created.into(), stock.into()]) {
-        Document::Product(product) => *product,
-        Document::Category(_) => unreachable!("products fold to products"),
-    }
+    let document = folded(View::Products, [created.into(), stock.into()]);
+    let Document::Products(product) = document else {
+        unreachable!("products fold to products")
+    };
+    *product
 }
 
 /// A category below another, or a root.
@@ -58,10 +59,10 @@ pub fn category(name: &str, parent: Option<&CategoryDocument>) -> CategoryDocume
         path,
         occurred_at: clock::now(),
     };
-    match folded(View::Categories, [created.into()]) {
-        Document::Category(category) => category,
-        Document::Product(_) => unreachable!("categories fold to categories"),
-    }
+    let Document::Categories(category) = folded(View::Categories, [created.into()]) else {
+        unreachable!("categories fold to categories")
+    };
+    *category
 }
 
 fn folded(view: View, events: impl IntoIterator<Item = Event>) -> Document {

@@ -1,7 +1,6 @@
 //! What a projector would say in the watermark topic, and the indexes that it would make first.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use chassis::clock;
@@ -28,9 +27,7 @@ impl Shop {
     /// The same for a build that another projection version makes.
     pub async fn announce_version(&self, view: View, build: u32, version: u32) {
         let index = self.names.index(view.name(), build);
-        let file = format!("../projector/mappings/{}.json", view.name());
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        let body = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let body = serde_json::from_str(view.mapping()).unwrap();
         let created = self
             .elasticsearch
             .create_index(&index, &body)

@@ -80,7 +80,7 @@ fn a_document_is_compared_at_the_version_at_which_it_was_found() {
 #[test]
 fn a_member_that_differs_is_named() {
     let mut document = folded(&log()[..2]);
-    if let Document::Product(product) = &mut document {
+    if let Document::Products(product) = &mut document {
         product.name = "Lamb".to_owned();
     }
     assert_eq!(

@@ -23,7 +23,7 @@ fn retired() -> Event {
 
 fn after(events: impl IntoIterator<Item = Event>) -> CategoryDocument {
     match Log::of(events).fold(View::Categories, category(3)).unwrap() {
-        Some(Document::Category(document)) => document,
+        Some(Document::Categories(document)) => *document,
         other => panic!("no category but {other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use super::{ProductDocument, fold};
+use super::ProductDocument;
 use crate::event::{CategoryRetired, Event, ProductDetailsChanged, ProductListed, ProductUnlisted};
 use crate::id::ProductId;
 use crate::lane::Lane;
@@ -10,7 +10,7 @@ use crate::view::given::{
     Log, PRODUCT, at, category, category_created, euros, moved, path, price_changed,
     product_categorized, product_created, renamed, stock_adjusted,
 };
-use crate::view::{Document, FoldError, View};
+use crate::view::{Document, FoldError, View, ViewDocument};
 
 const SHOP: [(u8, &str); 3] = [(1, "Home"), (2, "Lights"), (3, "Lamps")];
 
@@ -20,7 +20,7 @@ fn created() -> Event {
 
 fn after(events: impl IntoIterator<Item = Event>) -> ProductDocument {
     match Log::of(events).fold(View::Products, PRODUCT).unwrap() {
-        Some(Document::Product(document)) => *document,
+        Some(Document::Products(document)) => *document,
         other => panic!("no product but {other:?}"),
     }
 }
@@ -259,8 +259,8 @@ fn a_product_that_is_created_again_is_poison() {
 #[test]
 fn an_event_that_no_product_listens_to_is_refused() {
     let log = Log::of([created(), category_created(path(&[(9, "Toys")])).into()]);
-    let product = fold(None, &log.envelopes[0]).unwrap();
-    let error = fold(Some(product), &log.envelopes[1]).unwrap_err();
+    let mut product = ProductDocument::create(&log.envelopes[0]).unwrap();
+    let error = product.fold(&log.envelopes[1]).unwrap_err();
     assert_eq!(
         error,
         FoldError::NotTargeted {

@@ -6,17 +6,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::category::{move_on_path, rename_on_path};
-use super::{FoldError, Targets};
+use super::categories::{move_on_path, rename_on_path};
+use super::{FoldError, Targets, ViewDocument};
 use crate::event::category::CategoryPath;
 use crate::event::{Envelope, Event, ProductCreated, StreamKind};
 use crate::id::{CategoryId, ProductId};
 use crate::lane::{Lane, Seq};
 use crate::money::Money;
 use crate::text::{comparing_key, sku_key};
-
-/// 2: keys by which sku, brand and attributes are compared; long values of attributes are indexed.
-pub const VERSION: u32 = 2;
 
 /// Field that holds the ids of all categories on all paths: a category and its descendants match.
 pub const CATEGORY_IDS: &str = "category_ids";
@@ -74,52 +71,70 @@ pub struct CategoryOfProduct {
     pub path: CategoryPath,
 }
 
-pub fn targets(event: &Event) -> Targets {
-    let one = |id: ProductId| Targets::These(vec![id.0]);
-    match event {
-        Event::ProductCreated(event) => one(event.product_id),
-        Event::ProductDetailsChanged(event) => one(event.product_id),
-        Event::ProductCategorized(event) => one(event.product_id),
-        Event::PriceChanged(event) => one(event.product_id),
-        Event::ProductListed(event) => one(event.product_id),
-        Event::ProductUnlisted(event) => one(event.product_id),
-        Event::StockAdjusted(event) => one(event.product_id),
-        Event::CategoryRenamed(event) => Targets::Where {
-            field: CATEGORY_IDS,
-            id: event.category_id.0,
-        },
-        Event::CategoryMoved(event) => Targets::Where {
-            field: CATEGORY_IDS,
-            id: event.category_id.0,
-        },
-        Event::CategoryCreated(_) | Event::CategoryRetired(_) => Targets::None,
-    }
-}
+impl ViewDocument for ProductDocument {
+    /// 2: keys by which sku, brand and attributes are compared; long values of attributes are indexed.
+    const VERSION: u32 = 2;
 
-pub fn fold(
-    document: Option<ProductDocument>,
-    envelope: &Envelope,
-) -> Result<ProductDocument, FoldError> {
-    let event = envelope.event.type_name();
-    match (document, &envelope.event) {
-        (None, Event::ProductCreated(created)) => {
-            let mut document = ProductDocument::new(created, envelope.lane);
-            document.advance(envelope);
-            Ok(document)
+    fn targets(event: &Event) -> Targets {
+        let one = |id: ProductId| Targets::These(vec![id.0]);
+        match event {
+            Event::ProductCreated(event) => one(event.product_id),
+            Event::ProductDetailsChanged(event) => one(event.product_id),
+            Event::ProductCategorized(event) => one(event.product_id),
+            Event::PriceChanged(event) => one(event.product_id),
+            Event::ProductListed(event) => one(event.product_id),
+            Event::ProductUnlisted(event) => one(event.product_id),
+            Event::StockAdjusted(event) => one(event.product_id),
+            Event::CategoryRenamed(event) => Targets::Where {
+                field: CATEGORY_IDS,
+                id: event.category_id.0,
+            },
+            Event::CategoryMoved(event) => Targets::Where {
+                field: CATEGORY_IDS,
+                id: event.category_id.0,
+            },
+            Event::CategoryCreated(_) | Event::CategoryRetired(_) => Targets::None,
         }
-        (None, _) => Err(FoldError::NoDocument { event }),
-        (Some(mut document), _) => {
-            document.fold(envelope)?;
-            Ok(document)
-        }
+    }
+
+    fn create(envelope: &Envelope) -> Result<Self, FoldError> {
+        let Event::ProductCreated(created) = &envelope.event else {
+            let event = envelope.event.type_name();
+            return Err(FoldError::NoDocument { event });
+        };
+        let mut document = Self::new(created, envelope.lane);
+        document.advance(envelope);
+        Ok(document)
+    }
+
+    fn fold(&mut self, envelope: &Envelope) -> Result<(), FoldError> {
+        self.apply(&envelope.event)?;
+        self.advance(envelope);
+        Ok(())
+    }
+
+    fn id(&self) -> Uuid {
+        self.product_id.0
+    }
+
+    fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    fn stream_version(&self) -> u64 {
+        self.stream_version
+    }
+
+    fn references(&self) -> impl Iterator<Item = (&'static str, Uuid)> {
+        self.category_ids.iter().map(|id| (CATEGORY_IDS, id.0))
     }
 }
 
 impl ProductDocument {
-    pub fn has(&self, field: &str, id: Uuid) -> bool {
-        field == CATEGORY_IDS && self.category_ids.iter().any(|category| category.0 == id)
-    }
-
     fn new(created: &ProductCreated, lane: Lane) -> Self {
         let mut document = Self {
             product_id: created.product_id,
@@ -155,13 +170,6 @@ impl ProductDocument {
         document.set_attributes(&created.attributes);
         document.set_paths(created.categories.clone());
         document
-    }
-
-    /// Folds an event in. An error leaves the document as it was.
-    pub(super) fn fold(&mut self, envelope: &Envelope) -> Result<(), FoldError> {
-        self.apply(&envelope.event)?;
-        self.advance(envelope);
-        Ok(())
     }
 
     fn advance(&mut self, envelope: &Envelope) {

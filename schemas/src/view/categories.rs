@@ -4,13 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{FoldError, Targets};
+use super::{FoldError, Targets, ViewDocument};
 use crate::event::category::CategoryPath;
 use crate::event::{CategoryCreated, Envelope, Event, StreamKind};
 use crate::id::CategoryId;
 use crate::lane::{Lane, Seq};
-
-pub const VERSION: u32 = 1;
 
 /// Field that holds the ids on the path, the category's own included.
 pub const PATH_IDS: &str = "path_ids";
@@ -34,46 +32,63 @@ pub struct CategoryDocument {
     pub updated_at: DateTime<Utc>,
 }
 
-pub fn targets(event: &Event) -> Targets {
-    match event {
-        Event::CategoryCreated(event) => Targets::These(vec![event.category_id.0]),
-        Event::CategoryRetired(event) => Targets::These(vec![event.category_id.0]),
-        Event::CategoryRenamed(event) => Targets::Where {
-            field: PATH_IDS,
-            id: event.category_id.0,
-        },
-        Event::CategoryMoved(event) => Targets::Where {
-            field: PATH_IDS,
-            id: event.category_id.0,
-        },
-        _ => Targets::None,
-    }
-}
+impl ViewDocument for CategoryDocument {
+    const VERSION: u32 = 1;
 
-pub fn fold(
-    document: Option<CategoryDocument>,
-    envelope: &Envelope,
-) -> Result<CategoryDocument, FoldError> {
-    let event = envelope.event.type_name();
-    match (document, &envelope.event) {
-        (None, Event::CategoryCreated(created)) => {
-            let mut document = CategoryDocument::new(created, envelope.lane);
-            document.advance(envelope);
-            Ok(document)
+    fn targets(event: &Event) -> Targets {
+        match event {
+            Event::CategoryCreated(event) => Targets::These(vec![event.category_id.0]),
+            Event::CategoryRetired(event) => Targets::These(vec![event.category_id.0]),
+            Event::CategoryRenamed(event) => Targets::Where {
+                field: PATH_IDS,
+                id: event.category_id.0,
+            },
+            Event::CategoryMoved(event) => Targets::Where {
+                field: PATH_IDS,
+                id: event.category_id.0,
+            },
+            _ => Targets::None,
         }
-        (None, _) => Err(FoldError::NoDocument { event }),
-        (Some(mut document), _) => {
-            document.fold(envelope)?;
-            Ok(document)
-        }
+    }
+
+    fn create(envelope: &Envelope) -> Result<Self, FoldError> {
+        let Event::CategoryCreated(created) = &envelope.event else {
+            let event = envelope.event.type_name();
+            return Err(FoldError::NoDocument { event });
+        };
+        let mut document = Self::new(created, envelope.lane);
+        document.advance(envelope);
+        Ok(document)
+    }
+
+    fn fold(&mut self, envelope: &Envelope) -> Result<(), FoldError> {
+        self.apply(&envelope.event)?;
+        self.advance(envelope);
+        Ok(())
+    }
+
+    fn id(&self) -> Uuid {
+        self.category_id.0
+    }
+
+    fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    fn stream_version(&self) -> u64 {
+        self.stream_version
+    }
+
+    fn references(&self) -> impl Iterator<Item = (&'static str, Uuid)> {
+        self.path_ids.iter().map(|id| (PATH_IDS, id.0))
     }
 }
 
 impl CategoryDocument {
-    pub fn has(&self, field: &str, id: Uuid) -> bool {
-        field == PATH_IDS && self.path_ids.iter().any(|category| category.0 == id)
-    }
-
     fn new(created: &CategoryCreated, lane: Lane) -> Self {
         Self {
             category_id: created.category_id,
@@ -89,13 +104,6 @@ impl CategoryDocument {
             created_at: created.occurred_at,
             updated_at: created.occurred_at,
         }
-    }
-
-    /// Folds an event in. An error leaves the document as it was.
-    pub(super) fn fold(&mut self, envelope: &Envelope) -> Result<(), FoldError> {
-        self.apply(&envelope.event)?;
-        self.advance(envelope);
-        Ok(())
     }
 
     fn advance(&mut self, envelope: &Envelope) {
