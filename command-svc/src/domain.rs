@@ -1,7 +1,7 @@
 //! The rules of the catalogue: what a command may do to what is there, and what follows from it.
 //!
 //! Pure: no clock, no random, no IO, no logging; time and ids are arguments. One file an aggregate:
-//! its state, its commands, `decide` (state and command to events or a refusal) and `evolve` (state
+//! its state, its commands, its refusals, `decide` (state and command to events or a refusal) and `evolve` (state
 //! and event to state). Texts and numbers of commands are parsed once, so none is invalid.
 
 pub mod category;
@@ -14,5 +14,5 @@ pub mod refusal;
 pub mod text;
 pub mod violations;
 
-pub use refusal::Refusal;
+pub use refusal::{RefusalKind, Refuse};
 pub use violations::Violations;

@@ -29,7 +29,7 @@ mod group_commit;
 mod product;
 mod stock;
 
-pub use answer::{Answer, Resource};
+pub use answer::{Answer, Resource, ToProblem};
 use attempt::Attempt;
 pub use expected::Expected;
 use group_commit::{GroupCommit, Verdict};

@@ -14,6 +14,7 @@ mod openapi;
 mod product;
 mod reply;
 mod request;
+mod stock;
 
 pub(crate) use openapi::Problems;
 pub use openapi::openapi;
@@ -35,8 +36,7 @@ pub fn routes(config: &mut ServiceConfig) {
             web::resource("/v1/products/{id}/listing").route(put().to(product::change_listing)),
         )
         .service(
-            web::resource("/v1/products/{id}/stock-movements")
-                .route(post().to(product::move_stock)),
+            web::resource("/v1/products/{id}/stock-movements").route(post().to(stock::move_stock)),
         )
         .service(web::resource("/v1/imports/products").route(post().to(import_products)));
 }

@@ -12,7 +12,7 @@ use schemas::event::{
 };
 use schemas::id::CategoryId;
 
-use super::Refusal;
+use super::refusal::{RefusalKind, Refuse};
 use super::text::CategoryName;
 
 /// Levels of the tree; a root is on the first.
@@ -46,6 +46,27 @@ pub struct ChangeCategory {
     pub name: Option<CategoryName>,
     /// `Some(None)` makes the category a root.
     pub parent_id: Option<Option<CategoryId>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    NoSuchCategory,
+    NameTaken,
+    InUse,
+    /// The category that the command is about.
+    Retired(CategoryId),
+    /// The new parent is the category or below it.
+    Cycle,
+    TooDeep,
+    /// The wanted parent.
+    Place(PlaceRefusal),
+}
+
+/// Why nothing can be put into a category that a command names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceRefusal {
+    Unknown(CategoryId),
+    Retired(CategoryId),
 }
 
 /// A category that a command names, as the tree has it.
@@ -86,17 +107,37 @@ impl Places {
     }
 
     /// The path of a category that something may be put into.
-    pub fn living(&self, id: CategoryId) -> Result<&CategoryPath, Refusal> {
+    pub fn living(&self, id: CategoryId) -> Result<&CategoryPath, PlaceRefusal> {
         match self.0.get(&id) {
-            None => Err(Refusal::UnknownCategory(id)),
-            Some(place) if place.retired => Err(Refusal::CategoryRetired(id)),
+            None => Err(PlaceRefusal::Unknown(id)),
+            Some(place) if place.retired => Err(PlaceRefusal::Retired(id)),
             Some(place) => Ok(&place.path),
         }
     }
 
     /// The path of the parent that is wanted; empty for a root.
-    fn below(&self, parent_id: Option<CategoryId>) -> Result<CategoryPath, Refusal> {
+    fn below(&self, parent_id: Option<CategoryId>) -> Result<CategoryPath, PlaceRefusal> {
         parent_id.map_or(Ok(Vec::new()), |id| self.living(id).cloned())
+    }
+}
+
+impl Refuse for Refusal {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            Self::NoSuchCategory => RefusalKind::NotFound,
+            Self::NameTaken
+            | Self::InUse
+            | Self::Retired(_)
+            | Self::Cycle
+            | Self::TooDeep
+            | Self::Place(_) => RefusalKind::Rule,
+        }
+    }
+}
+
+impl From<PlaceRefusal> for Refusal {
+    fn from(refusal: PlaceRefusal) -> Self {
+        Self::Place(refusal)
     }
 }
 
@@ -118,7 +159,7 @@ pub fn decide(
         (Some(category), Command::Change(wish)) => change(category, wish, around, at),
         (Some(category), Command::Retire) => retire(category, around, at),
         // Ids are made for each creation, so there is nothing yet under a new one.
-        (Some(_), Command::Create { .. }) => Err(Refusal::CategoryNameTaken),
+        (Some(_), Command::Create { .. }) => Err(Refusal::NameTaken),
         (None, Command::Change(_) | Command::Retire) => Err(Refusal::NoSuchCategory),
     }
 }
@@ -136,10 +177,10 @@ fn create(
         name: name.to_string(),
     });
     if path.len() > MAX_DEPTH {
-        return Err(Refusal::CategoryTooDeep);
+        return Err(Refusal::TooDeep);
     }
     if around.name_taken {
-        return Err(Refusal::CategoryNameTaken);
+        return Err(Refusal::NameTaken);
     }
     let name = name.to_string();
     let created = CategoryCreated {
@@ -159,7 +200,7 @@ fn change(
     at: DateTime<Utc>,
 ) -> Result<Vec<Event>, Refusal> {
     if category.retired {
-        return Err(Refusal::CategoryRetired(category.id));
+        return Err(Refusal::Retired(category.id));
     }
     let (category_id, occurred_at) = (category.id, at);
     let is_new = |parent_id: &Option<CategoryId>| *parent_id != category.parent_id;
@@ -190,7 +231,7 @@ fn change(
     });
     let events: Vec<Event> = moved.into_iter().chain(renamed).collect();
     if !events.is_empty() && around.name_taken {
-        return Err(Refusal::CategoryNameTaken);
+        return Err(Refusal::NameTaken);
     }
     Ok(events)
 }
@@ -203,10 +244,10 @@ fn ancestors_after(
 ) -> Result<CategoryPath, Refusal> {
     let ancestors = around.places.below(parent_id)?;
     if ancestors.iter().any(|step| step.id == category_id) {
-        return Err(Refusal::CategoryCycle);
+        return Err(Refusal::Cycle);
     }
     if ancestors.len() + around.height > MAX_DEPTH {
-        return Err(Refusal::CategoryTooDeep);
+        return Err(Refusal::TooDeep);
     }
     Ok(ancestors)
 }
@@ -220,7 +261,7 @@ fn retire(
         return Ok(Vec::new());
     }
     if around.has_products || around.has_children {
-        return Err(Refusal::CategoryInUse);
+        return Err(Refusal::InUse);
     }
     Ok(vec![
         CategoryRetired {

@@ -14,10 +14,10 @@ use schemas::event::{
 use schemas::id::{CategoryId, ProductId};
 use schemas::money::Money;
 
-use super::Refusal;
 use super::attributes::{Attributes, AttributesChange};
-use super::category::Places;
+use super::category::{PlaceRefusal, Places};
 use super::number::Inventory;
+use super::refusal::{RefusalKind, Refuse};
 use super::text::{Brand, Description, Name, Sku};
 
 /// Categories that one product may be in.
@@ -72,6 +72,16 @@ pub struct ChangeProduct {
     pub attributes: Option<AttributesChange>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    NoSuchProduct,
+    SkuTaken,
+    /// A category that the command names.
+    Place(PlaceRefusal),
+    /// Bounds that only show once the merge patch meets what is there.
+    Attributes(String),
+}
+
 /// Ids of categories, each once, in order, not too many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Categories(Vec<CategoryId>);
@@ -99,7 +109,7 @@ impl Categories {
         &self.0
     }
 
-    fn paths(&self, places: &Places) -> Result<Vec<CategoryPath>, Refusal> {
+    fn paths(&self, places: &Places) -> Result<Vec<CategoryPath>, PlaceRefusal> {
         self.0
             .iter()
             .map(|id| places.living(*id).cloned())
@@ -115,6 +125,22 @@ impl Command {
             Self::Change(wish) => wish.categories.as_ref().map_or(&[], Categories::ids),
             Self::ChangePrice(_) | Self::ChangeListing(_) => &[],
         }
+    }
+}
+
+impl Refuse for Refusal {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            Self::NoSuchProduct => RefusalKind::NotFound,
+            Self::SkuTaken | Self::Place(_) => RefusalKind::Rule,
+            Self::Attributes(_) => RefusalKind::Invalid,
+        }
+    }
+}
+
+impl From<PlaceRefusal> for Refusal {
+    fn from(refusal: PlaceRefusal) -> Self {
+        Self::Place(refusal)
     }
 }
 

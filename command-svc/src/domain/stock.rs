@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use schemas::event::{Event, StockAdjusted};
 use schemas::id::ProductId;
 
-use super::Refusal;
 use super::number::{Delta, Inventory, MAX_UNITS};
+use super::refusal::{RefusalKind, Refuse};
 use super::text::Reason;
 
 /// The reason of the first units.
@@ -30,6 +30,25 @@ pub enum Command {
         delta: Delta,
         reason: Reason,
     },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    NoSuchProduct,
+    Insufficient {
+        available: i64,
+    },
+    /// More units than are counted.
+    Overflow,
+}
+
+impl Refuse for Refusal {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            Self::NoSuchProduct => RefusalKind::NotFound,
+            Self::Insufficient { .. } | Self::Overflow => RefusalKind::Rule,
+        }
+    }
 }
 
 impl Stock {
@@ -61,12 +80,12 @@ pub fn decide(
     };
     let on_hand = stock.on_hand.saturating_add(delta);
     if on_hand < stock.reserved {
-        return Err(Refusal::InsufficientStock {
+        return Err(Refusal::Insufficient {
             available: stock.available(),
         });
     }
     if on_hand > MAX_UNITS {
-        return Err(Refusal::StockOverflow);
+        return Err(Refusal::Overflow);
     }
     let adjusted = StockAdjusted {
         product_id: stock.product_id,

@@ -6,7 +6,6 @@ use schemas::rest::command as rest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::Refusal;
 use crate::domain::category::Category;
 use crate::domain::product::Product;
 use crate::domain::stock::Stock;
@@ -36,6 +35,11 @@ pub enum Answer {
     Kept(SentAnswer),
 }
 
+/// How a refusal looks to the client: said in `http`, of the refusals of each aggregate.
+pub trait ToProblem {
+    fn to_problem(&self) -> Problem;
+}
+
 /// A representation, as the contract has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,9 +50,9 @@ pub enum Resource {
 }
 
 impl Answer {
-    pub(super) fn refused(refusal: &Refusal) -> Self {
+    pub(super) fn refused(refusal: &impl ToProblem) -> Self {
         Self::Refused {
-            problem: refusal.problem(),
+            problem: refusal.to_problem(),
         }
     }
 
@@ -64,11 +68,6 @@ impl Answer {
         let detail = "If-Match expects a resource, and this request makes one";
         let problem = Problem::new(ProblemType::VersionMismatch, detail);
         Self::Refused { problem }
-    }
-
-    /// False for what a client has to correct before it asks again: such answers keep no key.
-    pub(super) fn is_kept(&self) -> bool {
-        !matches!(self, Self::Refused { problem } if problem.is(ProblemType::Validation))
     }
 
     /// As the client gets it; `path` is what it asked for.

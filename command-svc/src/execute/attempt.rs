@@ -92,12 +92,13 @@ impl Attempt<'_> {
     async fn finish(&self, tx: &Tx, decision: Decision) -> Result<Outcome, StoreError> {
         let Decision {
             answer,
+            keeps_key,
             batch,
             rows,
             mut positions,
             streams,
         } = decision;
-        let key = self.context.key.as_ref().filter(|_| answer.is_kept());
+        let key = self.context.key.as_ref().filter(|_| keeps_key);
         if key.is_none() && batch.is_empty() {
             let (found, ()) = try_join!(log::positions(tx, &streams), tx.rollback())?;
             positions.extend(found);

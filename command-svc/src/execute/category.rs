@@ -9,9 +9,9 @@ use schemas::id::CategoryId;
 use super::answer::{Answer, of_category};
 use super::decision::{Decision, Rows, follow};
 use super::expected::Expected;
-use crate::domain::Refusal;
 use crate::domain::category::{
-    Category, ChangeCategory, Command, Places, Surroundings, decide as decide_category, evolve,
+    Category, ChangeCategory, Command, Places, Refusal, Surroundings, decide as decide_category,
+    evolve,
 };
 use crate::store::category::{
     Found, TreeLock, holder, insert, lock, lock_tree, places, surroundings,
@@ -168,7 +168,7 @@ async fn name_taken(tx: &Tx, wanted: &Category) -> Result<Decision, StoreError> 
     let holder = holder(tx, wanted.parent_id, &wanted.name).await?;
     let streams = holder.map(|(id, version)| (category_stream(id), version));
     let streams = streams.into_iter().collect();
-    Ok(Decision::refused(&Refusal::CategoryNameTaken, streams))
+    Ok(Decision::refused(&Refusal::NameTaken, streams))
 }
 
 fn path_of(places: &Places, id: CategoryId) -> CategoryPath {

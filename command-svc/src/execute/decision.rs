@@ -3,16 +3,18 @@
 use schemas::event::{Event, StreamId};
 use schemas::lane::Position;
 
-use super::answer::Answer;
-use crate::domain::Refusal;
+use super::answer::{Answer, ToProblem};
 use crate::domain::category::Category;
 use crate::domain::product::Product;
 use crate::domain::stock::Stock;
+use crate::domain::{RefusalKind, Refuse};
 use crate::store::{self, StoreError, Stored, Tx, log};
 
 #[derive(Debug)]
 pub(super) struct Decision {
     pub answer: Answer,
+    /// False for what a client has to correct before it asks again: such answers keep no key.
+    pub keeps_key: bool,
     pub batch: log::Batch,
     pub rows: Rows,
     /// Where the log stood for what this was decided on, as far as it was read already.
@@ -45,6 +47,7 @@ impl Decision {
         let (batch, rows) = (log::Batch::default(), Rows::Unchanged);
         Self {
             answer,
+            keeps_key: true,
             batch,
             rows,
             positions: Vec::new(),
@@ -52,8 +55,11 @@ impl Decision {
         }
     }
 
-    pub fn refused(refusal: &Refusal, streams: Vec<(StreamId, u64)>) -> Self {
-        Self::unchanged(Answer::refused(refusal), streams)
+    pub fn refused(refusal: &(impl Refuse + ToProblem), streams: Vec<(StreamId, u64)>) -> Self {
+        Self {
+            keeps_key: refusal.kind() != RefusalKind::Invalid,
+            ..Self::unchanged(Answer::refused(refusal), streams)
+        }
     }
 
     #[must_use]

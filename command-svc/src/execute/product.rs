@@ -8,9 +8,10 @@ use schemas::id::ProductId;
 use super::answer::{Answer, of_product};
 use super::decision::{Decision, Rows, follow};
 use super::expected::Expected;
-use crate::domain::Refusal;
 use crate::domain::category::Places;
-use crate::domain::product::{Command, CreateProduct, Product, decide as decide_product, evolve};
+use crate::domain::product::{
+    Command, CreateProduct, Product, Refusal, decide as decide_product, evolve,
+};
 use crate::domain::stock::{self, Stock};
 use crate::store::category::{Found, TreeLock, lock_tree, places};
 use crate::store::log::product_stream;

@@ -7,8 +7,7 @@ use schemas::id::ProductId;
 use super::answer::{Answer, of_stock};
 use super::decision::{Decision, Rows};
 use super::expected::Expected;
-use crate::domain::Refusal;
-use crate::domain::stock::{Command, Stock, decide as decide_stock, evolve};
+use crate::domain::stock::{Command, Refusal, Stock, decide as decide_stock, evolve};
 use crate::store::log::{product_stream, stock_stream};
 use crate::store::{StoreError, Stored, Tx, log};
 

@@ -1,15 +1,16 @@
-//! `/v1/categories`.
+//! `/v1/categories`; how refusals of categories read.
 
 use actix_web::{HttpResponse, web};
 use chassis::clock;
 use chassis::problem::ApiError;
 use schemas::id::CategoryId;
+use schemas::problem::{Problem, ProblemType};
 use schemas::rest::command as rest;
 
 use super::openapi::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
-use crate::domain::category::{ChangeCategory, Command as Wish};
-use crate::execute::Command;
+use crate::domain::category::{ChangeCategory, Command as Wish, MAX_DEPTH, PlaceRefusal, Refusal};
+use crate::execute::{Command, ToProblem};
 
 /// Adds a category to the tree, as a root or below another.
 #[utoipa::path(
@@ -62,4 +63,93 @@ pub async fn retire(
     request
         .execute(Command::Category(*id, Wish::Retire), &[])
         .await
+}
+
+impl ToProblem for Refusal {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::NoSuchCategory => {
+                Problem::new(ProblemType::NotFound, "there is no category of this id")
+            }
+            Self::NameTaken => Problem::new(
+                ProblemType::CategoryNameTaken,
+                "choose another name or another parent",
+            ),
+            Self::InUse => Problem::new(
+                ProblemType::CategoryInUse,
+                "take its products and categories elsewhere first",
+            ),
+            Self::Retired(id) => retired(*id),
+            Self::Cycle => Problem::new(
+                ProblemType::CategoryCycle,
+                "the new parent is the category or below it",
+            ),
+            Self::TooDeep => Problem::new(
+                ProblemType::CategoryTooDeep,
+                "the category would end below the last level",
+            )
+            .with("max_depth", MAX_DEPTH),
+            Self::Place(refusal) => refusal.to_problem(),
+        }
+    }
+}
+
+impl ToProblem for PlaceRefusal {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::Unknown(id) => Problem::new(
+                ProblemType::UnknownCategory,
+                "there is no category of a named id",
+            )
+            .with("category_id", id),
+            Self::Retired(id) => retired(*id),
+        }
+    }
+}
+
+fn retired(id: CategoryId) -> Problem {
+    let detail = "a retired category takes no more changes";
+    Problem::new(ProblemType::CategoryRetired, detail).with("category_id", id)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const LAMPS: CategoryId = CategoryId(Uuid::from_u128(7));
+
+    #[rstest]
+    #[case(Refusal::NoSuchCategory, ProblemType::NotFound, json!({}))]
+    #[case(Refusal::NameTaken, ProblemType::CategoryNameTaken, json!({}))]
+    #[case(Refusal::InUse, ProblemType::CategoryInUse, json!({}))]
+    #[case(Refusal::Cycle, ProblemType::CategoryCycle, json!({}))]
+    #[case(Refusal::TooDeep, ProblemType::CategoryTooDeep, json!({"max_depth": 8}))]
+    #[case(
+        Refusal::Retired(LAMPS),
+        ProblemType::CategoryRetired,
+        json!({"category_id": LAMPS})
+    )]
+    #[case(
+        PlaceRefusal::Retired(LAMPS).into(),
+        ProblemType::CategoryRetired,
+        json!({"category_id": LAMPS})
+    )]
+    #[case(
+        PlaceRefusal::Unknown(LAMPS).into(),
+        ProblemType::UnknownCategory,
+        json!({"category_id": LAMPS})
+    )]
+    fn a_refusal_names_its_type_and_what_it_is_about(
+        #[case] refusal: Refusal,
+        #[case] problem_type: ProblemType,
+        #[case] members: Value,
+    ) {
+        let problem = refusal.to_problem();
+        assert!(problem.is(problem_type), "{problem:?}");
+        assert_eq!(Value::from(problem.members), members);
+    }
 }

@@ -8,7 +8,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
 
-use super::{category, product};
+use super::{category, product, stock};
 use crate::import::http as import_http;
 
 /// Headers that every command takes.
@@ -91,7 +91,7 @@ pub enum Problems {
         product::change,
         product::change_price,
         product::change_listing,
-        product::move_stock,
+        stock::move_stock,
         import_http::import_products,
     ),
     security(("bearer" = [])),

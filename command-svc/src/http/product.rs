@@ -1,17 +1,18 @@
-//! `/v1/products`, and the price, listing and stock of one.
+//! `/v1/products`, and the price and listing of one; how refusals of products read.
 
 use actix_web::{HttpResponse, web};
 use chassis::clock;
 use chassis::problem::ApiError;
 use schemas::id::ProductId;
+use schemas::problem::{Problem, ProblemType, Violation};
 use schemas::rest::command as rest;
+use serde_json::json;
 
 use super::body::price;
 use super::openapi::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
-use crate::domain::product::{ChangeProduct, Command as Wish, CreateProduct};
-use crate::domain::stock;
-use crate::execute::Command;
+use crate::domain::product::{ChangeProduct, Command as Wish, CreateProduct, Refusal};
+use crate::execute::{Command, ToProblem};
 
 /// Adds a product, listed from the start, with what is in stock of it.
 #[utoipa::path(
@@ -95,23 +96,50 @@ pub async fn change_listing(
         .await
 }
 
-/// Moves units in or out of stock; never below what is reserved. ETag and If-Match are the
-/// stock's own: selling does not change the version of the product.
-#[utoipa::path(
-    post, path = "/v1/products/{id}/stock-movements", tag = "products",
-    params(("id" = ProductId, Path), CommandHeaders),
-    request_body = rest::MoveStock,
-    responses((status = 200, body = rest::Stock, headers(
-        ("ETag" = String), ("Tidemark" = String)
-    )), Problems)
-)]
-pub async fn move_stock(
-    request: CommandRequest,
-    id: web::Path<ProductId>,
-    body: CommandBody,
-) -> Result<HttpResponse, ApiError> {
-    let wish = stock::Command::try_from(body.parse::<rest::MoveStock>()?)?;
-    request
-        .execute(Command::Stock(*id, wish), body.bytes())
-        .await
+impl ToProblem for Refusal {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::NoSuchProduct => {
+                Problem::new(ProblemType::NotFound, "there is no product of this id")
+            }
+            Self::SkuTaken => Problem::new(ProblemType::SkuTaken, "choose another sku").with(
+                "errors",
+                json!([{"pointer": "/sku", "message": "is taken"}]),
+            ),
+            Self::Place(refusal) => refusal.to_problem(),
+            Self::Attributes(message) => {
+                Problem::validation(&[Violation::new("/attributes", message)])
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[rstest]
+    #[case(Refusal::NoSuchProduct, ProblemType::NotFound, json!({}))]
+    #[case(
+        Refusal::SkuTaken,
+        ProblemType::SkuTaken,
+        json!({"errors": [{"pointer": "/sku", "message": "is taken"}]})
+    )]
+    #[case(
+        Refusal::Attributes("too many".to_owned()),
+        ProblemType::Validation,
+        json!({"errors": [{"pointer": "/attributes", "message": "too many"}]})
+    )]
+    fn a_refusal_names_its_type_and_what_it_is_about(
+        #[case] refusal: Refusal,
+        #[case] problem_type: ProblemType,
+        #[case] members: Value,
+    ) {
+        let problem = refusal.to_problem();
+        assert!(problem.is(problem_type), "{problem:?}");
+        assert_eq!(Value::from(problem.members), members);
+    }
 }

@@ -14,13 +14,13 @@ use schemas::rest::import::LineStatus;
 use super::batch::Entry;
 use super::tree::Grown;
 use super::wish::missing;
-use crate::domain::Refusal;
 use crate::domain::attributes::AttributesChange;
 use crate::domain::product::{
-    self, Categories, ChangeProduct, Command, CreateProduct, Product, decide, evolve,
+    self, Categories, ChangeProduct, Command, CreateProduct, Product, Refusal, decide, evolve,
 };
 use crate::domain::stock::{self, Stock};
 use crate::domain::text::SkuKey;
+use crate::execute::ToProblem;
 use crate::store::Stored;
 
 /// Products by the key of their sku.
@@ -79,10 +79,10 @@ pub fn plan(entries: &[Entry], mut known: BySku, grown: &Grown, at: DateTime<Utc
         let decided = match known.remove(&entry.wish.sku_key) {
             Some(product) => plan
                 .upsert(entry, product, grown, at)
-                .map_err(|refusal| Box::new(refusal.problem())),
+                .map_err(|refusal| Box::new(refusal.to_problem())),
             None => new_product(entry, grown).and_then(|wish| {
                 plan.create(entry, wish, grown, at)
-                    .map_err(|refusal| Box::new(refusal.problem()))
+                    .map_err(|refusal| Box::new(refusal.to_problem()))
             }),
         };
         let answered = decided.unwrap_or_else(|problem| Answered::refused(entry.number, *problem));
@@ -118,7 +118,8 @@ impl Plan {
             .expect("creation makes a product");
         let empty = Stock::empty(entry.id, at);
         let open = stock::Command::Open(inventory);
-        let opening = stock::decide(Some(&empty), &open, at)?;
+        let opening = stock::decide(Some(&empty), &open, at);
+        let opening = opening.expect("an inventory is within the bounds of a stock");
         self.stocks.push(Stored {
             value: opening.iter().fold(empty, stock::evolve),
             version: opening.len() as u64,

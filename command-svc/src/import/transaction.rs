@@ -21,7 +21,7 @@ use super::imported::Imported;
 use super::plan::{BySku, Plan, is_unchanged, plan};
 use super::tree::Grown;
 use super::{Imports, metrics};
-use crate::domain::Refusal;
+use crate::domain::category;
 use crate::domain::product::Product;
 use crate::domain::text::{Sku, SkuKey};
 use crate::store::category::{TreeLock, lock_tree};
@@ -39,7 +39,7 @@ enum Abort {
     #[error("make products whose skus were taken in the meantime")]
     SkuTaken,
     #[error("grow the tree of categories: {0:?}")]
-    Tree(Refusal),
+    Tree(category::Refusal),
 }
 
 type Failure = TransactionError<Abort>;

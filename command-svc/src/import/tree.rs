@@ -11,8 +11,9 @@ use schemas::event::{CategoryRef, Event};
 use schemas::id::CategoryId;
 
 use super::wish::NamePath;
-use crate::domain::Refusal;
-use crate::domain::category::{Category, Command, Place, Places, Surroundings, decide, evolve};
+use crate::domain::category::{
+    Category, Command, Place, Places, Refusal, Surroundings, decide, evolve,
+};
 use crate::domain::text::{CategoryName, NameKey};
 use crate::store::Stored;
 

@@ -10,6 +10,7 @@ use futures::future::try_join_all;
 use reqwest::{Method, StatusCode};
 use schemas::problem::ProblemType;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::in_process::{commands, committed, new_products, reprice};
 use crate::service::{Answer, Service, product, send};
@@ -61,6 +62,13 @@ async fn an_answer_is_given_again_in_full() -> Result<()> {
     };
     let mismatch = reprice().await?.expect_problem("version-mismatch")?;
     assert_same(&mismatch, &reprice().await?);
+
+    let nowhere = format!("/v1/products/{}/stock-movements", Uuid::from_u128(1));
+    let body = json!({"delta": 1, "reason": "counted"});
+    let absent = post(&service, &nowhere, "k4", &body)
+        .await?
+        .expect_problem("not-found")?;
+    assert_same(&absent, &post(&service, &nowhere, "k4", &body).await?);
     assert_eq!(service.heads().await?, heads);
     service.stop().await
 }

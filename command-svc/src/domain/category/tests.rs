@@ -112,14 +112,14 @@ fn a_new_category_knows_its_path() {
 }
 
 #[rstest]
-#[case::unknown(around([]), Refusal::UnknownCategory(id(2)))]
+#[case::unknown(around([]), PlaceRefusal::Unknown(id(2)).into())]
 #[case::retired(
-    around([(id(2), Place { path: path(2), retired: true })]), Refusal::CategoryRetired(id(2))
+    around([(id(2), Place { path: path(2), retired: true })]), PlaceRefusal::Retired(id(2)).into()
 )]
-#[case::on_the_last_level(around([(id(2), living(path(8)))]), Refusal::CategoryTooDeep)]
+#[case::on_the_last_level(around([(id(2), living(path(8)))]), Refusal::TooDeep)]
 #[case::with_a_sibling_of_that_name(
     Surroundings { name_taken: true, ..around([(id(2), living(path(1)))]) },
-    Refusal::CategoryNameTaken
+    Refusal::NameTaken
 )]
 fn a_parent_may_refuse_a_new_category(#[case] around: Surroundings, #[case] refusal: Refusal) {
     assert_eq!(
@@ -153,7 +153,7 @@ fn a_name_of_a_sibling_is_refused() {
         ..around([])
     };
     let renamed = given_when(&[created(9, "Lamps")], &rename("Lights"), &taken);
-    assert_eq!(renamed, Err(Refusal::CategoryNameTaken));
+    assert_eq!(renamed, Err(Refusal::NameTaken));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_category_is_never_below_itself(#[case] path_of_parent: CategoryPath) {
     let parent = path_of_parent.last().unwrap().id;
     let around = around([(parent, living(path_of_parent))]);
     let moved = given_when(&[created(9, "Lamps")], &move_below(Some(parent)), &around);
-    assert_eq!(moved, Err(Refusal::CategoryCycle));
+    assert_eq!(moved, Err(Refusal::Cycle));
 }
 
 #[rstest]
@@ -201,7 +201,7 @@ fn a_move_counts_what_is_below(#[case] depth: u128, #[case] height: usize, #[cas
     };
     let moved = given_when(&[created(99, "Lamps")], &move_below(Some(parent)), &around);
     assert_eq!(moved.is_ok(), fits);
-    assert!(fits || moved == Err(Refusal::CategoryTooDeep));
+    assert!(fits || moved == Err(Refusal::TooDeep));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_root_that_shall_be_a_root_has_nothing_to_do() {
 #[case::by_categories(Surroundings { has_children: true, ..around([]) })]
 fn a_category_in_use_is_not_retired(#[case] around: Surroundings) {
     let refused = given_when(&[created(9, "Lamps")], &Command::Retire, &around);
-    assert_eq!(refused, Err(Refusal::CategoryInUse));
+    assert_eq!(refused, Err(Refusal::InUse));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn retiring_twice_is_retiring_once() {
 fn a_retired_category_takes_no_more_changes() {
     let given = [created(9, "Lamps"), retired(9)];
     let renamed = given_when(&given, &rename("Lights"), &around([]));
-    assert_eq!(renamed, Err(Refusal::CategoryRetired(id(9))));
+    assert_eq!(renamed, Err(Refusal::Retired(id(9))));
 }
 
 #[test]

@@ -103,8 +103,8 @@ fn a_new_product_is_listed_with_the_paths_of_its_categories() {
 }
 
 #[rstest]
-#[case::unknown(5, Refusal::UnknownCategory(category(5)))]
-#[case::retired(4, Refusal::CategoryRetired(category(4)))]
+#[case::unknown(5, PlaceRefusal::Unknown(category(5)).into())]
+#[case::retired(4, PlaceRefusal::Retired(category(4)).into())]
 fn a_category_has_to_live(#[case] number: u128, #[case] refusal: Refusal) {
     assert_eq!(
         decide(None, &create(&[number]), &places(), at()),

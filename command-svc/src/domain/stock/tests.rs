@@ -66,17 +66,14 @@ fn more_than_is_available_never_goes(
     #[case] delta: i64,
     #[case] available: i64,
 ) {
-    let refused = Err(Refusal::InsufficientStock { available });
+    let refused = Err(Refusal::Insufficient { available });
     assert_eq!(given_when(given, &movement(delta)), refused);
 }
 
 #[test]
 fn more_than_can_be_counted_never_comes() {
     let given = [adjusted(MAX_UNITS, MAX_UNITS, 0)];
-    assert_eq!(
-        given_when(&given, &movement(1)),
-        Err(Refusal::StockOverflow)
-    );
+    assert_eq!(given_when(&given, &movement(1)), Err(Refusal::Overflow));
 }
 
 #[test]
@@ -121,7 +118,7 @@ proptest! {
                     stock = events.iter().fold(stock, evolve);
                     prop_assert_eq!(stock.on_hand, before + delta);
                 }
-                Err(Refusal::InsufficientStock { .. } | Refusal::StockOverflow) => {}
+                Err(Refusal::Insufficient { .. } | Refusal::Overflow) => {}
                 Err(other) => prop_assert!(false, "{:?}", other),
             }
             prop_assert!(stock.on_hand >= stock.reserved && stock.on_hand <= MAX_UNITS);

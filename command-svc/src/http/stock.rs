@@ -1,0 +1,79 @@
+//! Movements of the stock of a product; how refusals of stock read.
+
+use actix_web::{HttpResponse, web};
+use chassis::problem::ApiError;
+use schemas::id::ProductId;
+use schemas::problem::{Problem, ProblemType};
+use schemas::rest::command as rest;
+
+use super::openapi::{CommandHeaders, Problems};
+use super::request::{CommandBody, CommandRequest};
+use crate::domain::number::MAX_UNITS;
+use crate::domain::stock::{Command as Wish, Refusal};
+use crate::execute::{Command, ToProblem};
+
+/// Moves units in or out of stock; never below what is reserved. ETag and If-Match are the
+/// stock's own: selling does not change the version of the product.
+#[utoipa::path(
+    post, path = "/v1/products/{id}/stock-movements", tag = "products",
+    params(("id" = ProductId, Path), CommandHeaders),
+    request_body = rest::MoveStock,
+    responses((status = 200, body = rest::Stock, headers(
+        ("ETag" = String), ("Tidemark" = String)
+    )), Problems)
+)]
+pub async fn move_stock(
+    request: CommandRequest,
+    id: web::Path<ProductId>,
+    body: CommandBody,
+) -> Result<HttpResponse, ApiError> {
+    let wish = Wish::try_from(body.parse::<rest::MoveStock>()?)?;
+    request
+        .execute(Command::Stock(*id, wish), body.bytes())
+        .await
+}
+
+impl ToProblem for Refusal {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::NoSuchProduct => {
+                Problem::new(ProblemType::NotFound, "there is no product of this id")
+            }
+            Self::Insufficient { available } => Problem::new(
+                ProblemType::InsufficientStock,
+                "fewer units are available than would go",
+            )
+            .with("available", available),
+            Self::Overflow => {
+                Problem::new(ProblemType::StockOverflow, "more units than are counted")
+                    .with("max_on_hand", MAX_UNITS)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[rstest]
+    #[case(Refusal::NoSuchProduct, ProblemType::NotFound, json!({}))]
+    #[case(
+        Refusal::Insufficient { available: 3 },
+        ProblemType::InsufficientStock,
+        json!({"available": 3})
+    )]
+    #[case(Refusal::Overflow, ProblemType::StockOverflow, json!({"max_on_hand": MAX_UNITS}))]
+    fn a_refusal_names_its_type_and_what_it_is_about(
+        #[case] refusal: Refusal,
+        #[case] problem_type: ProblemType,
+        #[case] members: Value,
+    ) {
+        let problem = refusal.to_problem();
+        assert!(problem.is(problem_type), "{problem:?}");
+        assert_eq!(Value::from(problem.members), members);
+    }
+}
