@@ -8,11 +8,10 @@ use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, ElasticsearchError, SearchOptions};
 use chassis::retry::Backoff;
 use chassis::telemetry::Chain;
-use chrono::{DateTime, Utc};
 use schemas::id::Epoch;
 use schemas::lane::{Lane, Seq};
+use schemas::operations::DeadLetter;
 use schemas::topic::Names;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -29,19 +28,6 @@ enum RecordError {
     Elasticsearch(#[from] ElasticsearchError),
     #[error("a dead letter was refused with status {0}")]
     Refused(u16),
-}
-
-/// A dead letter as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    pub view: String,
-    pub build: u32,
-    pub epoch: Epoch,
-    pub lane: Lane,
-    pub seq: Seq,
-    pub event_id: Uuid,
-    pub reason: String,
-    pub at: DateTime<Utc>,
 }
 
 /// The index of dead letters. Cheap to clone.

@@ -2,12 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
+use chassis::clock;
 use chassis::problem::ApiError;
 use chassis::watermark_tail::WatermarkTail;
-use chrono::{DateTime, Utc};
-use schemas::watermark::{BuildState, ViewState};
-use serde::Serialize;
-use serde_json::json;
+use schemas::operations::{BuildStatus, Listing};
 use tokio::sync::watch;
 
 use crate::board::Board;
@@ -25,18 +23,6 @@ pub struct Sources {
 /// Empty until the process has started.
 pub type Started = watch::Receiver<Option<Sources>>;
 
-#[derive(Debug, Serialize)]
-struct BuildAnswer<'a> {
-    view: &'a str,
-    build: u32,
-    index: Option<&'a str>,
-    version: Option<u32>,
-    state: &'static str,
-    visible_events: u64,
-    announced_at: Option<DateTime<Utc>>,
-    retired_at: Option<DateTime<Utc>>,
-}
-
 pub fn routes(config: &mut ServiceConfig, started: &Started) {
     config
         .app_data(web::Data::new(started.clone()))
@@ -52,50 +38,23 @@ async fn lag(started: web::Data<Started>) -> Result<HttpResponse, ApiError> {
 
 async fn builds(started: web::Data<Started>) -> Result<HttpResponse, ApiError> {
     let Sources { tail, .. } = sources(&started)?;
-    let answer = tail.read(|state| {
-        let builds = state.views().flat_map(|(name, view)| {
-            view.builds
-                .iter()
-                .map(move |(number, build)| answer_of(name, view, *number, build))
-        });
-        json!({"items": builds.collect::<Vec<_>>()})
+    let now = clock::now();
+    let items = tail.read(|state| {
+        let views = state.views();
+        let builds = views.flat_map(|(name, view)| BuildStatus::of_view(name, view, now));
+        builds.collect()
     });
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(Listing::<BuildStatus> { items }))
 }
 
 async fn dead_letters(started: web::Data<Started>) -> Result<HttpResponse, ApiError> {
     let Sources { dead_letters, .. } = sources(&started)?;
     let letters = dead_letters.list().await;
-    let letters = letters.map_err(|error| ApiError::unavailable("elasticsearch", error))?;
-    Ok(HttpResponse::Ok().json(json!({"items": letters})))
+    let items = letters.map_err(|error| ApiError::unavailable("elasticsearch", error))?;
+    Ok(HttpResponse::Ok().json(Listing { items }))
 }
 
 fn sources(started: &Started) -> Result<Sources, ApiError> {
     let sources = started.borrow().clone();
     sources.ok_or_else(|| ApiError::unavailable("epoch", "the service is starting"))
-}
-
-fn answer_of<'a>(
-    name: &'a str,
-    view: &ViewState,
-    number: u32,
-    build: &'a BuildState,
-) -> BuildAnswer<'a> {
-    let announced = build.announced.as_ref();
-    let state = match () {
-        () if view.active == Some(number) => "active",
-        () if build.retired.is_some() => "retired",
-        () if build.was_active => "left",
-        () => "candidate",
-    };
-    BuildAnswer {
-        view: name,
-        build: number,
-        index: announced.map(|announced| announced.index.as_str()),
-        version: announced.map(|announced| announced.version),
-        state,
-        visible_events: build.visible.total(),
-        announced_at: announced.map(|announced| announced.at),
-        retired_at: build.retired.as_ref().map(|retired| retired.at),
-    }
 }

@@ -22,7 +22,7 @@ use crate::metrics;
 
 mod report;
 
-pub use report::{BuildLag, LagReport, LaneLag, LaneState, ViewLag, lag_report};
+pub use report::lag_report;
 
 const EVERY: Duration = Duration::from_millis(500);
 const WITHIN: Duration = Duration::from_secs(3);

@@ -8,10 +8,10 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use schemas::lane::Lane;
+use schemas::operations::{BuildLag, LagReport, LaneHealth};
 use schemas::view::View;
 
 use crate::cache::BuildId;
-use crate::lag::{BuildLag, LagReport, LaneState};
 use crate::project::Stopped;
 use crate::sink::{Op, Outcome};
 
@@ -246,20 +246,12 @@ pub(crate) fn lag(report: &LagReport) {
         gauge!(LAG_SECONDS, "view" => name.clone())
             .set(read.map_or(f64::NAN, |read| read.behind_seconds));
         for (role, builds) in [("active", active), ("other", others)] {
-            for (state, label) in STATES {
+            for state in LaneHealth::ALL {
                 let lanes = builds.iter().flat_map(|build| &build.lanes);
                 let count = lanes.filter(|lane| lane.state == state).count();
-                gauge!(LANES, "view" => name.clone(), "build" => role, "state" => label)
+                gauge!(LANES, "view" => name.clone(), "build" => role, "state" => state.name())
                     .set(count as f64);
             }
         }
     }
 }
-
-const STATES: [(LaneState, &str); 5] = [
-    (LaneState::Idle, "idle"),
-    (LaneState::Behind, "behind"),
-    (LaneState::Unknown, "unknown"),
-    (LaneState::Stalled, "stalled"),
-    (LaneState::Dead, "dead"),
-];

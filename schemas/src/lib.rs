@@ -7,6 +7,7 @@ pub mod event;
 pub mod id;
 pub mod lane;
 pub mod money;
+pub mod operations;
 pub mod problem;
 pub mod rest;
 pub mod text;

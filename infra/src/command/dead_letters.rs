@@ -1,9 +1,8 @@
 //! `tidemark dead-letters`: what a projector could not fold or store, and why.
 
 use anyhow::Result;
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use chrono::SecondsFormat;
+use schemas::operations::{DeadLetter, Listing};
 
 use crate::{
     cli::{DeadLetters, ListDeadLetters},
@@ -11,22 +10,6 @@ use crate::{
     output::{self, table},
     service::Service,
 };
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Listed {
-    items: Vec<DeadLetter>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct DeadLetter {
-    view: String,
-    build: u32,
-    lane: u8,
-    seq: u64,
-    event_id: Uuid,
-    reason: String,
-    at: DateTime<Utc>,
-}
 
 pub(super) async fn run(args: DeadLetters) -> Result<()> {
     match args {
@@ -37,7 +20,7 @@ pub(super) async fn run(args: DeadLetters) -> Result<()> {
 async fn list(args: ListDeadLetters) -> Result<()> {
     let deployment = Deployment::current()?;
     let url = format!("{}/v1/dead-letters", deployment.url(Service::Projector)?);
-    let listed: Listed = rest::get(&rest::client()?, &url).await?;
+    let listed: Listing<DeadLetter> = rest::get(&rest::client()?, &url).await?;
     if args.json {
         output::line(serde_json::to_string(&listed)?);
         return Ok(());

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use schemas::operations::{BuildLag, LagReport};
 
 use crate::{
     cli,
-    operation::{
-        deployment::Deployment,
-        lag::{BuildLag, LagReport, lag},
-    },
+    operation::{deployment::Deployment, lag::lag},
     output::{self, grouped, table},
 };
 

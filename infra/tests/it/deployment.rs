@@ -21,7 +21,7 @@ use infra::{
         deployment::Deployment,
         health,
         import::{self, Destination, refused::RefusedLines},
-        lag::{LaneState, lag},
+        lag::lag,
         replay::replay,
         services::{self, Listen, Replicas, Starter},
         verify::verify,
@@ -30,7 +30,7 @@ use infra::{
     service::{self, Profile, Service},
     shop, stack,
 };
-use schemas::{rest::import::LineStatus, view::View};
+use schemas::{operations::LaneHealth, rest::import::LineStatus, view::View};
 
 const PRODUCTS: usize = 120;
 
@@ -116,7 +116,11 @@ async fn import_a_shop(deployment: &Deployment, dir: &Path) {
     let report = lag(deployment).await.unwrap();
     let states = report.views.iter().flat_map(|view| &view.builds);
     assert!(states.clone().count() >= 2);
-    assert!(states.clone().all(|build| build.state < LaneState::Stalled));
+    assert!(
+        states
+            .clone()
+            .all(|build| build.state < LaneHealth::Stalled)
+    );
 }
 
 async fn rebuild_a_view(deployment: &Deployment) {

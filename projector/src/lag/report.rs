@@ -6,72 +6,15 @@ use chassis::clock;
 use chassis::watermark_tail::WatermarkTail;
 use chrono::{DateTime, TimeDelta, Utc};
 use schemas::lane::{Lane, LaneSeqs, Seq};
+use schemas::operations::{BuildLag, LagReport, LaneHealth, LaneLag, ViewLag};
 use schemas::view::View;
 use schemas::watermark::{BuildState, FRESH};
-use serde::Serialize;
 
 use crate::board::{Board, Heads, OfBuild, OfLane, OfView, Phase};
 use crate::cache::BuildId;
 
 /// A lane that is behind, and does not move for longer than this, is stalled.
 const STALLED_AFTER: TimeDelta = TimeDelta::seconds(5);
-
-#[derive(Debug, Clone, Serialize)]
-pub struct LagReport {
-    pub at: DateTime<Utc>,
-    /// When PostgreSQL gave the heads.
-    pub heads_at: Option<DateTime<Utc>>,
-    pub views: Vec<ViewLag>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct ViewLag {
-    pub view: String,
-    pub active: Option<u32>,
-    pub builds: Vec<BuildLag>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct BuildLag {
-    pub build: u32,
-    pub state: LaneState,
-    pub behind_events: u64,
-    pub behind_seconds: f64,
-    pub lanes: Vec<LaneLag>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct LaneLag {
-    pub lane: Lane,
-    pub head: Seq,
-    /// Highest seq that came from Kafka; known of lanes that are ours.
-    pub published: Option<Seq>,
-    /// Highest seq acknowledged by Elasticsearch; known of lanes that are ours.
-    pub applied: Option<Seq>,
-    pub visible: Seq,
-    pub behind_events: u64,
-    pub behind_seconds: f64,
-    pub state: LaneState,
-    /// Why it stands still, where it does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<String>,
-}
-
-/// From best to worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LaneState {
-    /// Everything is visible.
-    Idle,
-    /// Not everything is visible yet.
-    Behind,
-    /// Everything is visible that PostgreSQL told of, more than 3 s ago.
-    Unknown,
-    /// It does not move, though its owner lives, who alone can tell.
-    Stalled,
-    /// Nobody speaks of it.
-    Dead,
-}
 
 /// The lag of all builds that are fed.
 pub fn lag_report(board: &Board, tail: &WatermarkTail) -> LagReport {
@@ -144,23 +87,8 @@ struct Question<'a> {
 
 fn build_lag(number: u32, question: &Question<'_>, own: Option<&OfBuild>) -> BuildLag {
     let own_lane = |lane: &Lane| Some((own?, own?.lanes.get(lane)?));
-    let lanes: Vec<LaneLag> = Lane::all()
-        .map(|lane| lane_lag(lane, question, own_lane(&lane)))
-        .collect();
-    BuildLag {
-        build: number,
-        state: lanes
-            .iter()
-            .map(|lane| lane.state)
-            .max()
-            .unwrap_or(LaneState::Dead),
-        behind_events: lanes.iter().map(|lane| lane.behind_events).sum(),
-        behind_seconds: lanes
-            .iter()
-            .map(|lane| lane.behind_seconds)
-            .fold(0.0, f64::max),
-        lanes,
-    }
+    let lanes = Lane::all().map(|lane| lane_lag(lane, question, own_lane(&lane)));
+    BuildLag::of_lanes(number, lanes.collect())
 }
 
 fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<(&OfBuild, &OfLane)>) -> LaneLag {
@@ -183,13 +111,16 @@ fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<(&OfBuild, &OfLane)
     let own = own.map(|(_, of_lane)| of_lane);
     let stopped = own.and_then(|own| own.stopped.as_ref());
     let is_said = said.is_some_and(|said| question.now - said.at <= FRESH);
-    let state = match () {
-        () if !is_said => LaneState::Dead,
-        () if behind_events == 0 && question.are_heads_known() => LaneState::Idle,
-        () if behind_events == 0 => LaneState::Unknown,
-        () if stopped.is_some() => LaneState::Stalled,
-        () if waiting > STALLED_AFTER && stands_still => LaneState::Stalled,
-        () => LaneState::Behind,
+    let state = if !is_said {
+        LaneHealth::Dead
+    } else if behind_events == 0 && question.are_heads_known() {
+        LaneHealth::Idle
+    } else if behind_events == 0 {
+        LaneHealth::Unknown
+    } else if stopped.is_some() || (waiting > STALLED_AFTER && stands_still) {
+        LaneHealth::Stalled
+    } else {
+        LaneHealth::Behind
     };
     LaneLag {
         lane,

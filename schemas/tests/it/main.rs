@@ -12,6 +12,7 @@ mod docs;
 mod events;
 mod files;
 mod model;
+mod operations;
 mod records;
 mod tokens;
 mod views;

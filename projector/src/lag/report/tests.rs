@@ -1,7 +1,7 @@
 //! What is said of a lane, as sentences.
 
 use rstest::rstest;
-use schemas::watermark::LaneState as Said;
+use schemas::watermark::LaneState;
 
 use super::*;
 
@@ -32,10 +32,10 @@ struct Scene {
 }
 
 impl Scene {
-    fn state(&self) -> LaneState {
+    fn state(&self) -> LaneHealth {
         let mut build = BuildState::default();
         build.visible.raise(lane(), 5);
-        let mut said = Said::default();
+        let mut said = LaneState::default();
         (said.seq, said.at) = (5, now());
         build.lanes.insert(lane(), said);
         let mut heads = Heads {
@@ -85,13 +85,13 @@ const BEHIND_FOR_LONG: Scene = Scene {
 };
 
 #[rstest]
-#[case::told_just_now(Some(ago(0)), LaneState::Idle)]
-#[case::told_three_seconds_ago(Some(ago(3_000)), LaneState::Idle)]
-#[case::told_long_ago(Some(ago(3_001)), LaneState::Unknown)]
-#[case::never_told(None, LaneState::Unknown)]
+#[case::told_just_now(Some(ago(0)), LaneHealth::Idle)]
+#[case::told_three_seconds_ago(Some(ago(3_000)), LaneHealth::Idle)]
+#[case::told_long_ago(Some(ago(3_001)), LaneHealth::Unknown)]
+#[case::never_told(None, LaneHealth::Unknown)]
 fn a_lane_is_idle_only_by_heads_that_are_known(
     #[case] heads_at: Option<DateTime<Utc>>,
-    #[case] state: LaneState,
+    #[case] state: LaneHealth,
 ) {
     let scene = Scene {
         heads_at,
@@ -101,16 +101,16 @@ fn a_lane_is_idle_only_by_heads_that_are_known(
 }
 
 #[rstest]
-#[case::of_the_active_build(true, Some(Phase::Following), LaneState::Stalled)]
-#[case::that_catches_up(true, Some(Phase::CatchingUp), LaneState::Stalled)]
-#[case::whose_checkpoint_is_not_read(true, Some(Phase::Loading), LaneState::Stalled)]
-#[case::of_a_candidate(false, Some(Phase::Following), LaneState::Stalled)]
-#[case::of_a_candidate_that_is_filled(false, Some(Phase::Filling), LaneState::Stalled)]
-#[case::that_another_process_owns(true, None, LaneState::Behind)]
+#[case::of_the_active_build(true, Some(Phase::Following), LaneHealth::Stalled)]
+#[case::that_catches_up(true, Some(Phase::CatchingUp), LaneHealth::Stalled)]
+#[case::whose_checkpoint_is_not_read(true, Some(Phase::Loading), LaneHealth::Stalled)]
+#[case::of_a_candidate(false, Some(Phase::Following), LaneHealth::Stalled)]
+#[case::of_a_candidate_that_is_filled(false, Some(Phase::Filling), LaneHealth::Stalled)]
+#[case::that_another_process_owns(true, None, LaneHealth::Behind)]
 fn a_lane_that_does_not_move_for_long(
     #[case] is_active: bool,
     #[case] phase: Option<Phase>,
-    #[case] state: LaneState,
+    #[case] state: LaneHealth,
 ) {
     let scene = Scene {
         is_active,
@@ -125,17 +125,17 @@ const APPLIED: [i64; 3] = [LONG, 0, LONG];
 const FILLED: [i64; 3] = [LONG, LONG, 0];
 
 #[rstest]
-#[case::shows_more(true, Phase::Following, SHOWN, LaneState::Behind)]
-#[case::applies_more_that_nobody_sees(true, Phase::Following, APPLIED, LaneState::Stalled)]
-#[case::catches_up_unseen(true, Phase::CatchingUp, APPLIED, LaneState::Stalled)]
-#[case::waits_for_its_turn_to_be_filled(true, Phase::Filling, FILLED, LaneState::Behind)]
-#[case::of_a_candidate_applies_more(false, Phase::Following, APPLIED, LaneState::Behind)]
-#[case::of_a_candidate_that_is_filled(false, Phase::Following, FILLED, LaneState::Behind)]
+#[case::shows_more(true, Phase::Following, SHOWN, LaneHealth::Behind)]
+#[case::applies_more_that_nobody_sees(true, Phase::Following, APPLIED, LaneHealth::Stalled)]
+#[case::catches_up_unseen(true, Phase::CatchingUp, APPLIED, LaneHealth::Stalled)]
+#[case::waits_for_its_turn_to_be_filled(true, Phase::Filling, FILLED, LaneHealth::Behind)]
+#[case::of_a_candidate_applies_more(false, Phase::Following, APPLIED, LaneHealth::Behind)]
+#[case::of_a_candidate_that_is_filled(false, Phase::Following, FILLED, LaneHealth::Behind)]
 fn a_lane_that_is_far_behind_and(
     #[case] is_active: bool,
     #[case] phase: Phase,
     #[case] moved: [i64; 3],
-    #[case] state: LaneState,
+    #[case] state: LaneHealth,
 ) {
     let scene = Scene {
         is_active,
@@ -152,5 +152,5 @@ fn a_lane_that_is_behind_for_a_moment_is_not_stalled() {
         waits: 5_000,
         ..BEHIND_FOR_LONG
     };
-    assert_eq!(scene.state(), LaneState::Behind);
+    assert_eq!(scene.state(), LaneHealth::Behind);
 }
