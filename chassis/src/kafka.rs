@@ -3,7 +3,6 @@
 //! A service may add to these settings, never take from them: dense order needs idempotence, and
 //! quick failover needs the session time-out.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -23,8 +22,13 @@ pub use brokers::{BrokersError, KafkaBrokers};
 pub enum TopicError {
     #[error("create the kafka admin client")]
     Client(#[source] KafkaError),
-    #[error("list topics")]
-    List(#[source] KafkaError),
+    #[error("ask for a topic")]
+    Ask(#[source] KafkaError),
+    #[error("whether there is a topic {topic}: kafka answered {code}")]
+    Untold {
+        topic: String,
+        code: RDKafkaErrorCode,
+    },
     #[error("the runtime is ending")]
     Aborted,
     #[error("create topic {topic}")]
@@ -116,25 +120,37 @@ pub fn producer_config(brokers: &KafkaBrokers) -> ClientConfig {
     config
 }
 
-/// The names of all topics that the brokers show. Asking creates none.
-pub async fn topic_names(
+/// Whether there is a topic of this name. A broker that does not tell, for whatever reason, is an
+/// error: a topic that a client may not see is not lost.
+pub async fn topic_exists(
     brokers: &KafkaBrokers,
+    topic: &str,
     deadline: Deadline,
-) -> Result<BTreeSet<String>, TopicError> {
-    let config = brokers.client_config();
+) -> Result<bool, TopicError> {
+    let (config, topic) = (brokers.client_config(), topic.to_owned());
     let asked = tokio::task::spawn_blocking(move || {
         let client: BaseConsumer = config.create().map_err(TopicError::Client)?;
         let limit = deadline.remaining().max(Duration::from_millis(1));
-        let metadata = client
-            .fetch_metadata(None, limit)
-            .map_err(TopicError::List)?;
-        let names = metadata
-            .topics()
-            .iter()
-            .map(|topic| topic.name().to_owned());
-        Ok(names.collect())
+        // By its name: from a list of all, topics that may not be seen are left out.
+        let metadata = client.fetch_metadata(Some(&topic), limit);
+        let metadata = metadata.map_err(TopicError::Ask)?;
+        let told = metadata.topics().iter().find(|told| told.name() == topic);
+        let error = told.map_or(Some(RDKafkaErrorCode::UnknownTopic), |told| {
+            told.error().map(RDKafkaErrorCode::from)
+        });
+        exists(error).map_err(|code| TopicError::Untold { topic, code })
     });
     asked.await.map_err(|_| TopicError::Aborted)?
+}
+
+/// What the error in a topic's metadata says of the topic.
+fn exists(error: Option<RDKafkaErrorCode>) -> Result<bool, RDKafkaErrorCode> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, UnknownTopic, UnknownTopicOrPartition};
+    match error {
+        None | Some(LeaderNotAvailable) => Ok(true),
+        Some(UnknownTopic | UnknownTopicOrPartition) => Ok(false),
+        Some(code) => Err(code),
+    }
 }
 
 /// Creates a topic where there is none. An existing one is left as it is.
@@ -178,7 +194,9 @@ pub async fn ensure_topic(
 #[cfg(test)]
 mod tests {
     use rdkafka::producer::FutureProducer;
+    use rstest::rstest;
 
+    use super::RDKafkaErrorCode as Code;
     use super::*;
 
     #[test]
@@ -190,5 +208,17 @@ mod tests {
         tail_config(&brokers).create::<BaseConsumer>().unwrap();
         let producer: FutureProducer = producer_config(&brokers).create().unwrap();
         drop(producer);
+    }
+    #[rstest]
+    #[case::that_is_there(None, Ok(true))]
+    #[case::whose_leader_is_chosen(Some(Code::LeaderNotAvailable), Ok(true))]
+    #[case::that_is_not_there(Some(Code::UnknownTopicOrPartition), Ok(false))]
+    #[case::that_may_not_be_seen(
+        Some(Code::TopicAuthorizationFailed),
+        Err(Code::TopicAuthorizationFailed)
+    )]
+    #[case::of_a_broker_in_trouble(Some(Code::BrokerNotAvailable), Err(Code::BrokerNotAvailable))]
+    fn a_topic(#[case] error: Option<Code>, #[case] is_there: Result<bool, Code>) {
+        assert_eq!(exists(error), is_there);
     }
 }

@@ -13,6 +13,7 @@ use icu_properties::props::DefaultIgnorableCodePoint;
 /// Lengths that may be stored, in characters. Query parameters accept as much.
 pub const MAX_SKU_CHARS: usize = 64;
 pub const MAX_NAME_CHARS: usize = 250;
+pub const MAX_DESCRIPTION_CHARS: usize = 20_000;
 pub const MAX_BRAND_CHARS: usize = 200;
 pub const MAX_CATEGORY_NAME_CHARS: usize = 100;
 pub const MAX_ATTRIBUTE_NAME_CHARS: usize = 100;

@@ -8,7 +8,8 @@ use std::fmt;
 
 use schemas::text::{
     MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_BRAND_CHARS, MAX_CATEGORY_NAME_CHARS,
-    MAX_NAME_CHARS, MAX_SKU_CHARS, composed, identifying, is_default_ignorable, shows_something,
+    MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, MAX_SKU_CHARS, composed, identifying,
+    is_default_ignorable, shows_something,
 };
 
 mod key;
@@ -96,7 +97,7 @@ text!(
 text!(
     /// What a product is; may be empty.
     #[derive(Default)]
-    Description = Form::Lines, 0..=20_000
+    Description = Form::Lines, 0..=MAX_DESCRIPTION_CHARS
 );
 text!(
     /// Who makes a product; may be empty.

@@ -138,12 +138,13 @@ mod tests {
 
     /// Databases were migrated with these. A changed one keeps every process from starting, so add
     /// a migration instead.
-    const FROZEN: [(i32, u64); 5] = [
+    const FROZEN: [(i32, u64); 6] = [
         (1, 11_752_107_614_244_531_490),
         (2, 11_787_932_696_541_039_480),
         (3, 8_262_588_878_606_390_080),
         (5, 5_616_996_917_639_661_591),
         (7, 1_835_836_850_360_329_328),
+        (8, 15_616_104_296_741_608_699),
     ];
 
     #[test]

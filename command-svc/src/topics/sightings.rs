@@ -14,7 +14,7 @@ const OVER: Duration = Duration::from_secs(10);
 pub enum Sight {
     Present,
     Missing,
-    /// The brokers did not answer.
+    /// The brokers did not answer, or do not tell.
     Unknown,
 }
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
-use chassis::kafka::{KafkaBrokers, topic_names};
+use chassis::kafka::{KafkaBrokers, topic_exists};
 use chassis::postgres::{Session, SetupError, Target, connect_alone};
 use chassis::telemetry::Chain;
 use schemas::topic::Names;
@@ -77,27 +77,30 @@ impl Watch {
 
     /// True where the watermark topic is lost. The topic of events is made where it is missing.
     async fn look(&self, sightings: &mut Sightings, began: Instant) -> bool {
-        let found = topic_names(&self.brokers, Deadline::within(LOOK_WITHIN)).await;
-        let sight = match &found {
-            Ok(found) if found.contains(&self.names.watermarks()) => Sight::Present,
-            Ok(_) => Sight::Missing,
-            Err(error) => {
-                tracing::debug!(error = %Chain(error), "topics are not seen");
-                Sight::Unknown
-            }
-        };
+        let sight = self.sight_of(&self.names.watermarks()).await;
         if sight == Sight::Missing {
             tracing::warn!(
                 kafka.topic = self.names.watermarks(),
                 "the topic is missing"
             );
         }
-        if found.is_ok_and(|found| !found.contains(&self.names.events()))
+        if self.sight_of(&self.names.events()).await == Sight::Missing
             && let Err(error) = self.make_events().await
         {
             tracing::warn!(error = %Chain(&error), "the topic of events is not made yet");
         }
         sightings.see(sight, clock::instant() - began)
+    }
+
+    async fn sight_of(&self, topic: &str) -> Sight {
+        match topic_exists(&self.brokers, topic, Deadline::within(LOOK_WITHIN)).await {
+            Ok(true) => Sight::Present,
+            Ok(false) => Sight::Missing,
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "a topic is not seen");
+                Sight::Unknown
+            }
+        }
     }
 
     async fn make_events(&self) -> Result<(), TopicError> {

@@ -152,6 +152,32 @@ async fn a_bad_change_is_told_where_it_is_wrong() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_attribute_that_a_body_names_twice_is_refused() -> Result<()> {
+    let service = Service::start().await?;
+    let changed = service.new_product("L-1", json!({})).await?;
+    let heads = service.heads().await?;
+    let attributes = r#""attributes": {"a": "1", "b": "2", "a": "3"}"#;
+    let created = product("L-2")
+        .to_string()
+        .replacen('{', &format!("{{{attributes}, "), 1);
+    let change = format!("{{{attributes}}}");
+    let asked = [
+        (Method::POST, "/v1/products".to_owned(), created),
+        (Method::PATCH, format!("/v1/products/{changed}"), change),
+    ];
+    for (method, path, body) in asked {
+        let request = service.request(method, &path);
+        let request = request.header("content-type", "application/json");
+        let refused = send(request.body(body))
+            .await?
+            .expect_problem("validation")?;
+        assert_eq!(refused.pointers(), ["/attributes/a"], "{path}");
+    }
+    assert_eq!(service.heads().await?, heads);
+    service.stop().await
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_malformed() -> Result<()> {
     let service = Service::start().await?;
     let raw = async |content_type: &'static str, body: Vec<u8>| -> Result<Answer> {

@@ -53,3 +53,19 @@ async fn a_line_with_sku_name_and_price_alone_leaves_the_rest_as_it_is() -> Resu
     );
     ensure_sound(&service).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_brand_with_a_control_character_is_imported_without_it() -> Result<()> {
+    let service = Service::start().await?;
+    let mut line = lamp("L-0");
+    line["brand"] = json!("Acme\u{99}");
+    import(&service, body(&[line]))
+        .await?
+        .ensure_totals(all(1, 0, 0, 0))?;
+    let row = service
+        .db
+        .query_one("select brand from product", &[])
+        .await?;
+    ensure!(row.get::<_, &str>(0) == "Acme");
+    ensure_sound(&service).await
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use chassis::clock::Deadline;
-use chassis::kafka::{KafkaBrokers, topic_names};
+use chassis::kafka::{KafkaBrokers, topic_exists};
 use e2e::client::Client;
 use e2e::shop::{create_product, rare_word};
 use e2e::world::{Plan, World};
@@ -48,8 +48,7 @@ async fn is_made_again(world: &World, topic: &str) -> Result<()> {
     let deadline = Instant::now() + BACK_WITHIN;
     let brokers = KafkaBrokers::plain(world.surroundings().endpoints.kafka.clone());
     loop {
-        let found = topic_names(&brokers, Deadline::within(BACK_WITHIN)).await?;
-        if found.contains(topic) {
+        if topic_exists(&brokers, topic, Deadline::within(BACK_WITHIN)).await? {
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "{topic} is still missing");

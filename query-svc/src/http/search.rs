@@ -23,7 +23,7 @@ use crate::search::{Cursor, Facet, Paging, ProductSearch, Refused};
     path = "/v1/products",
     tag = "products",
     params(
-        ("q" = Option<String>, Query, description = "words, at most 2,000 characters"),
+        ("q" = Option<String>, Query, description = "words, at most 20,000 characters; those after the twelfth, or after 2,000 characters, are passed over"),
         ("category" = Option<Vec<uuid::Uuid>>, Query, description = "ids, with what is below them"),
         ("brand" = Option<Vec<String>>, Query, description = "as written in the products"),
         ("min_price" = Option<i64>, Query, description = "minor units, inclusive"),

@@ -22,7 +22,7 @@ type Answers = [SearchAnswer; 3];
     path = "/v1/products/suggest",
     tag = "products",
     params(
-        ("q" = String, Query, description = "what was typed, at most 2,000 characters"),
+        ("q" = String, Query, description = "what was typed, at most 20,000 characters"),
         ("limit" = Option<u32>, Query, description = "products, 1 to 20, else 8"),
         ("Tidemark" = Option<String>, Header, description = "up to 8 tidemarks, comma-separated"),
         ("Prefer" = Option<String>, Header, description = "wait=seconds, handling=strict|lenient"),

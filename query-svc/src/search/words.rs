@@ -3,6 +3,9 @@
 
 /// Beyond it, words are ignored: more say nothing and cost a clause each.
 const MAX_WORDS: usize = 12;
+/// Of all words together; what comes after it is passed over. Emoji and ideographs are words of their
+/// own for Elasticsearch, without a blank between, and thousands of them are more than it takes.
+const MAX_CHARS: usize = 2_000;
 /// Shorter words have too many neighbours to be taken for a typing error.
 const MIN_FUZZY_CHARS: usize = 4;
 /// Longer ones are no words.
@@ -29,6 +32,14 @@ impl Words {
             words.retain(|word| !is_filler(word));
         }
         words.truncate(MAX_WORDS);
+        let mut room = MAX_CHARS;
+        for word in &mut words {
+            if let Some((end, _)) = word.char_indices().nth(room) {
+                word.truncate(end);
+            }
+            room -= word.chars().count();
+        }
+        words.retain(|word| !word.is_empty());
         Self(words)
     }
 
@@ -103,6 +114,13 @@ mod tests {
         assert_eq!(words.joined_at(1), ["otterbox", "boxcase"]);
         assert_eq!(words.joined_at(2), ["boxcase"]);
         assert!(Words::of("lamp").joined_at(0).is_empty());
+    }
+
+    #[test]
+    fn words_beyond_two_thousand_characters_are_passed_over() {
+        let found = words(&format!("lamp {} desk", "\u{1f526}x".repeat(4_000)));
+        let lengths: Vec<usize> = found.iter().map(|word| word.chars().count()).collect();
+        assert_eq!(lengths, [4, MAX_CHARS - 4]);
     }
 
     #[test]

@@ -148,13 +148,13 @@ const WEIRD: [&str; 27] = [
 async fn whatever_is_typed_is_no_error() {
     let (_shop, replica) = stocked(vec![product("Desk lamp").into()]).await;
     let client = replica.client();
-    let (long, many) = ("\u{1f526}x".repeat(1_000), "ab ".repeat(660));
+    let (long, many) = ("\u{1f526}x".repeat(4_000), "ab ".repeat(6_660));
     for typed in WEIRD.into_iter().chain([long.as_str(), many.as_str()]) {
         let list = list(&[("q", typed)]);
         let answer = client.get(&list).await;
-        assert_eq!(answer.status, 200, "{typed:?}: {answer:?}");
+        assert_eq!(answer.status, 200, "{typed:.40}: {answer:?}");
         let suggest = list.replace("products?", "products/suggest?");
-        assert_eq!(client.get(&suggest).await.status, 200, "{typed:?}");
+        assert_eq!(client.get(&suggest).await.status, 200, "{typed:.40}");
     }
     assert_eq!(found(&client, &[("q", "\"(lamp")]).await, ["Desk lamp"]);
     assert!(found(&client, &[("q", "🔦")]).await.is_empty());
@@ -186,7 +186,7 @@ async fn a_parameter_that_is_not_acceptable_is_named() {
     let replica = shop.replica().await;
     let client = replica.client();
     for (parameter, value) in [
-        ("q", "x".repeat(2_001).as_str()),
+        ("q", "x".repeat(20_001).as_str()),
         ("category", "shoes"),
         ("min_price", "-1"),
         ("max_price", "1e3"),

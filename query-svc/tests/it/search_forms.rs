@@ -1,7 +1,9 @@
 //! What counts as the same is found in every form: skus, brands, attributes; and whatever may be
 //! stored may be filtered by.
 
-use schemas::text::{MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_BRAND_CHARS};
+use schemas::text::{
+    MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_BRAND_CHARS, MAX_NAME_CHARS,
+};
 use schemas::view::Document;
 
 use crate::search::{draft, found, stocked};
@@ -63,6 +65,24 @@ async fn the_longest_texts_that_may_be_stored_may_be_filtered_by() {
     let attribute = format!("attr.{name}");
     let filter = [("brand", brand.as_str()), (&attribute, &value)];
     assert_eq!(found(&client, &filter).await, ["Wide"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_name_that_may_be_stored_finds_its_product() {
+    let words = (0..).map(|number| format!("word{number}"));
+    let many = words.take(36).collect::<Vec<_>>().join(" ");
+    let names = [many + " ending", "x".repeat(MAX_NAME_CHARS)];
+    assert!(names[0].chars().count() <= MAX_NAME_CHARS);
+    let documents = [
+        product(&names[0], "A-1", "", ("a", "1")),
+        product(&names[1], "A-2", "", ("a", "1")),
+        product("Other", "A-3", "", ("a", "1")),
+    ];
+    let (_shop, replica) = stocked(documents.to_vec()).await;
+    let client = replica.client();
+    for name in &names {
+        assert_eq!(found(&client, &[("q", name)]).await, [name.as_str()]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use schemas::id::CategoryId;
 use schemas::money::MAX_AMOUNT;
 use schemas::text::{
-    MAX_ATTRIBUTE_VALUE_CHARS, comparing_key, composed, identifying, without_controls,
+    MAX_ATTRIBUTE_VALUE_CHARS, MAX_DESCRIPTION_CHARS, comparing_key, composed, identifying,
+    without_controls,
 };
 
 use super::Facet;
 
-/// Whatever may be stored may be looked for: as long as the longest value of an attribute.
-const MAX_TEXT_CHARS: usize = MAX_ATTRIBUTE_VALUE_CHARS;
+/// Whatever may be stored may be looked for: as long as the longest field that is searched.
+const MAX_TEXT_CHARS: usize = MAX_DESCRIPTION_CHARS;
 const MAX_CURSOR_CHARS: usize = 8 * 1024;
 
 pub(super) fn text(value: &str) -> Result<String, String> {
