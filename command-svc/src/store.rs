@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod import;
 pub mod log;
 pub mod migration;
+pub mod new_product;
 pub mod product;
 pub mod snapshot;
 pub mod statement;

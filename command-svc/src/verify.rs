@@ -149,8 +149,7 @@ async fn stocks(
             let stream = stock_stream(row.value.product_id);
             let events = events.remove(&stream).unwrap_or_default();
             let empty = Stock::empty(row.value.product_id, created_at);
-            let evolve = |state: Option<Stock>, event: &_| state.map(|s| stock::evolve(s, event));
-            let folded = fold(&events, Some(empty), evolve);
+            let folded = fold(&events, Some(empty), stock::evolve);
             compare::stock(&row, folded.as_ref(), |what| {
                 found(stream.to_string(), what)
             });

@@ -18,6 +18,7 @@ use super::attributes::{Attributes, AttributesChange};
 use super::category::{PlaceRefusal, Places};
 use super::number::Inventory;
 use super::refusal::{RefusalKind, Refuse};
+use super::stock;
 use super::text::{Brand, Description, Name, Sku};
 
 /// Categories that one product may be in.
@@ -58,7 +59,7 @@ pub struct CreateProduct {
     pub price: Money,
     pub categories: Categories,
     pub attributes: Attributes,
-    /// Becomes the first event of the stock's stream.
+    /// Becomes the first event of the stock's stream, where there are units.
     pub inventory: Inventory,
 }
 
@@ -174,7 +175,9 @@ fn create(wish: &CreateProduct, places: &Places, at: DateTime<Utc>) -> Result<Ve
         attributes: wish.attributes.as_map().clone(),
         occurred_at: at,
     };
-    Ok(vec![created.into()])
+    // The views know of no stock before its product.
+    let opening = stock::opening(wish.id, wish.inventory, at);
+    Ok([created.into()].into_iter().chain(opening).collect())
 }
 
 fn change(

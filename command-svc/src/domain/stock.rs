@@ -24,12 +24,7 @@ pub struct Stock {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// What the product starts with; nothing is no event.
-    Open(Inventory),
-    Move {
-        delta: Delta,
-        reason: Reason,
-    },
+    Move { delta: Delta, reason: Reason },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +68,8 @@ pub fn decide(
     at: DateTime<Utc>,
 ) -> Result<Vec<Event>, Refusal> {
     let stock = state.ok_or(Refusal::NoSuchProduct)?;
-    let (delta, reason) = match command {
-        Command::Open(inventory) if inventory.units() == 0 => return Ok(Vec::new()),
-        Command::Open(inventory) => (inventory.units(), INITIAL.to_owned()),
-        Command::Move { delta, reason } => (delta.units(), reason.to_string()),
-    };
+    let Command::Move { delta, reason } = command;
+    let delta = delta.units();
     let on_hand = stock.on_hand.saturating_add(delta);
     if on_hand < stock.reserved {
         return Err(Refusal::Insufficient {
@@ -90,7 +82,7 @@ pub fn decide(
     let adjusted = StockAdjusted {
         product_id: stock.product_id,
         delta,
-        reason,
+        reason: reason.to_string(),
         on_hand,
         reserved: stock.reserved,
         occurred_at: at,
@@ -98,15 +90,32 @@ pub fn decide(
     Ok(vec![adjusted.into()])
 }
 
-/// Events of other streams leave the state alone.
-pub fn evolve(state: Stock, event: &Event) -> Stock {
+/// What a new product starts with; no units are no event.
+pub fn opening(product_id: ProductId, inventory: Inventory, at: DateTime<Utc>) -> Option<Event> {
+    let units = inventory.units();
+    let opened = StockAdjusted {
+        product_id,
+        delta: units,
+        reason: INITIAL.to_owned(),
+        on_hand: units,
+        reserved: 0,
+        occurred_at: at,
+    };
+    (units > 0).then(|| opened.into())
+}
+
+/// Events of other streams leave the state alone, but for the creation of the product.
+pub fn evolve(state: Option<Stock>, event: &Event) -> Option<Stock> {
     match event {
-        Event::StockAdjusted(adjusted) => Stock {
+        Event::ProductCreated(created) => {
+            Some(Stock::empty(created.product_id, created.occurred_at))
+        }
+        Event::StockAdjusted(adjusted) => Some(Stock {
+            product_id: adjusted.product_id,
             on_hand: adjusted.on_hand,
             reserved: adjusted.reserved,
             updated_at: adjusted.occurred_at,
-            ..state
-        },
+        }),
         _ => state,
     }
 }

@@ -9,12 +9,10 @@ use super::answer::{Answer, of_product};
 use super::decision::{Decision, Rows, follow};
 use super::expected::Expected;
 use crate::domain::category::Places;
-use crate::domain::product::{
-    Command, CreateProduct, Product, Refusal, decide as decide_product, evolve,
-};
-use crate::domain::stock::{self, Stock};
+use crate::domain::product::{Command, Product, Refusal, decide as decide_product, evolve};
 use crate::store::category::{Found, TreeLock, lock_tree, places};
 use crate::store::log::product_stream;
+use crate::store::new_product::NewProduct;
 use crate::store::product::{category_ids, holders_of_sku, insert, lock};
 use crate::store::{StoreError, Stored, Tx, log};
 
@@ -61,11 +59,11 @@ pub(super) async fn decide(
     expected: &Expected,
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
-    if let Command::Create(wish) = command {
+    if let Command::Create(_) = command {
         if !expected.allows_creation() {
             return Ok(Decision::unchanged(Answer::nothing_to_match(), Vec::new()));
         }
-        return create(tx, loaded.found, wish, command, at).await;
+        return create(tx, loaded.found, command, at).await;
     }
     let Some(product) = loaded.product else {
         return Ok(Decision::refused(&Refusal::NoSuchProduct, Vec::new()));
@@ -127,33 +125,35 @@ fn changed(
 async fn create(
     tx: &Tx,
     found: Found,
-    wish: &CreateProduct,
     command: &Command,
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
     let decision = match decide_product(None, command, &found.places, at) {
         Err(refusal) => Decision::refused(&refusal, Vec::new()),
         Ok(events) => {
-            let (product, batch) = follow(None, &events, evolve);
-            if insert(tx, &[&product]).await?.is_empty() {
-                sku_taken(tx, &product.value.sku).await?
+            let made = NewProduct::of(events);
+            if insert(tx, &[&made.product]).await?.is_empty() {
+                sku_taken(tx, &made.product.value.sku).await?
             } else {
-                created(product, batch, wish, at)
+                created(made)
             }
         }
     };
     Ok(decision.decided_on(found.positions))
 }
 
-fn created(
-    product: Stored<Product>,
-    mut batch: log::Batch,
-    wish: &CreateProduct,
-    at: DateTime<Utc>,
-) -> Decision {
+fn created(made: NewProduct) -> Decision {
+    let NewProduct {
+        product,
+        stock,
+        events,
+    } = made;
     let (resource, version) = (of_product(&product), product.version);
     let answer = Answer::Created { resource, version };
-    let stock = open_stock(wish, at, &mut batch);
+    let mut batch = log::Batch::default();
+    for (version, event) in &events {
+        batch.push(*version, event);
+    }
     let rows = Rows::NewProduct { product, stock };
     Decision {
         batch,
@@ -169,18 +169,4 @@ async fn sku_taken(tx: &Tx, sku: &str) -> Result<Decision, StoreError> {
         .map(|(id, version)| (product_stream(id), version))
         .collect();
     Ok(Decision::refused(&Refusal::SkuTaken, streams))
-}
-
-fn open_stock(wish: &CreateProduct, at: DateTime<Utc>, batch: &mut log::Batch) -> Stored<Stock> {
-    let empty = Stock::empty(wish.id, at);
-    let opened = stock::decide(Some(&empty), &stock::Command::Open(wish.inventory), at);
-    let events = opened.expect("an inventory is within the bounds of a stock");
-    let version = u64::from(!events.is_empty());
-    for event in &events {
-        batch.push(version, event);
-    }
-    Stored {
-        value: events.iter().fold(empty, stock::evolve),
-        version,
-    }
 }

@@ -5,11 +5,11 @@ use schemas::event::StreamId;
 use schemas::id::ProductId;
 
 use super::answer::{Answer, of_stock};
-use super::decision::{Decision, Rows};
+use super::decision::{Decision, Rows, follow};
 use super::expected::Expected;
 use crate::domain::stock::{Command, Refusal, Stock, decide as decide_stock, evolve};
 use crate::store::log::{product_stream, stock_stream};
-use crate::store::{StoreError, Stored, Tx, log};
+use crate::store::{StoreError, Stored, Tx};
 
 pub(super) async fn load(tx: &Tx, id: ProductId) -> Result<Option<Stored<Stock>>, StoreError> {
     Ok(crate::store::stock::lock(tx, &[id])
@@ -24,7 +24,7 @@ pub(super) fn decide(
     expected: &Expected,
     at: DateTime<Utc>,
 ) -> Decision {
-    let Some(mut stock) = loaded else {
+    let Some(stock) = loaded else {
         return Decision::refused(&Refusal::NoSuchProduct, Vec::new());
     };
     let own = vec![last_event(&stock)];
@@ -35,12 +35,7 @@ pub(super) fn decide(
         Ok(events) => events,
         Err(refusal) => return Decision::refused(&refusal, own),
     };
-    let mut batch = log::Batch::default();
-    for event in &events {
-        stock.version += 1;
-        batch.push(stock.version, event);
-        stock.value = evolve(stock.value, event);
-    }
+    let (stock, batch) = follow(Some(stock), &events, evolve);
     let answer = Answer::Current {
         resource: of_stock(&stock),
         version: stock.version,

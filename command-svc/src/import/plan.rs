@@ -18,10 +18,11 @@ use crate::domain::attributes::AttributesChange;
 use crate::domain::product::{
     self, Categories, ChangeProduct, Command, CreateProduct, Product, Refusal, decide, evolve,
 };
-use crate::domain::stock::{self, Stock};
+use crate::domain::stock::Stock;
 use crate::domain::text::SkuKey;
 use crate::execute::ToProblem;
 use crate::store::Stored;
+use crate::store::new_product::NewProduct;
 
 /// Products by the key of their sku.
 pub type BySku = HashMap<SkuKey, Stored<Product>>;
@@ -109,28 +110,11 @@ impl Plan {
         grown: &Grown,
         at: DateTime<Utc>,
     ) -> Result<Answered, Refusal> {
-        let inventory = wish.inventory;
         let command = Command::Create(Box::new(wish));
-        let events = decide(None, &command, &grown.places, at)?;
-        let product = events
-            .iter()
-            .fold(None, evolve)
-            .expect("creation makes a product");
-        let empty = Stock::empty(entry.id, at);
-        let open = stock::Command::Open(inventory);
-        let opening = stock::decide(Some(&empty), &open, at);
-        let opening = opening.expect("an inventory is within the bounds of a stock");
-        self.stocks.push(Stored {
-            value: opening.iter().fold(empty, stock::evolve),
-            version: opening.len() as u64,
-        });
-        self.created.push(Stored {
-            value: product,
-            version: 1,
-        });
-        // The views know of no stock before its product.
-        self.events.extend((1..).zip(events));
-        self.events.extend((1..).zip(opening));
+        let made = NewProduct::of(decide(None, &command, &grown.places, at)?);
+        self.created.push(made.product);
+        self.stocks.push(made.stock);
+        self.events.extend(made.events);
         Ok(answered(entry.number, LineStatus::Created, entry.id))
     }
 

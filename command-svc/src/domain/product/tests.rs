@@ -102,6 +102,24 @@ fn a_new_product_is_listed_with_the_paths_of_its_categories() {
     assert!(product.listed);
 }
 
+#[test]
+fn a_creation_with_units_opens_the_stock() {
+    let inventory = Inventory::parse(3).unwrap();
+    let wish = CreateProduct {
+        inventory,
+        ..creation(&[1])
+    };
+    let create = Command::Create(Box::new(wish));
+    let events = decide(None, &create, &places(), at()).unwrap();
+    let [Event::ProductCreated(_), opening] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(
+        Some(opening),
+        stock::opening(id(), inventory, at()).as_ref()
+    );
+}
+
 #[rstest]
 #[case::unknown(5, PlaceRefusal::Unknown(category(5)).into())]
 #[case::retired(4, PlaceRefusal::Retired(category(4)).into())]

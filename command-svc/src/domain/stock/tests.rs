@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use rstest::rstest;
-use schemas::event::Event;
+use schemas::event::{Event, ProductCreated};
+use schemas::money::Money;
 
 use super::*;
 
@@ -36,8 +37,9 @@ fn adjusted(delta: i64, on_hand: i64, reserved: i64) -> Event {
 
 /// The fold of these events, met by this command.
 fn given_when(events: &[Event], command: &Command) -> Result<Vec<Event>, Refusal> {
-    let stock = events.iter().fold(Stock::empty(id(), at()), evolve);
-    decide(Some(&stock), command, at())
+    let empty = Stock::empty(id(), at());
+    let stock = events.iter().fold(Some(empty), evolve);
+    decide(stock.as_ref(), command, at())
 }
 
 #[test]
@@ -77,21 +79,39 @@ fn more_than_can_be_counted_never_comes() {
 }
 
 #[test]
+fn a_stock_is_there_and_empty_from_its_products_creation_on() {
+    let created = ProductCreated {
+        product_id: id(),
+        sku: "L-1".to_owned(),
+        name: "Lamp".to_owned(),
+        description: String::new(),
+        brand: String::new(),
+        price: Money::new(5, "EUR").unwrap(),
+        categories: Vec::new(),
+        attributes: Default::default(),
+        occurred_at: at(),
+    };
+    let empty = Stock::empty(id(), at());
+    assert_eq!(evolve(None, &created.into()), Some(empty));
+}
+
+#[test]
 fn a_product_without_units_has_no_event_of_stock() {
-    let nothing = Command::Open(Inventory::parse(0).unwrap());
-    assert_eq!(given_when(&[], &nothing), Ok(vec![]));
+    assert_eq!(opening(id(), Inventory::parse(0).unwrap(), at()), None);
 }
 
 #[test]
 fn the_first_units_say_that_they_are_the_first() {
-    let opened = given_when(&[], &Command::Open(Inventory::parse(7).unwrap())).unwrap();
-    let [Event::StockAdjusted(event)] = &opened[..] else {
+    let opened = opening(id(), Inventory::parse(7).unwrap(), at()).unwrap();
+    let Event::StockAdjusted(event) = &opened else {
         panic!("{opened:?}")
     };
     assert_eq!(
         (event.delta, event.on_hand, event.reason.as_str()),
         (7, 7, "initial stock")
     );
+    let stock = evolve(Some(Stock::empty(id(), at())), &opened).unwrap();
+    assert_eq!((stock.on_hand, stock.reserved), (7, 0));
 }
 
 #[test]
@@ -115,7 +135,7 @@ proptest! {
             let before = stock.on_hand;
             match decide(Some(&stock), &movement(delta), at()) {
                 Ok(events) => {
-                    stock = events.iter().fold(stock, evolve);
+                    stock = events.iter().fold(Some(stock), evolve).unwrap();
                     prop_assert_eq!(stock.on_hand, before + delta);
                 }
                 Err(Refusal::Insufficient { .. } | Refusal::Overflow) => {}
