@@ -10,7 +10,6 @@ use std::sync::Arc;
 use chassis::clock::{self, Deadline};
 use schemas::event::Meta;
 use schemas::id::{CategoryId, ProductId};
-use schemas::lane::Position;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
@@ -26,6 +25,7 @@ mod category;
 mod decision;
 mod expected;
 mod group_commit;
+mod outcome;
 mod product;
 mod stock;
 
@@ -33,6 +33,7 @@ pub use answer::{Answer, Resource, ToProblem};
 use attempt::Attempt;
 pub use expected::Expected;
 use group_commit::{GroupCommit, Verdict};
+pub use outcome::{ExecuteError, Outcome};
 
 /// Commands under way at most: with more, waiting for a connection would take all of a deadline.
 const UNDER_WAY: usize = 1_024;
@@ -45,6 +46,17 @@ pub enum Command {
     Stock(ProductId, stock_rules::Command),
 }
 
+impl Command {
+    /// The label in metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Category(_, command) => command.name(),
+            Self::Product(_, command) => command.name(),
+            Self::Stock(_, command) => command.name(),
+        }
+    }
+}
+
 /// What comes with a command.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -55,42 +67,6 @@ pub struct Context {
     pub expected: Expected,
     pub key: Option<IdempotencyKey>,
     pub deadline: Deadline,
-}
-
-/// An answer, and where the log stood for it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    pub answer: Answer,
-    /// Of what was appended and of what it was decided on.
-    pub positions: Vec<Position>,
-    /// This execution appended events.
-    pub appended: bool,
-    /// The answer was given before, under the same key.
-    pub replayed: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ExecuteError {
-    #[error("more than {UNDER_WAY} commands are under way")]
-    Overloaded,
-    #[error("the idempotency key was used for another request")]
-    KeyReused,
-    /// In every try within the deadline.
-    #[error("the answer under the idempotency key was removed before it was read")]
-    KeyExpired,
-    /// Others held the locks, or no connection came free, for the whole of the deadline.
-    #[error("execute the command before its deadline")]
-    Busy(#[source] StoreError),
-    #[error("reach the database")]
-    Unavailable(#[source] StoreError),
-    #[error("learn whether the command was committed")]
-    OutcomeUnknown(#[source] StoreError),
-    #[error("append to the history that this process started with")]
-    HistoryChanged(#[source] StoreError),
-    #[error("execute the command")]
-    Failed(#[source] StoreError),
-    #[error("read the answer kept under the idempotency key")]
-    Kept(#[source] serde_json::Error),
 }
 
 /// Executes commands. Cheap to clone; all clones are one.
@@ -153,7 +129,10 @@ impl Commands {
             Ok(_permit) => self.execute_within(command, context).await,
             Err(_) => Err(ExecuteError::Overloaded),
         };
-        metrics::executed(command, &executed, started.elapsed());
+        let outcome = executed
+            .as_ref()
+            .map_or_else(ExecuteError::label, Outcome::label);
+        metrics::executed(command.name(), outcome, started.elapsed());
         executed
     }
 

@@ -5,18 +5,17 @@
 
 use actix_web::web::{self, ServiceConfig, delete, patch, post, put};
 
-use crate::import::http::import_products;
-
 mod body;
 mod category;
+mod described;
 mod if_match;
+mod import;
 mod openapi;
 mod product;
 mod reply;
 mod request;
 mod stock;
 
-pub(crate) use openapi::Problems;
 pub use openapi::openapi;
 pub use request::{REQUEST_BUDGET, RequestRules};
 
@@ -38,5 +37,5 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(
             web::resource("/v1/products/{id}/stock-movements").route(post().to(stock::move_stock)),
         )
-        .service(web::resource("/v1/imports/products").route(post().to(import_products)));
+        .service(web::resource("/v1/imports/products").route(post().to(import::import_products)));
 }

@@ -20,7 +20,6 @@ use crate::store::{Database, StoreError};
 mod batch;
 mod body;
 mod heap;
-pub(crate) mod http;
 mod lines;
 mod outbox;
 mod pace;
@@ -32,7 +31,11 @@ mod imported;
 mod run;
 mod transaction;
 
-pub(crate) mod metrics;
+pub use body::Coding;
+use run::Run;
+pub use run::{Client, Piece, Stopped};
+
+mod metrics;
 
 /// Transactions of all imports together: the rest of the pool is for commands.
 const TRANSACTIONS: usize = 2;
@@ -65,9 +68,18 @@ impl Imports {
         }
     }
 
-    /// None where enough are under way.
-    fn admit(&self) -> Option<OwnedSemaphorePermit> {
+    /// Leave for one more import; none where enough are under way.
+    pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.running).try_acquire_owned().ok()
+    }
+
+    /// Imports what this client sends, on the runtime that all imports share.
+    pub fn spawn(&self, client: Client, permit: OwnedSemaphorePermit) {
+        let run = Run::new(self.clone(), client);
+        self.runtime.spawn(async move {
+            run.run().await;
+            drop(permit);
+        });
     }
 
     /// Where every lane stands: at or above all that was decided before.

@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
-use crate::domain::{category, product};
-use crate::execute::{Answer, Command, ExecuteError, Outcome};
-
 const COMMANDS: &str = "tidemark_commands_total";
 const COMMAND_SECONDS: &str = "tidemark_command_seconds";
 const TOGETHER: &str = "tidemark_commands_together";
@@ -42,9 +39,7 @@ pub fn describe() {
     );
 }
 
-pub fn executed(command: &Command, executed: &Result<Outcome, ExecuteError>, took: Duration) {
-    let command = command_label(command);
-    let outcome = outcome_label(executed);
+pub fn executed(command: &'static str, outcome: &'static str, took: Duration) {
     counter!(COMMANDS, "command" => command, "outcome" => outcome).increment(1);
     histogram!(COMMAND_SECONDS, "command" => command).record(took.as_secs_f64());
 }
@@ -60,65 +55,4 @@ pub fn retried(fault: &'static str) {
 
 pub fn expired_keys(count: u64) {
     counter!(EXPIRED_KEYS).increment(count);
-}
-
-fn command_label(command: &Command) -> &'static str {
-    match command {
-        Command::Category(_, category::Command::Create { .. }) => "create_category",
-        Command::Category(_, category::Command::Change(_)) => "change_category",
-        Command::Category(_, category::Command::Retire) => "retire_category",
-        Command::Product(_, product::Command::Create(_)) => "create_product",
-        Command::Product(_, product::Command::Change(_)) => "change_product",
-        Command::Product(_, product::Command::ChangePrice(_)) => "change_price",
-        Command::Product(_, product::Command::ChangeListing(_)) => "change_listing",
-        Command::Stock(..) => "move_stock",
-    }
-}
-
-fn outcome_label(executed: &Result<Outcome, ExecuteError>) -> &'static str {
-    match executed {
-        Ok(outcome) if outcome.replayed => "replayed",
-        Ok(Outcome {
-            answer: Answer::Created { .. },
-            ..
-        }) => "created",
-        Ok(Outcome {
-            answer: Answer::Current { .. },
-            appended: true,
-            ..
-        }) => "changed",
-        Ok(Outcome {
-            answer: Answer::Current { .. },
-            ..
-        }) => "unchanged",
-        Ok(Outcome {
-            answer: Answer::Refused { problem },
-            ..
-        }) => refusal_label(problem.status),
-        // The client's own first answer, found again after its connection was lost.
-        Ok(Outcome {
-            answer: Answer::Kept(sent),
-            ..
-        }) => match sent.status {
-            201 => "created",
-            200 => "changed",
-            status => refusal_label(status),
-        },
-        Err(ExecuteError::Overloaded) => "overloaded",
-        Err(ExecuteError::KeyReused) => "key_reused",
-        Err(ExecuteError::Busy(_) | ExecuteError::KeyExpired) => "busy",
-        Err(ExecuteError::Unavailable(_)) => "unavailable",
-        Err(ExecuteError::OutcomeUnknown(_)) => "outcome_unknown",
-        Err(ExecuteError::HistoryChanged(_) | ExecuteError::Failed(_) | ExecuteError::Kept(_)) => {
-            "failed"
-        }
-    }
-}
-
-fn refusal_label(status: u16) -> &'static str {
-    match status {
-        404 => "not_found",
-        412 => "mismatch",
-        _ => "refused",
-    }
 }

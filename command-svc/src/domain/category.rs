@@ -40,6 +40,17 @@ pub enum Command {
     Retire,
 }
 
+impl Command {
+    /// Among all commands: the label in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create_category",
+            Self::Change(_) => "change_category",
+            Self::Retire => "retire_category",
+        }
+    }
+}
+
 /// None leaves a field alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangeCategory {

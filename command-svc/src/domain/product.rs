@@ -119,6 +119,16 @@ impl Categories {
 }
 
 impl Command {
+    /// Among all commands: the label in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create_product",
+            Self::Change(_) => "change_product",
+            Self::ChangePrice(_) => "change_price",
+            Self::ChangeListing(_) => "change_listing",
+        }
+    }
+
     /// The categories that have to be looked up before this can be decided.
     pub fn categories(&self) -> &[CategoryId] {
         match self {

@@ -27,6 +27,15 @@ pub enum Command {
     Move { delta: Delta, reason: Reason },
 }
 
+impl Command {
+    /// Among all commands: the label in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Move { .. } => "move_stock",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     NoSuchProduct,

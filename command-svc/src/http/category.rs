@@ -7,7 +7,7 @@ use schemas::id::CategoryId;
 use schemas::problem::{Problem, ProblemType};
 use schemas::rest::command as rest;
 
-use super::openapi::{CommandHeaders, Problems};
+use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
 use crate::domain::category::{ChangeCategory, Command as Wish, MAX_DEPTH, PlaceRefusal, Refusal};
 use crate::execute::{Command, ToProblem};

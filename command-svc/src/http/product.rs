@@ -9,7 +9,7 @@ use schemas::rest::command as rest;
 use serde_json::json;
 
 use super::body::price;
-use super::openapi::{CommandHeaders, Problems};
+use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
 use crate::domain::product::{ChangeProduct, Command as Wish, CreateProduct, Refusal};
 use crate::execute::{Command, ToProblem};

@@ -6,7 +6,7 @@ use schemas::id::ProductId;
 use schemas::problem::{Problem, ProblemType};
 use schemas::rest::command as rest;
 
-use super::openapi::{CommandHeaders, Problems};
+use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
 use crate::domain::number::MAX_UNITS;
 use crate::domain::stock::{Command as Wish, Refusal};

@@ -20,10 +20,8 @@ use schemas::rest::import::{LineAnswer, ProductUpsert};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::Imports;
-use super::body::Coding;
-use super::run::{Client, Piece, Run, Stopped};
-use crate::http::Problems;
+use super::described::Problems;
+use crate::import::{Client, Coding, Imports, Piece, Stopped};
 
 const NDJSON: &str = "application/x-ndjson";
 /// Media types under which lines are sent.
@@ -69,21 +67,15 @@ pub async fn import_products(request: ImportRequest) -> HttpResponse {
     let tidemark = session
         .tidemark()
         .expect("no request is let in before the epoch is known");
-    let run = Run::new(
-        imports.clone(),
-        Client {
-            pieces,
-            coding,
-            answers,
-            tidemark,
-            tides,
-            meta,
-        },
-    );
-    imports.runtime.spawn(async move {
-        run.run().await;
-        drop(permit);
-    });
+    let client = Client {
+        pieces,
+        coding,
+        answers,
+        tidemark,
+        tides,
+        meta,
+    };
+    imports.spawn(client, permit);
     actix_web::rt::spawn(forward(payload, piece_sender));
     HttpResponse::Ok()
         .content_type(NDJSON)
