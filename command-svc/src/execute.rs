@@ -14,7 +14,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use crate::domain::{category as category_rules, product as product_rules, stock as stock_rules};
+use crate::domain::Aggregate;
+use crate::domain::category::{self as category_rules, Category};
+use crate::domain::product::{self as product_rules, Product};
+use crate::domain::stock::{self as stock_rules, Stock};
 use crate::metrics;
 use crate::store::idempotency::IdempotencyKey;
 use crate::store::{Attempts, Database, Repeat, StoreError};
@@ -50,9 +53,9 @@ impl Command {
     /// The label in metrics.
     fn name(&self) -> &'static str {
         match self {
-            Self::Category(_, command) => command.name(),
-            Self::Product(_, command) => command.name(),
-            Self::Stock(_, command) => command.name(),
+            Self::Category(_, command) => Category::command_name(command),
+            Self::Product(_, command) => Product::command_name(command),
+            Self::Stock(_, command) => Stock::command_name(command),
         }
     }
 }

@@ -12,24 +12,29 @@ use schemas::lane::LaneOutOfRange;
 use tokio_postgres::Error as SqlError;
 
 pub mod category;
+pub mod changes;
 pub mod epoch;
 pub mod idempotency;
 pub mod import;
 pub mod log;
 pub mod migration;
-pub mod new_product;
 pub mod product;
 pub mod snapshot;
 pub mod statement;
 pub mod stock;
 
 mod database;
+mod persisted;
+mod table;
 mod text_keys;
 mod transaction;
 mod tx;
 
+pub use changes::{Changes, Tracked};
 pub use database::{CommitHint, Database};
+pub use persisted::Persisted;
 pub use statement::Statement;
+pub use table::{Row, Table};
 pub use transaction::{AbortReason, Attempts, Repeat, TransactionError};
 pub use tx::Tx;
 

@@ -7,9 +7,9 @@ use schemas::event::{Envelope, StreamId};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use crate::domain::Aggregate;
 use crate::domain::stock::Stock;
 use crate::domain::text::{NameKey, SkuKey};
-use crate::domain::{category, product, stock};
 use crate::store::Stored;
 use crate::store::log::{category_stream, product_stream, stock_stream};
 use crate::store::snapshot::{Snapshot, SnapshotError};
@@ -84,7 +84,7 @@ async fn categories(
         for (row, key) in page {
             let stream = category_stream(row.value.id);
             let events = events.remove(&stream).unwrap_or_default();
-            let folded = fold(&events, None, category::evolve);
+            let folded = fold(&events, None);
             compare::category(&row, folded.as_ref(), |what| {
                 found(stream.to_string(), what)
             });
@@ -116,7 +116,7 @@ async fn products(
         for (row, key) in page {
             let stream = product_stream(row.value.id);
             let events = events.remove(&stream).unwrap_or_default();
-            let folded = fold(&events, None, product::evolve);
+            let folded = fold(&events, None);
             compare::product(&row, folded.as_ref(), |what| {
                 found(stream.to_string(), what)
             });
@@ -149,7 +149,7 @@ async fn stocks(
             let stream = stock_stream(row.value.product_id);
             let events = events.remove(&stream).unwrap_or_default();
             let empty = Stock::empty(row.value.product_id, created_at);
-            let folded = fold(&events, Some(empty), stock::evolve);
+            let folded = fold(&events, Some(empty));
             compare::stock(&row, folded.as_ref(), |what| {
                 found(stream.to_string(), what)
             });
@@ -171,14 +171,10 @@ async fn events_of(
 }
 
 /// None where no event made anything. The version is that of the last event.
-fn fold<T>(
-    events: &[Envelope],
-    start: Option<T>,
-    evolve: impl Fn(Option<T>, &schemas::event::Event) -> Option<T>,
-) -> Option<Stored<T>> {
+fn fold<T: Aggregate>(events: &[Envelope], start: Option<T>) -> Option<Stored<T>> {
     let version = events.last().map_or(0, |envelope| envelope.stream_version);
     let value = events
         .iter()
-        .fold(start, |state, envelope| evolve(state, &envelope.event))?;
+        .fold(start, |state, envelope| T::evolve(state, &envelope.event))?;
     Some(Stored { value, version })
 }

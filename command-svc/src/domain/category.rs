@@ -9,9 +9,11 @@ use chrono::{DateTime, Utc};
 use schemas::event::category::CategoryPath;
 use schemas::event::{
     CategoryCreated, CategoryMoved, CategoryRef, CategoryRenamed, CategoryRetired, Event,
+    StreamKind,
 };
 use schemas::id::CategoryId;
 
+use super::aggregate::Aggregate;
 use super::refusal::{RefusalKind, Refuse};
 use super::text::CategoryName;
 
@@ -38,17 +40,6 @@ pub enum Command {
     },
     Change(ChangeCategory),
     Retire,
-}
-
-impl Command {
-    /// Among all commands: the label in metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Create { .. } => "create_category",
-            Self::Change(_) => "change_category",
-            Self::Retire => "retire_category",
-        }
-    }
 }
 
 /// None leaves a field alone.
@@ -152,26 +143,73 @@ impl From<PlaceRefusal> for Refusal {
     }
 }
 
-pub fn decide(
-    state: Option<&Category>,
-    command: &Command,
-    around: &Surroundings,
-    at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
-    match (state, command) {
-        (
-            None,
-            Command::Create {
-                id,
-                name,
-                parent_id,
-            },
-        ) => create(*id, name, *parent_id, around, at),
-        (Some(category), Command::Change(wish)) => change(category, wish, around, at),
-        (Some(category), Command::Retire) => retire(category, around, at),
-        // Ids are made for each creation, so there is nothing yet under a new one.
-        (Some(_), Command::Create { .. }) => Err(Refusal::NameTaken),
-        (None, Command::Change(_) | Command::Retire) => Err(Refusal::NoSuchCategory),
+impl Aggregate for Category {
+    type Id = CategoryId;
+    type Command = Command;
+    type Refusal = Refusal;
+    type Context = Surroundings;
+
+    const STREAM: StreamKind = StreamKind::Category;
+
+    fn id(&self) -> CategoryId {
+        self.id
+    }
+
+    fn command_name(command: &Command) -> &'static str {
+        match command {
+            Command::Create { .. } => "create_category",
+            Command::Change(_) => "change_category",
+            Command::Retire => "retire_category",
+        }
+    }
+
+    fn creates(command: &Command) -> bool {
+        matches!(command, Command::Create { .. })
+    }
+
+    fn decide(
+        state: Option<&Self>,
+        command: &Command,
+        around: &Surroundings,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Event>, Refusal> {
+        match (state, command) {
+            (
+                None,
+                Command::Create {
+                    id,
+                    name,
+                    parent_id,
+                },
+            ) => create(*id, name, *parent_id, around, at),
+            (Some(category), Command::Change(wish)) => change(category, wish, around, at),
+            (Some(category), Command::Retire) => retire(category, around, at),
+            // Ids are made for each creation, so there is nothing yet under a new one.
+            (Some(_), Command::Create { .. }) => Err(Refusal::NameTaken),
+            (None, Command::Change(_) | Command::Retire) => Err(Refusal::NoSuchCategory),
+        }
+    }
+
+    fn evolve(state: Option<Self>, event: &Event) -> Option<Self> {
+        if let Event::CategoryCreated(created) = event {
+            return Some(Self {
+                id: created.category_id,
+                name: created.name.clone(),
+                parent_id: created.parent_id,
+                retired: false,
+                created_at: created.occurred_at,
+                updated_at: created.occurred_at,
+            });
+        }
+        let mut category = state?;
+        match event {
+            Event::CategoryRenamed(renamed) => category.name.clone_from(&renamed.name),
+            Event::CategoryMoved(moved) => category.parent_id = moved.parent_id,
+            Event::CategoryRetired(_) => category.retired = true,
+            _ => return Some(category),
+        }
+        category.updated_at = event.occurred_at();
+        Some(category)
     }
 }
 
@@ -281,29 +319,6 @@ fn retire(
         }
         .into(),
     ])
-}
-
-/// Events of other kinds leave the state alone.
-pub fn evolve(state: Option<Category>, event: &Event) -> Option<Category> {
-    if let Event::CategoryCreated(created) = event {
-        return Some(Category {
-            id: created.category_id,
-            name: created.name.clone(),
-            parent_id: created.parent_id,
-            retired: false,
-            created_at: created.occurred_at,
-            updated_at: created.occurred_at,
-        });
-    }
-    let mut category = state?;
-    match event {
-        Event::CategoryRenamed(renamed) => category.name.clone_from(&renamed.name),
-        Event::CategoryMoved(moved) => category.parent_id = moved.parent_id,
-        Event::CategoryRetired(_) => category.retired = true,
-        _ => return Some(category),
-    }
-    category.updated_at = event.occurred_at();
-    Some(category)
 }
 
 #[cfg(test)]

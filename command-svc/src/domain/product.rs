@@ -9,11 +9,12 @@ use chrono::{DateTime, Utc};
 use schemas::event::category::CategoryPath;
 use schemas::event::{
     Event, PriceChanged, ProductCategorized, ProductCreated, ProductDetailsChanged, ProductListed,
-    ProductUnlisted,
+    ProductUnlisted, StreamKind,
 };
 use schemas::id::{CategoryId, ProductId};
 use schemas::money::Money;
 
+use super::aggregate::Aggregate;
 use super::attributes::{Attributes, AttributesChange};
 use super::category::{PlaceRefusal, Places};
 use super::number::Inventory;
@@ -119,16 +120,6 @@ impl Categories {
 }
 
 impl Command {
-    /// Among all commands: the label in metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Create(_) => "create_product",
-            Self::Change(_) => "change_product",
-            Self::ChangePrice(_) => "change_price",
-            Self::ChangeListing(_) => "change_listing",
-        }
-    }
-
     /// The categories that have to be looked up before this can be decided.
     pub fn categories(&self) -> &[CategoryId] {
         match self {
@@ -155,21 +146,73 @@ impl From<PlaceRefusal> for Refusal {
     }
 }
 
-/// `places` holds what `Command::categories` names, where it exists.
-pub fn decide(
-    state: Option<&Product>,
-    command: &Command,
-    places: &Places,
-    at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
-    match (state, command) {
-        (None, Command::Create(wish)) => create(wish, places, at),
-        // Whatever is there holds the sku.
-        (Some(_), Command::Create(_)) => Err(Refusal::SkuTaken),
-        (None, _) => Err(Refusal::NoSuchProduct),
-        (Some(product), Command::Change(wish)) => change(product, wish, places, at),
-        (Some(product), Command::ChangePrice(price)) => Ok(change_price(product, *price, at)),
-        (Some(product), Command::ChangeListing(listed)) => Ok(change_listing(product, *listed, at)),
+impl Aggregate for Product {
+    type Id = ProductId;
+    type Command = Command;
+    type Refusal = Refusal;
+    /// Holds what `Command::categories` names, where it exists.
+    type Context = Places;
+
+    const STREAM: StreamKind = StreamKind::Product;
+
+    fn id(&self) -> ProductId {
+        self.id
+    }
+
+    fn command_name(command: &Command) -> &'static str {
+        match command {
+            Command::Create(_) => "create_product",
+            Command::Change(_) => "change_product",
+            Command::ChangePrice(_) => "change_price",
+            Command::ChangeListing(_) => "change_listing",
+        }
+    }
+
+    fn creates(command: &Command) -> bool {
+        matches!(command, Command::Create(_))
+    }
+
+    fn decide(
+        state: Option<&Self>,
+        command: &Command,
+        places: &Places,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Event>, Refusal> {
+        match (state, command) {
+            (None, Command::Create(wish)) => create(wish, places, at),
+            // Whatever is there holds the sku.
+            (Some(_), Command::Create(_)) => Err(Refusal::SkuTaken),
+            (None, _) => Err(Refusal::NoSuchProduct),
+            (Some(product), Command::Change(wish)) => change(product, wish, places, at),
+            (Some(product), Command::ChangePrice(price)) => Ok(change_price(product, *price, at)),
+            (Some(product), Command::ChangeListing(listed)) => {
+                Ok(change_listing(product, *listed, at))
+            }
+        }
+    }
+
+    fn evolve(state: Option<Self>, event: &Event) -> Option<Self> {
+        if let Event::ProductCreated(created) = event {
+            return Some(from_created(created));
+        }
+        let mut product = state?;
+        match event {
+            Event::ProductDetailsChanged(changed) => {
+                product.name.clone_from(&changed.name);
+                product.description.clone_from(&changed.description);
+                product.brand.clone_from(&changed.brand);
+                product.attributes.clone_from(&changed.attributes);
+            }
+            Event::ProductCategorized(categorized) => {
+                product.category_ids = ids_of(&categorized.categories);
+            }
+            Event::PriceChanged(changed) => product.price = changed.price,
+            Event::ProductListed(_) => product.listed = true,
+            Event::ProductUnlisted(_) => product.listed = false,
+            _ => return Some(product),
+        }
+        product.updated_at = event.occurred_at();
+        Some(product)
     }
 }
 
@@ -285,31 +328,6 @@ fn change_listing(product: &Product, listed: bool, at: DateTime<Utc>) -> Vec<Eve
             .into(),
         ],
     }
-}
-
-/// Events of other streams leave the state alone.
-pub fn evolve(state: Option<Product>, event: &Event) -> Option<Product> {
-    if let Event::ProductCreated(created) = event {
-        return Some(from_created(created));
-    }
-    let mut product = state?;
-    match event {
-        Event::ProductDetailsChanged(changed) => {
-            product.name.clone_from(&changed.name);
-            product.description.clone_from(&changed.description);
-            product.brand.clone_from(&changed.brand);
-            product.attributes.clone_from(&changed.attributes);
-        }
-        Event::ProductCategorized(categorized) => {
-            product.category_ids = ids_of(&categorized.categories);
-        }
-        Event::PriceChanged(changed) => product.price = changed.price,
-        Event::ProductListed(_) => product.listed = true,
-        Event::ProductUnlisted(_) => product.listed = false,
-        _ => return Some(product),
-    }
-    product.updated_at = event.occurred_at();
-    Some(product)
 }
 
 fn from_created(created: &ProductCreated) -> Product {

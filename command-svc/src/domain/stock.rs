@@ -3,9 +3,10 @@
 //! Never below what is promised, and so never below zero. A stream of its own.
 
 use chrono::{DateTime, Utc};
-use schemas::event::{Event, StockAdjusted};
+use schemas::event::{Event, StockAdjusted, StreamKind};
 use schemas::id::ProductId;
 
+use super::aggregate::Aggregate;
 use super::number::{Delta, Inventory, MAX_UNITS};
 use super::refusal::{RefusalKind, Refuse};
 use super::text::Reason;
@@ -25,15 +26,6 @@ pub struct Stock {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Move { delta: Delta, reason: Reason },
-}
-
-impl Command {
-    /// Among all commands: the label in metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Move { .. } => "move_stock",
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,32 +63,73 @@ impl Stock {
     }
 }
 
-pub fn decide(
-    state: Option<&Stock>,
-    command: &Command,
-    at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
-    let stock = state.ok_or(Refusal::NoSuchProduct)?;
-    let Command::Move { delta, reason } = command;
-    let delta = delta.units();
-    let on_hand = stock.on_hand.saturating_add(delta);
-    if on_hand < stock.reserved {
-        return Err(Refusal::Insufficient {
-            available: stock.available(),
-        });
+impl Aggregate for Stock {
+    type Id = ProductId;
+    type Command = Command;
+    type Refusal = Refusal;
+    type Context = ();
+
+    const STREAM: StreamKind = StreamKind::Stock;
+
+    fn id(&self) -> ProductId {
+        self.product_id
     }
-    if on_hand > MAX_UNITS {
-        return Err(Refusal::Overflow);
+
+    fn command_name(command: &Command) -> &'static str {
+        match command {
+            Command::Move { .. } => "move_stock",
+        }
     }
-    let adjusted = StockAdjusted {
-        product_id: stock.product_id,
-        delta,
-        reason: reason.to_string(),
-        on_hand,
-        reserved: stock.reserved,
-        occurred_at: at,
-    };
-    Ok(vec![adjusted.into()])
+
+    /// A stock is made with its product.
+    fn creates(_: &Command) -> bool {
+        false
+    }
+
+    fn decide(
+        state: Option<&Self>,
+        command: &Command,
+        (): &(),
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let stock = state.ok_or(Refusal::NoSuchProduct)?;
+        let Command::Move { delta, reason } = command;
+        let delta = delta.units();
+        let on_hand = stock.on_hand.saturating_add(delta);
+        if on_hand < stock.reserved {
+            return Err(Refusal::Insufficient {
+                available: stock.available(),
+            });
+        }
+        if on_hand > MAX_UNITS {
+            return Err(Refusal::Overflow);
+        }
+        let adjusted = StockAdjusted {
+            product_id: stock.product_id,
+            delta,
+            reason: reason.to_string(),
+            on_hand,
+            reserved: stock.reserved,
+            occurred_at: at,
+        };
+        Ok(vec![adjusted.into()])
+    }
+
+    /// The creation of the product is an event of another stream: it makes a stock at version 0.
+    fn evolve(state: Option<Self>, event: &Event) -> Option<Self> {
+        match event {
+            Event::ProductCreated(created) => {
+                Some(Self::empty(created.product_id, created.occurred_at))
+            }
+            Event::StockAdjusted(adjusted) => Some(Self {
+                product_id: adjusted.product_id,
+                on_hand: adjusted.on_hand,
+                reserved: adjusted.reserved,
+                updated_at: adjusted.occurred_at,
+            }),
+            _ => state,
+        }
+    }
 }
 
 /// What a new product starts with; no units are no event.
@@ -111,22 +144,6 @@ pub fn opening(product_id: ProductId, inventory: Inventory, at: DateTime<Utc>) -
         occurred_at: at,
     };
     (units > 0).then(|| opened.into())
-}
-
-/// Events of other streams leave the state alone, but for the creation of the product.
-pub fn evolve(state: Option<Stock>, event: &Event) -> Option<Stock> {
-    match event {
-        Event::ProductCreated(created) => {
-            Some(Stock::empty(created.product_id, created.occurred_at))
-        }
-        Event::StockAdjusted(adjusted) => Some(Stock {
-            product_id: adjusted.product_id,
-            on_hand: adjusted.on_hand,
-            reserved: adjusted.reserved,
-            updated_at: adjusted.occurred_at,
-        }),
-        _ => state,
-    }
 }
 
 #[cfg(test)]

@@ -93,13 +93,12 @@ impl Attempt<'_> {
         let Decision {
             answer,
             keeps_key,
-            batch,
-            rows,
+            changes,
             mut positions,
             streams,
         } = decision;
         let key = self.context.key.as_ref().filter(|_| keeps_key);
-        if key.is_none() && batch.is_empty() {
+        if key.is_none() && changes.is_empty() {
             let (found, ()) = try_join!(log::positions(tx, &streams), tx.rollback())?;
             positions.extend(found);
             return Ok(Outcome {
@@ -120,8 +119,9 @@ impl Attempt<'_> {
         });
         let (epoch, metas) = (self.database.epoch(), [&self.context.meta]);
         let deadline = self.context.deadline;
+        let batch = changes.batch();
         let append = log::append(tx, epoch, &batch, &metas, keep.as_ref(), deadline);
-        let ((), appended, ()) = try_join!(rows.write(tx), append, tx.commit())?;
+        let ((), appended, ()) = try_join!(changes.write(tx), append, tx.commit())?;
         self.database.committed(&appended);
         positions.extend(appended);
         Ok(Outcome {

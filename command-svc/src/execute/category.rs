@@ -7,17 +7,15 @@ use schemas::event::{CategoryRef, Event, StreamId};
 use schemas::id::CategoryId;
 
 use super::answer::{Answer, of_category};
-use super::decision::{Decision, Rows, follow};
+use super::decision::Decision;
 use super::expected::Expected;
-use crate::domain::category::{
-    Category, ChangeCategory, Command, Places, Refusal, Surroundings, decide as decide_category,
-    evolve,
-};
+use crate::domain::Aggregate;
+use crate::domain::category::{Category, ChangeCategory, Command, Places, Refusal, Surroundings};
 use crate::store::category::{
     Found, TreeLock, holder, insert, lock, lock_tree, places, surroundings,
 };
 use crate::store::log::category_stream;
-use crate::store::{StoreError, Stored, Tx, log};
+use crate::store::{Changes, StoreError, Stored, Tx};
 
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -94,17 +92,18 @@ pub(super) async fn decide(
         let mismatch = Answer::mismatch(category.version);
         return Ok(Decision::unchanged(mismatch, Vec::new()).decided_on(found.positions));
     }
-    let decision = match decide_category(Some(&category.value), command, &around, at) {
+    let decision = match Category::decide(Some(&category.value), command, &around, at) {
         Err(refusal) => Decision::refused(&refusal, witnesses),
-        Ok(events) => changed(category, &found.places, &events),
+        Ok(events) => changed(category, &found.places, events),
     };
     Ok(decision.decided_on(found.positions))
 }
 
-fn changed(category: Stored<Category>, places: &Places, events: &[Event]) -> Decision {
-    let before = category.value.parent_id;
-    let own_path = path_of(places, category.value.id);
-    let (category, batch) = follow(Some(category), events, evolve);
+fn changed(category: Stored<Category>, places: &Places, events: Vec<Event>) -> Decision {
+    let (id, before) = (category.value.id, category.value.parent_id);
+    let own_path = path_of(places, id);
+    let changes = Changes::of(Some(category), events);
+    let category = changes.get::<Category>(id).expect("it is held");
     let above = if category.value.parent_id == before {
         own_path
             .split_last()
@@ -118,15 +117,11 @@ fn changed(category: Stored<Category>, places: &Places, events: &[Event]) -> Dec
             .unwrap_or_default()
     };
     let answer = Answer::Current {
-        resource: of_category(&category, path_below(above, &category.value)),
+        resource: of_category(category, path_below(above, &category.value)),
         version: category.version,
     };
-    if events.is_empty() {
-        return Decision::unchanged(answer, Vec::new());
-    }
     Decision {
-        batch,
-        rows: Rows::Category(category),
+        changes,
         ..Decision::unchanged(answer, Vec::new())
     }
 }
@@ -138,12 +133,20 @@ async fn create(
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
     let Loaded { around, found, .. } = loaded;
-    let decision = match decide_category(None, command, &around, at) {
+    let decision = match Category::decide(None, command, &around, at) {
         Err(refusal) => Decision::refused(&refusal, Vec::new()),
         Ok(events) => {
-            let (category, batch) = follow(None, &events, evolve);
-            if insert(tx, &category).await? {
-                created(&category, &found.places, batch)
+            let changes = Changes::of::<Category>(None, events);
+            let categories = changes.created::<Category>();
+            let [category] = categories[..] else {
+                unreachable!("a creation makes one category");
+            };
+            if insert(tx, category).await? {
+                let answer = created(category, &found.places);
+                Decision {
+                    changes,
+                    ..Decision::unchanged(answer, Vec::new())
+                }
             } else {
                 name_taken(tx, &category.value).await?
             }
@@ -152,16 +155,12 @@ async fn create(
     Ok(decision.decided_on(found.positions))
 }
 
-fn created(category: &Stored<Category>, places: &Places, batch: log::Batch) -> Decision {
+fn created(category: &Stored<Category>, places: &Places) -> Answer {
     let parent_id = category.value.parent_id;
     let above = parent_id.map(|id| path_of(places, id)).unwrap_or_default();
     let resource = of_category(category, path_below(above, &category.value));
     let version = category.version;
-    let answer = Answer::Created { resource, version };
-    Decision {
-        batch,
-        ..Decision::unchanged(answer, Vec::new())
-    }
+    Answer::Created { resource, version }
 }
 
 async fn name_taken(tx: &Tx, wanted: &Category) -> Result<Decision, StoreError> {

@@ -123,7 +123,11 @@ fn may_ride_along<'a>(
         return None;
     };
     let is_change = !matches!(change, rules::Command::Create(_));
-    let rides = is_change && change.categories().is_empty() && context.key.is_none();
+    let stays = match change {
+        rules::Command::Change(wish) => wish.categories.is_none(),
+        _ => true,
+    };
+    let rides = is_change && stays && context.key.is_none();
     rides.then_some((*id, change))
 }
 
@@ -204,8 +208,9 @@ async fn append(
     deadline: Deadline,
 ) -> Result<Vec<Position>, Failure> {
     let (epoch, metas) = (database.epoch(), group.metas());
-    let append = log::append(tx, epoch, group.batch(), &metas, None, deadline);
-    let ((), appended, ()) = try_join!(group.write(tx), append, tx.commit())?;
+    let (changes, batch) = (group.changes(), group.changes().batch());
+    let append = log::append(tx, epoch, &batch, &metas, None, deadline);
+    let ((), appended, ()) = try_join!(changes.write(tx), append, tx.commit())?;
     database.committed(&appended);
     metrics::committed_together(group.riders().len());
     Ok(appended)

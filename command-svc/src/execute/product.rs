@@ -6,15 +6,15 @@ use schemas::event::{Event, StreamId};
 use schemas::id::ProductId;
 
 use super::answer::{Answer, of_product};
-use super::decision::{Decision, Rows, follow};
+use super::decision::Decision;
 use super::expected::Expected;
+use crate::domain::Aggregate;
 use crate::domain::category::Places;
-use crate::domain::product::{Command, Product, Refusal, decide as decide_product, evolve};
+use crate::domain::product::{Command, Product, Refusal};
 use crate::store::category::{Found, TreeLock, lock_tree, places};
 use crate::store::log::product_stream;
-use crate::store::new_product::NewProduct;
 use crate::store::product::{category_ids, holders_of_sku, insert, lock};
-use crate::store::{StoreError, Stored, Tx, log};
+use crate::store::{Changes, StoreError, Stored, Tx};
 
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -85,39 +85,25 @@ pub(super) fn change(
     if !expected.allows(product.version) {
         return Decision::unchanged(Answer::mismatch(product.version), own);
     }
-    match decide_product(Some(&product.value), command, places, at) {
+    match Product::decide(Some(&product.value), command, places, at) {
         Err(refusal) => Decision::refused(&refusal, own),
-        Ok(events) => changed(product, command, &events, own),
+        Ok(events) => changed(product, events, own),
     }
 }
 
-fn changed(
-    product: Stored<Product>,
-    command: &Command,
-    events: &[Event],
-    own: Vec<(StreamId, u64)>,
-) -> Decision {
-    let (product, batch) = follow(Some(product), events, evolve);
+fn changed(product: Stored<Product>, events: Vec<Event>, own: Vec<(StreamId, u64)>) -> Decision {
+    let id = product.value.id;
+    let changes = Changes::of(Some(product), events);
+    let product = changes.get::<Product>(id).expect("it is held");
     let answer = Answer::Current {
-        resource: of_product(&product),
+        resource: of_product(product),
         version: product.version,
     };
-    if events.is_empty() {
+    if changes.is_empty() {
         return Decision::unchanged(answer, own);
     }
-    let recategorized = events
-        .iter()
-        .any(|event| matches!(event, Event::ProductCategorized(_)));
-    let rows = match command {
-        Command::ChangePrice(_) => Rows::Price(product),
-        _ => Rows::Product {
-            product,
-            recategorized,
-        },
-    };
     Decision {
-        batch,
-        rows,
+        changes,
         ..Decision::unchanged(answer, Vec::new())
     }
 }
@@ -128,38 +114,29 @@ async fn create(
     command: &Command,
     at: DateTime<Utc>,
 ) -> Result<Decision, StoreError> {
-    let decision = match decide_product(None, command, &found.places, at) {
+    let decision = match Product::decide(None, command, &found.places, at) {
         Err(refusal) => Decision::refused(&refusal, Vec::new()),
         Ok(events) => {
-            let made = NewProduct::of(events);
-            if insert(tx, &[&made.product]).await?.is_empty() {
-                sku_taken(tx, &made.product.value.sku).await?
+            let changes = Changes::of::<Product>(None, events);
+            let products = changes.created();
+            let [product] = products[..] else {
+                unreachable!("a creation makes one product");
+            };
+            if insert(tx, &products).await?.is_empty() {
+                sku_taken(tx, &product.value.sku).await?
             } else {
-                created(made)
+                let answer = Answer::Created {
+                    resource: of_product(product),
+                    version: product.version,
+                };
+                Decision {
+                    changes,
+                    ..Decision::unchanged(answer, Vec::new())
+                }
             }
         }
     };
     Ok(decision.decided_on(found.positions))
-}
-
-fn created(made: NewProduct) -> Decision {
-    let NewProduct {
-        product,
-        stock,
-        events,
-    } = made;
-    let (resource, version) = (of_product(&product), product.version);
-    let answer = Answer::Created { resource, version };
-    let mut batch = log::Batch::default();
-    for (version, event) in &events {
-        batch.push(*version, event);
-    }
-    let rows = Rows::NewProduct { product, stock };
-    Decision {
-        batch,
-        rows,
-        ..Decision::unchanged(answer, Vec::new())
-    }
 }
 
 async fn sku_taken(tx: &Tx, sku: &str) -> Result<Decision, StoreError> {

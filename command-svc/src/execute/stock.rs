@@ -1,15 +1,16 @@
 //! Movements of stock.
 
 use chrono::{DateTime, Utc};
-use schemas::event::StreamId;
+use schemas::event::{Event, StreamId};
 use schemas::id::ProductId;
 
 use super::answer::{Answer, of_stock};
-use super::decision::{Decision, Rows, follow};
+use super::decision::Decision;
 use super::expected::Expected;
-use crate::domain::stock::{Command, Refusal, Stock, decide as decide_stock, evolve};
+use crate::domain::Aggregate;
+use crate::domain::stock::{Command, Refusal, Stock};
 use crate::store::log::{product_stream, stock_stream};
-use crate::store::{StoreError, Stored, Tx};
+use crate::store::{Changes, StoreError, Stored, Tx};
 
 pub(super) async fn load(tx: &Tx, id: ProductId) -> Result<Option<Stored<Stock>>, StoreError> {
     Ok(crate::store::stock::lock(tx, &[id])
@@ -31,18 +32,22 @@ pub(super) fn decide(
     if !expected.allows(stock.version) {
         return Decision::unchanged(Answer::mismatch(stock.version), own);
     }
-    let events = match decide_stock(Some(&stock.value), command, at) {
-        Ok(events) => events,
-        Err(refusal) => return Decision::refused(&refusal, own),
-    };
-    let (stock, batch) = follow(Some(stock), &events, evolve);
+    match Stock::decide(Some(&stock.value), command, &(), at) {
+        Ok(events) => moved(stock, events),
+        Err(refusal) => Decision::refused(&refusal, own),
+    }
+}
+
+fn moved(stock: Stored<Stock>, events: Vec<Event>) -> Decision {
+    let id = stock.value.product_id;
+    let changes = Changes::of(Some(stock), events);
+    let stock = changes.get::<Stock>(id).expect("it is held");
     let answer = Answer::Current {
-        resource: of_stock(&stock),
+        resource: of_stock(stock),
         version: stock.version,
     };
     Decision {
-        batch,
-        rows: Rows::Stock(stock),
+        changes,
         ..Decision::unchanged(answer, Vec::new())
     }
 }

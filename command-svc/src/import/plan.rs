@@ -14,15 +14,13 @@ use schemas::rest::import::LineStatus;
 use super::batch::Entry;
 use super::tree::Grown;
 use super::wish::missing;
+use crate::domain::Aggregate;
 use crate::domain::attributes::AttributesChange;
-use crate::domain::product::{
-    self, Categories, ChangeProduct, Command, CreateProduct, Product, Refusal, decide, evolve,
-};
-use crate::domain::stock::Stock;
+use crate::domain::category::Category;
+use crate::domain::product::{Categories, ChangeProduct, Command, CreateProduct, Product, Refusal};
 use crate::domain::text::SkuKey;
 use crate::execute::ToProblem;
-use crate::store::Stored;
-use crate::store::new_product::NewProduct;
+use crate::store::{Changes, Stored};
 
 /// Products by the key of their sku.
 pub type BySku = HashMap<SkuKey, Stored<Product>>;
@@ -30,14 +28,7 @@ pub type BySku = HashMap<SkuKey, Stored<Product>>;
 /// All that a batch writes, and what its lines are answered.
 #[derive(Debug, Default)]
 pub struct Plan {
-    pub created: Vec<Stored<Product>>,
-    /// Of those created.
-    pub stocks: Vec<Stored<Stock>>,
-    pub updated: Vec<Stored<Product>>,
-    /// Of those updated, the ones with other categories.
-    pub recategorized: Vec<ProductId>,
-    /// With their numbers in their streams.
-    pub events: Vec<(u64, Event)>,
+    pub changes: Changes,
     pub answers: Vec<Answered>,
 }
 
@@ -74,8 +65,7 @@ pub fn is_unchanged(
 /// Decides all lines of a batch on the products that are there.
 pub fn plan(entries: &[Entry], mut known: BySku, grown: &Grown, at: DateTime<Utc>) -> Plan {
     let mut plan = Plan::default();
-    plan.events
-        .extend(grown.events.iter().map(|event| (1, event.clone())));
+    plan.changes.extend(grown.events.iter().cloned());
     for entry in entries {
         let decided = match known.remove(&entry.wish.sku_key) {
             Some(product) => plan
@@ -95,12 +85,13 @@ pub fn plan(entries: &[Entry], mut known: BySku, grown: &Grown, at: DateTime<Utc
 impl Plan {
     /// True where there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.changes.is_empty()
     }
 
-    /// Products that are written.
+    /// Products and categories that are written.
     pub fn written(&self) -> usize {
-        self.created.len() + self.updated.len()
+        let products = self.changes.changed::<Product>();
+        products.count() + self.changes.created::<Category>().len()
     }
 
     fn create(
@@ -111,10 +102,8 @@ impl Plan {
         at: DateTime<Utc>,
     ) -> Result<Answered, Refusal> {
         let command = Command::Create(Box::new(wish));
-        let made = NewProduct::of(decide(None, &command, &grown.places, at)?);
-        self.created.push(made.product);
-        self.stocks.push(made.stock);
-        self.events.extend(made.events);
+        let events = Product::decide(None, &command, &grown.places, at)?;
+        self.changes.extend(events);
         Ok(answered(entry.number, LineStatus::Created, entry.id))
     }
 
@@ -135,25 +124,10 @@ impl Plan {
             () => LineStatus::Updated,
         };
         if !events.is_empty() {
-            self.update(product, events);
+            self.changes.hold(product);
+            self.changes.extend(events);
         }
         Ok(answered(entry.number, status, id))
-    }
-
-    fn update(&mut self, product: Stored<Product>, events: Vec<Event>) {
-        let Stored { value, mut version } = product;
-        let id = value.id;
-        let mut state = Some(value);
-        for event in events {
-            version += 1;
-            state = evolve(state, &event);
-            if let Event::ProductCategorized(_) = event {
-                self.recategorized.push(id);
-            }
-            self.events.push((version, event));
-        }
-        let value = state.expect("no event takes a product away");
-        self.updated.push(Stored { value, version });
     }
 }
 
@@ -180,10 +154,10 @@ fn change(
         categories: wish.paths.is_some().then(|| categories(entry, grown)),
         attributes: wish.attributes.clone().map(AttributesChange::Replace),
     }));
-    let mut events = product::decide(Some(product), &change, &grown.places, at)?;
+    let mut events = Product::decide(Some(product), &change, &grown.places, at)?;
     if let Some(price) = wish.price {
         let price = Command::ChangePrice(price);
-        events.extend(product::decide(Some(product), &price, &grown.places, at)?);
+        events.extend(Product::decide(Some(product), &price, &grown.places, at)?);
     }
     Ok(events)
 }

@@ -21,13 +21,13 @@ use super::imported::Imported;
 use super::plan::{BySku, Plan, is_unchanged, plan};
 use super::tree::Grown;
 use super::{Imports, metrics};
-use crate::domain::category;
+use crate::domain::category::{self, Category};
 use crate::domain::product::Product;
 use crate::domain::text::{Sku, SkuKey};
 use crate::store::category::{TreeLock, lock_tree};
 use crate::store::import as rows;
 use crate::store::{
-    self, AbortReason, Attempts, Repeat, StoreError, Stored, TransactionError, Tx, log,
+    self, AbortReason, Attempts, Changes, Repeat, StoreError, Stored, TransactionError, Tx, log,
 };
 
 /// One try, waiting for a connection included.
@@ -196,7 +196,7 @@ impl Transaction<'_> {
                 ..Imported::default()
             });
         }
-        self.write(&grown, plan).await
+        self.write(plan).await
     }
 
     /// Makes the missing categories, and reads those products again, locked, that will change.
@@ -206,13 +206,15 @@ impl Transaction<'_> {
             (!is_unchanged(entry, product, grown, self.at)).then_some(product.value.id)
         };
         let ids: Vec<ProductId> = self.batch.entries.iter().filter_map(changing).collect();
-        let (tx, created) = (self.tx, &grown.created);
+        let tx = self.tx;
+        let tree = Changes::of::<Category>(None, grown.events.iter().cloned());
+        let created = tree.created();
         if ids.is_empty() {
-            rows::insert_categories(tx, created).await?;
+            rows::insert_categories(tx, &created).await?;
             return Ok(known);
         }
         let ((), locked, mut categories) = try_join!(
-            rows::insert_categories(tx, created),
+            rows::insert_categories(tx, &created),
             store::product::lock(tx, &ids),
             store::product::category_ids(tx, &ids),
         )?;
@@ -229,21 +231,18 @@ impl Transaction<'_> {
         Ok(known)
     }
 
-    async fn write(&self, grown: &Grown, plan: Plan) -> Result<Imported, Failure> {
-        let tx = self.tx;
-        let created: Vec<&Stored<Product>> = plan.created.iter().collect();
+    async fn write(&self, plan: Plan) -> Result<Imported, Failure> {
+        let (tx, changes) = (self.tx, &plan.changes);
+        let created = changes.created::<Product>();
         let inserted = store::product::insert(tx, &created).await?;
         if inserted.len() < created.len() {
             return Err(Failure::Aborted(Abort::SkuTaken));
         }
-        let mut log = log::Batch::default();
-        for (version, event) in &plan.events {
-            log.push(*version, event);
-        }
-        let (epoch, metas) = (self.imports.database.epoch(), [self.meta]);
+        let (batch, metas) = (changes.batch(), [self.meta]);
+        let epoch = self.imports.database.epoch();
         let ((), appended, (), released) = try_join!(
-            self.write_beside(&plan),
-            log::append_timed(tx, epoch, &log, &metas, None, self.deadline),
+            changes.write(tx),
+            log::append_timed(tx, epoch, &batch, &metas, None, self.deadline),
             tx.commit(),
             rows::clock(tx),
         )?;
@@ -253,34 +252,11 @@ impl Transaction<'_> {
             .lanes_taken_at
             .and_then(|taken| (released - taken).to_std().ok());
         metrics::committed(plan.answers.len(), held);
-        let written = plan.written() + grown.created.len();
-        let pace = held.map(|held| (written, held));
         Ok(Imported {
+            pace: held.map(|held| (plan.written(), held)),
             answers: plan.answers,
             positions,
-            pace,
             unavailable: false,
         })
-    }
-
-    /// All rows but those of new products, which come first.
-    async fn write_beside(&self, plan: &Plan) -> Result<(), StoreError> {
-        let tx = self.tx;
-        let created: Vec<&Product> = plan.created.iter().map(|stored| &stored.value).collect();
-        let stocks: Vec<_> = plan.stocks.iter().collect();
-        let updated: Vec<&Stored<Product>> = plan.updated.iter().collect();
-        let recategorized: Vec<&Product> = plan
-            .updated
-            .iter()
-            .map(|stored| &stored.value)
-            .filter(|product| plan.recategorized.contains(&product.id))
-            .collect();
-        try_join!(
-            store::product::insert_categories(tx, &created),
-            store::stock::insert(tx, &stocks),
-            store::product::update(tx, &updated),
-            store::product::replace_categories(tx, &recategorized),
-        )
-        .map(|_| ())
     }
 }

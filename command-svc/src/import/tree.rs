@@ -11,11 +11,9 @@ use schemas::event::{CategoryRef, Event};
 use schemas::id::CategoryId;
 
 use super::wish::NamePath;
-use crate::domain::category::{
-    Category, Command, Place, Places, Refusal, Surroundings, decide, evolve,
-};
+use crate::domain::Aggregate;
+use crate::domain::category::{Category, Command, Place, Places, Refusal, Surroundings};
 use crate::domain::text::{CategoryName, NameKey};
-use crate::store::Stored;
 
 /// An index into `NameTree::nodes`.
 pub type Node = usize;
@@ -39,9 +37,7 @@ pub struct Named {
 pub struct Grown {
     pub ids: Vec<CategoryId>,
     pub places: Places,
-    /// In the order in which they are to be inserted.
-    pub created: Vec<Stored<Category>>,
-    /// The first of each new category's stream.
+    /// That make the new categories, in the order in which these are to be inserted.
     pub events: Vec<Event>,
 }
 
@@ -119,11 +115,6 @@ impl NameTree {
             let parent = self.nodes[node].parent;
             let parent = parent.map(|parent| (ids[parent], paths[parent].clone()));
             let event = create(ids[node], &self.nodes[node].name, parent, at)?;
-            let category = evolve(None, &event).expect("creation makes a category");
-            grown.created.push(Stored {
-                value: category,
-                version: 1,
-            });
             grown.events.push(event);
         }
         let places = paths.into_iter().map(|path| Place {
@@ -175,7 +166,7 @@ fn create(
         name: name.clone(),
         parent_id,
     };
-    let mut events = decide(None, &command, &around, at)?;
+    let mut events = Category::decide(None, &command, &around, at)?;
     Ok(events.pop().expect("a creation is one event"))
 }
 
@@ -202,6 +193,14 @@ mod tests {
             tree.add(&path(names));
         }
         tree
+    }
+
+    /// What grew.
+    fn created(grown: &Grown) -> Vec<Category> {
+        let created = grown.events.iter();
+        created
+            .map(|event| Category::evolve(None, event).unwrap())
+            .collect()
     }
 
     fn grow(tree: &NameTree, found: &[Option<CategoryId>]) -> Grown {
@@ -233,12 +232,10 @@ mod tests {
     fn what_is_there_is_not_made_again() {
         let tree = tree(&[&["A", "B"]]);
         let grown = grow(&tree, &[Some(id(1)), None]);
-        assert_eq!(grown.created.len(), 1);
-        let created = &grown.created[0].value;
-        assert_eq!(
-            (created.name.as_str(), created.parent_id),
-            ("B", Some(id(1)))
-        );
+        let created = created(&grown);
+        assert_eq!(created.len(), 1);
+        let (name, parent_id) = (&created[0].name, created[0].parent_id);
+        assert_eq!((name.as_str(), parent_id), ("B", Some(id(1))));
         let names: Vec<_> = grown
             .places
             .living(grown.ids[1])
@@ -256,18 +253,14 @@ mod tests {
         assert_eq!(wanted, HashSet::from([0, 1]));
         let new_id = || id(1);
         let grown = tree.grow(&[None; 3], &wanted, new_id, DateTime::UNIX_EPOCH);
-        assert_eq!(grown.unwrap().created.len(), 2);
+        assert_eq!(created(&grown.unwrap()).len(), 2);
     }
 
     #[test]
     fn new_categories_are_made_level_by_level_in_the_order_of_their_paths() {
         let tree = tree(&[&["B", "Y"], &["A", "Z"], &["B", "X"]]);
         let grown = grow(&tree, &[None; 5]);
-        let names: Vec<_> = grown
-            .created
-            .iter()
-            .map(|c| c.value.name.as_str())
-            .collect();
+        let names: Vec<_> = created(&grown).into_iter().map(|own| own.name).collect();
         assert_eq!(names, ["A", "B", "Z", "X", "Y"]);
     }
 }

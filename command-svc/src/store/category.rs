@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use schemas::event::{CategoryRef, StreamId};
 use schemas::id::CategoryId;
 use schemas::lane::{Lane, Position};
-use tokio_postgres::Row;
+use tokio_postgres::Row as SqlRow;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::log::{category_stream, product_stream};
@@ -16,7 +17,7 @@ use super::statement::{
     CATEGORY_HOLDER, CATEGORY_INSERT, CATEGORY_LOCK, CATEGORY_LOCK_TREE, CATEGORY_LOCK_TREE_SHARED,
     CATEGORY_PLACES, CATEGORY_SURROUNDINGS, CATEGORY_UPDATE,
 };
-use super::{RowError, StoreError, Stored, Tx, to_bigint};
+use super::{Persisted, Row, RowError, StoreError, Stored, Tx, to_bigint};
 use crate::domain::category::{Category, ChangeCategory, Place, Places, Surroundings};
 use crate::domain::text::NameKey;
 
@@ -73,7 +74,7 @@ pub async fn surroundings(
     let key = name.map(NameKey::of);
     let key = key.as_ref().map(NameKey::as_str);
     let parent_id = wish.parent_id.flatten().map(|id| id.0);
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+    let params: [&(dyn ToSql + Sync); 5] =
         [&id.0, &name, &wish.parent_id.is_some(), &parent_id, &key];
     let row = tx.query_first(CATEGORY_SURROUNDINGS, &params).await?;
     let row = row.expect("the statement makes one row whatever there is");
@@ -91,7 +92,7 @@ pub async fn holder(
     let row = tx
         .query_first(CATEGORY_HOLDER, &[&parent_id, &name, &key.as_str()])
         .await?;
-    let read = |row: Row| {
+    let read = |row: SqlRow| {
         Ok((
             CategoryId(row.try_get(0)?),
             u64::try_from(row.try_get::<_, i64>(1)?)?,
@@ -123,25 +124,40 @@ pub async fn insert(tx: &Tx, category: &Stored<Category>) -> Result<bool, StoreE
     Ok(inserted > 0)
 }
 
-pub async fn update(tx: &Tx, category: &Stored<Category>) -> Result<(), StoreError> {
-    let Stored { value, version } = category;
-    tx.execute(
-        CATEGORY_UPDATE,
-        &[
-            &value.id.0,
-            &value.name,
-            &value.parent_id.map(|id| id.0),
-            &value.retired,
-            &to_bigint(*version),
-            &value.updated_at,
-            &NameKey::of(&value.name).as_str(),
-        ],
-    )
-    .await
-    .map(|_| ())
+impl Persisted for Category {
+    /// Rows that are new were inserted before.
+    async fn write(tx: &Tx, rows: &[&Row<Self>]) -> Result<(), StoreError> {
+        let changed = || {
+            let changed = rows.iter().filter(|row| !row.is_new());
+            changed.map(|row| &row.after)
+        };
+        let ids: Vec<Uuid> = changed().map(|row| row.value.id.0).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = changed().map(|row| row.value.name.as_str()).collect();
+        let parent_ids: Vec<Option<Uuid>> = changed()
+            .map(|row| row.value.parent_id.map(|id| id.0))
+            .collect();
+        let retired: Vec<bool> = changed().map(|row| row.value.retired).collect();
+        let versions: Vec<i64> = changed().map(|row| to_bigint(row.version)).collect();
+        let updated: Vec<_> = changed().map(|row| row.value.updated_at).collect();
+        let keys: Vec<NameKey> = names.iter().map(|name| NameKey::of(name)).collect();
+        let keys: Vec<&str> = keys.iter().map(NameKey::as_str).collect();
+        let params: [&(dyn ToSql + Sync); 7] = [
+            &ids,
+            &names,
+            &parent_ids,
+            &retired,
+            &versions,
+            &updated,
+            &keys,
+        ];
+        tx.execute(CATEGORY_UPDATE, &params).await.map(|_| ())
+    }
 }
 
-pub fn from_row(row: &Row) -> Result<Stored<Category>, RowError> {
+pub fn from_row(row: &SqlRow) -> Result<Stored<Category>, RowError> {
     let value = Category {
         id: CategoryId(row.try_get("id")?),
         name: row.try_get("name")?,
@@ -156,7 +172,7 @@ pub fn from_row(row: &Row) -> Result<Stored<Category>, RowError> {
     })
 }
 
-fn read_places(rows: &[Row]) -> Result<Found, RowError> {
+fn read_places(rows: &[SqlRow]) -> Result<Found, RowError> {
     let mut places = BTreeMap::<CategoryId, Place>::new();
     let mut positions = Vec::new();
     for row in rows {
@@ -185,7 +201,7 @@ fn read_places(rows: &[Row]) -> Result<Found, RowError> {
     })
 }
 
-fn read_surroundings(row: &Row) -> Result<(Surroundings, Vec<(StreamId, u64)>), RowError> {
+fn read_surroundings(row: &SqlRow) -> Result<(Surroundings, Vec<(StreamId, u64)>), RowError> {
     let witness = |id: &str, version: &str| -> Result<Option<(Uuid, u64)>, RowError> {
         let Some(id) = row.try_get::<_, Option<Uuid>>(id)? else {
             return Ok(None);

@@ -76,7 +76,7 @@ pub async fn products(
 }
 
 /// A name that is taken meanwhile is an error: nothing may follow it but to begin anew.
-pub async fn insert_categories(tx: &Tx, created: &[Stored<Category>]) -> Result<(), StoreError> {
+pub async fn insert_categories(tx: &Tx, created: &[&Stored<Category>]) -> Result<(), StoreError> {
     let Some(first) = created.first() else {
         return Ok(());
     };

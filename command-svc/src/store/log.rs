@@ -46,6 +46,15 @@ pub struct Keep<'a> {
 }
 
 impl Batch {
+    /// Of events, each with its number in its stream.
+    pub fn of(events: &[(u64, Event)]) -> Self {
+        let mut batch = Self::default();
+        for (stream_version, event) in events {
+            batch.push(*stream_version, event);
+        }
+        batch
+    }
+
     /// Adds an event as number `stream_version` of its stream.
     pub fn push(&mut self, stream_version: u64, event: &Event) {
         let data = event.to_data();
@@ -86,18 +95,6 @@ impl Batch {
         self.data.push(data);
     }
 
-    /// Adds what another holds, behind its own.
-    pub fn extend(&mut self, other: Self) {
-        self.lanes.extend(other.lanes);
-        self.event_ids.extend(other.event_ids);
-        self.subjects.extend(other.subjects);
-        self.stream_ids.extend(other.stream_ids);
-        self.stream_versions.extend(other.stream_versions);
-        self.types.extend(other.types);
-        self.versions.extend(other.versions);
-        self.data.extend(other.data);
-    }
-
     pub fn is_empty(&self) -> bool {
         self.lanes.is_empty()
     }
@@ -106,6 +103,11 @@ impl Batch {
     pub fn len(&self) -> usize {
         self.lanes.len()
     }
+}
+
+/// Elements that an event is in a batch.
+pub fn elements_of(event: &Event) -> usize {
+    event.subject().map_or_else(|| Lane::all().count(), |_| 1)
 }
 
 /// What was appended.

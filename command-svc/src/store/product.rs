@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::try_join;
 use schemas::id::{CategoryId, ProductId};
 use schemas::money::Money;
 use serde_json::Value;
-use tokio_postgres::Row;
+use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use super::statement::{
     PRODUCT_HOLDERS_OF_SKU, PRODUCT_INSERT, PRODUCT_LOCK, PRODUCT_LOCK_FREE, PRODUCT_UPDATE,
     PRODUCT_UPDATE_PRICES,
 };
-use super::{RowError, Statement, StoreError, Stored, Tx, to_bigint};
+use super::{Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint};
 use crate::domain::product::Product;
 use crate::domain::text::SkuKey;
 
@@ -49,7 +50,7 @@ pub async fn category_ids(
 }
 
 pub(super) fn read_category_ids(
-    rows: &[Row],
+    rows: &[SqlRow],
 ) -> Result<HashMap<ProductId, Vec<CategoryId>>, RowError> {
     let mut found = HashMap::<ProductId, Vec<CategoryId>>::new();
     for row in rows {
@@ -67,7 +68,7 @@ pub async fn holders_of_sku(tx: &Tx, sku: &str) -> Result<Vec<(ProductId, u64)>,
     let rows = tx
         .query(PRODUCT_HOLDERS_OF_SKU, &[&SkuKey::of(sku).as_str(), &sku])
         .await?;
-    let read = |row: &Row| -> Result<_, RowError> {
+    let read = |row: &SqlRow| -> Result<_, RowError> {
         let version = u64::try_from(row.try_get::<_, i64>(1)?)?;
         Ok((ProductId(row.try_get(0)?), version))
     };
@@ -118,8 +119,78 @@ pub async fn insert(
     ids.map_err(StoreError::row(PRODUCT_INSERT.name))
 }
 
+impl Persisted for Product {
+    /// Rows that are new were inserted before, without the categories that they are in.
+    async fn write(tx: &Tx, rows: &[&Row<Self>]) -> Result<(), StoreError> {
+        let writes = Writes::of(rows);
+        try_join!(
+            update_prices(tx, &writes.prices),
+            update(tx, &writes.details),
+            delete_categories(tx, &writes.recategorized),
+            insert_categories(tx, &writes.categorized),
+        )
+        .map(|_| ())
+    }
+}
+
+/// What of products has to be written.
+#[derive(Debug, Default)]
+struct Writes<'a> {
+    /// Nothing of the row itself but the price, and what every change changes.
+    prices: Vec<&'a Stored<Product>>,
+    details: Vec<&'a Stored<Product>>,
+    recategorized: Vec<ProductId>,
+    /// New in all of their categories.
+    categorized: Vec<&'a Product>,
+}
+
+impl<'a> Writes<'a> {
+    fn of(rows: &[&'a Row<Product>]) -> Self {
+        let mut writes = Self::default();
+        for Row { before, after } in rows {
+            let Some(before) = before else {
+                writes.categorized.push(&after.value);
+                continue;
+            };
+            if has_same_details(&before.value, &after.value) {
+                writes.prices.push(after);
+            } else {
+                writes.details.push(after);
+            }
+            if before.value.category_ids != after.value.category_ids {
+                writes.recategorized.push(after.value.id);
+                writes.categorized.push(&after.value);
+            }
+        }
+        writes
+    }
+}
+
+/// True where `update_prices` writes every column that differs.
+fn has_same_details(before: &Product, after: &Product) -> bool {
+    // All members are named, so that a new one is not forgotten.
+    let Product {
+        id: _,
+        sku: _,
+        name,
+        description,
+        brand,
+        price: _,
+        category_ids: _,
+        attributes,
+        listed,
+        created_at: _,
+        updated_at: _,
+    } = before;
+    *name == after.name
+        && *description == after.description
+        && *brand == after.brand
+        && *attributes == after.attributes
+        && *listed == after.listed
+}
+
 /// Writes whole rows, except their categories.
-pub async fn update(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
+async fn update(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
     if products.is_empty() {
         return Ok(());
     }
@@ -144,7 +215,7 @@ pub async fn update(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreE
 }
 
 /// Writes what changes of prices change, and nothing else.
-pub async fn update_prices(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
+async fn update_prices(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
     if products.is_empty() {
         return Ok(());
     }
@@ -157,8 +228,17 @@ pub async fn update_prices(tx: &Tx, products: &[&Stored<Product>]) -> Result<(),
     tx.execute(PRODUCT_UPDATE_PRICES, &params).await.map(|_| ())
 }
 
-/// For products that were just inserted.
-pub async fn insert_categories(tx: &Tx, products: &[&Product]) -> Result<(), StoreError> {
+async fn delete_categories(tx: &Tx, ids: &[ProductId]) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.execute(PRODUCT_CATEGORY_DELETE, &[&uuids(ids)])
+        .await
+        .map(|_| ())
+}
+
+/// For products of which no category is stored.
+async fn insert_categories(tx: &Tx, products: &[&Product]) -> Result<(), StoreError> {
     let mut product_ids = Vec::new();
     let mut category_ids = Vec::new();
     let mut places = Vec::new();
@@ -180,16 +260,8 @@ pub async fn insert_categories(tx: &Tx, products: &[&Product]) -> Result<(), Sto
     .map(|_| ())
 }
 
-/// For products whose categories have changed.
-pub async fn replace_categories(tx: &Tx, products: &[&Product]) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> = products.iter().map(|product| product.id.0).collect();
-    let params: [&(dyn ToSql + Sync); 1] = [&ids];
-    let delete = tx.execute(PRODUCT_CATEGORY_DELETE, &params);
-    futures::try_join!(delete, insert_categories(tx, products)).map(|_| ())
-}
-
 /// `category_ids` is empty: they are in another table.
-pub fn from_row(row: &Row) -> Result<Stored<Product>, RowError> {
+pub fn from_row(row: &SqlRow) -> Result<Stored<Product>, RowError> {
     let attributes: Value = row.try_get("attributes")?;
     let value = Product {
         id: ProductId(row.try_get("id")?),
@@ -258,3 +330,6 @@ fn versions(products: &[&Stored<Product>]) -> Vec<i64> {
 fn uuids(ids: &[ProductId]) -> Vec<Uuid> {
     ids.iter().map(|id| id.0).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,14 @@
 //! Rows of stocks.
 
+use chrono::{DateTime, Utc};
+use futures::try_join;
 use schemas::id::ProductId;
-use tokio_postgres::Row;
+use tokio_postgres::Row as SqlRow;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::statement::{STOCK_INSERT, STOCK_LOCK, STOCK_UPDATE};
-use super::{RowError, StoreError, Stored, Tx, to_bigint};
+use super::{Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint};
 use crate::domain::stock::Stock;
 
 /// Locks the stocks of these products that exist, in the order of ids.
@@ -16,47 +19,51 @@ pub async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Stock>>, Stor
     stocks.map_err(StoreError::row(STOCK_LOCK.name))
 }
 
-/// Every product has a stock from its creation on, empty or not.
-pub async fn insert(tx: &Tx, stocks: &[&Stored<Stock>]) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> = stocks
-        .iter()
-        .map(|stored| stored.value.product_id.0)
-        .collect();
-    let on_hand: Vec<i64> = stocks.iter().map(|stored| stored.value.on_hand).collect();
-    let reserved: Vec<i64> = stocks.iter().map(|stored| stored.value.reserved).collect();
-    let versions: Vec<i64> = stocks
-        .iter()
-        .map(|stored| to_bigint(stored.version))
-        .collect();
-    let updated: Vec<_> = stocks
-        .iter()
-        .map(|stored| stored.value.updated_at)
-        .collect();
-    tx.execute(
-        STOCK_INSERT,
-        &[&ids, &on_hand, &reserved, &versions, &updated],
-    )
-    .await
-    .map(|_| ())
+impl Persisted for Stock {
+    async fn write(tx: &Tx, rows: &[&Row<Self>]) -> Result<(), StoreError> {
+        let (made, moved): (Vec<_>, Vec<_>) = rows.iter().copied().partition(|row| row.is_new());
+        let (made, moved) = (Columns::of(&made), Columns::of(&moved));
+        try_join!(made.send(tx, STOCK_INSERT), moved.send(tx, STOCK_UPDATE)).map(|_| ())
+    }
 }
 
-pub async fn update(tx: &Tx, stock: &Stored<Stock>) -> Result<(), StoreError> {
-    let Stored { value, version } = stock;
-    tx.execute(
-        STOCK_UPDATE,
-        &[
-            &value.product_id.0,
-            &value.on_hand,
-            &value.reserved,
-            &to_bigint(*version),
-            &value.updated_at,
-        ],
-    )
-    .await
-    .map(|_| ())
+/// Stocks as arrays that run in parallel.
+struct Columns {
+    ids: Vec<Uuid>,
+    on_hand: Vec<i64>,
+    reserved: Vec<i64>,
+    versions: Vec<i64>,
+    updated: Vec<DateTime<Utc>>,
 }
 
-pub fn from_row(row: &Row) -> Result<Stored<Stock>, RowError> {
+impl Columns {
+    fn of(rows: &[&Row<Stock>]) -> Self {
+        let stocks = || rows.iter().map(|row| &row.after);
+        Self {
+            ids: stocks().map(|stock| stock.value.product_id.0).collect(),
+            on_hand: stocks().map(|stock| stock.value.on_hand).collect(),
+            reserved: stocks().map(|stock| stock.value.reserved).collect(),
+            versions: stocks().map(|stock| to_bigint(stock.version)).collect(),
+            updated: stocks().map(|stock| stock.value.updated_at).collect(),
+        }
+    }
+
+    async fn send(&self, tx: &Tx, statement: Statement) -> Result<(), StoreError> {
+        if self.ids.is_empty() {
+            return Ok(());
+        }
+        let params: [&(dyn ToSql + Sync); 5] = [
+            &self.ids,
+            &self.on_hand,
+            &self.reserved,
+            &self.versions,
+            &self.updated,
+        ];
+        tx.execute(statement, &params).await.map(|_| ())
+    }
+}
+
+pub fn from_row(row: &SqlRow) -> Result<Stored<Stock>, RowError> {
     let value = Stock {
         product_id: ProductId(row.try_get("product_id")?),
         on_hand: row.try_get("on_hand")?,

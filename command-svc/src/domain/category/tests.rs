@@ -70,8 +70,8 @@ fn given_when(
     command: &Command,
     around: &Surroundings,
 ) -> Result<Vec<Event>, Refusal> {
-    let category = events.iter().fold(None, evolve);
-    decide(category.as_ref(), command, around, at())
+    let category = events.iter().fold(None, Category::evolve);
+    Category::decide(category.as_ref(), command, around, at())
 }
 
 fn create_below(parent_id: Option<CategoryId>) -> Command {
@@ -168,7 +168,7 @@ fn a_move_and_a_rename_in_one_are_two_facts() {
         &events[..],
         [Event::CategoryMoved(_), Event::CategoryRenamed(_)]
     ));
-    let after = events.iter().fold(Some(state()), evolve).unwrap();
+    let after = events.iter().fold(Some(state()), Category::evolve).unwrap();
     assert_eq!(
         (after.name.as_str(), after.parent_id),
         ("Lights", Some(id(2)))
@@ -176,7 +176,7 @@ fn a_move_and_a_rename_in_one_are_two_facts() {
 }
 
 fn state() -> Category {
-    evolve(None, &created(9, "Lamps")).unwrap()
+    Category::evolve(None, &created(9, "Lamps")).unwrap()
 }
 
 #[rstest]

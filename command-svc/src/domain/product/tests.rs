@@ -77,27 +77,27 @@ fn change(wish: ChangeProduct) -> Command {
 
 /// A product in categories 1 and 2, after these commands; then what the last one comes to.
 fn given_when(before: &[Command], command: &Command) -> Result<Vec<Event>, Refusal> {
-    decide(Some(&product_after(before)), command, &places(), later())
+    Product::decide(Some(&product_after(before)), command, &places(), later())
 }
 
 fn product_after(commands: &[Command]) -> Product {
     let creation = [create(&[1, 2])];
     let mut product = None;
     for command in creation.iter().chain(commands) {
-        let events = decide(product.as_ref(), command, &places(), at()).unwrap();
-        product = events.iter().fold(product, evolve);
+        let events = Product::decide(product.as_ref(), command, &places(), at()).unwrap();
+        product = events.iter().fold(product, Product::evolve);
     }
     product.unwrap()
 }
 
 #[test]
 fn a_new_product_is_listed_with_the_paths_of_its_categories() {
-    let events = decide(None, &create(&[2, 1]), &places(), at()).unwrap();
+    let events = Product::decide(None, &create(&[2, 1]), &places(), at()).unwrap();
     let [Event::ProductCreated(created)] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!(created.categories[0][0].name, "root 2");
-    let product = evolve(None, &events[0]).unwrap();
+    let product = Product::evolve(None, &events[0]).unwrap();
     assert_eq!(product.category_ids, [category(2), category(1)]);
     assert!(product.listed);
 }
@@ -110,7 +110,7 @@ fn a_creation_with_units_opens_the_stock() {
         ..creation(&[1])
     };
     let create = Command::Create(Box::new(wish));
-    let events = decide(None, &create, &places(), at()).unwrap();
+    let events = Product::decide(None, &create, &places(), at()).unwrap();
     let [Event::ProductCreated(_), opening] = &events[..] else {
         panic!("{events:?}")
     };
@@ -125,7 +125,7 @@ fn a_creation_with_units_opens_the_stock() {
 #[case::retired(4, PlaceRefusal::Retired(category(4)).into())]
 fn a_category_has_to_live(#[case] number: u128, #[case] refusal: Refusal) {
     assert_eq!(
-        decide(None, &create(&[number]), &places(), at()),
+        Product::decide(None, &create(&[number]), &places(), at()),
         Err(refusal.clone())
     );
     let wish = ChangeProduct {
@@ -196,7 +196,7 @@ fn details_and_categories_in_one_patch_are_two_facts() {
     assert_eq!(kinds, ["product-details-changed", "product-categorized"]);
     let after = events
         .iter()
-        .fold(Some(product_after(&[])), evolve)
+        .fold(Some(product_after(&[])), Product::evolve)
         .unwrap();
     assert_eq!((after.name.as_str(), after.updated_at), ("Light", later()));
     assert_eq!(after.category_ids, [category(2), category(3)]);
@@ -236,7 +236,7 @@ fn what_is_not_there_cannot_be_changed() {
         Command::ChangeListing(false),
     ] {
         assert_eq!(
-            decide(None, &command, &places(), at()),
+            Product::decide(None, &command, &places(), at()),
             Err(Refusal::NoSuchProduct)
         );
     }
@@ -271,9 +271,9 @@ proptest! {
     ) {
         let mut product = product_after(&[]);
         for command in commands {
-            let Ok(events) = decide(Some(&product), &command, &places(), at()) else { continue };
-            product = events.iter().fold(Some(product), evolve).unwrap();
-            prop_assert_eq!(decide(Some(&product), &command, &places(), at()), Ok(vec![]));
+            let Ok(events) = Product::decide(Some(&product), &command, &places(), at()) else { continue };
+            product = events.iter().fold(Some(product), Product::evolve).unwrap();
+            prop_assert_eq!(Product::decide(Some(&product), &command, &places(), at()), Ok(vec![]));
         }
     }
 }
@@ -304,7 +304,7 @@ fn the_largest_event_fits_into_the_log() {
         attributes: Attributes::parse(attributes).unwrap(),
         ..creation(&numbers)
     };
-    let events = decide(None, &Command::Create(Box::new(wish)), &places, at()).unwrap();
+    let events = Product::decide(None, &Command::Create(Box::new(wish)), &places, at()).unwrap();
     let bytes = events[0].to_data().to_string().len();
     // PostgreSQL writes a blank behind each comma and colon.
     assert!(

@@ -38,8 +38,8 @@ fn adjusted(delta: i64, on_hand: i64, reserved: i64) -> Event {
 /// The fold of these events, met by this command.
 fn given_when(events: &[Event], command: &Command) -> Result<Vec<Event>, Refusal> {
     let empty = Stock::empty(id(), at());
-    let stock = events.iter().fold(Some(empty), evolve);
-    decide(stock.as_ref(), command, at())
+    let stock = events.iter().fold(Some(empty), Stock::evolve);
+    Stock::decide(stock.as_ref(), command, &(), at())
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_stock_is_there_and_empty_from_its_products_creation_on() {
         occurred_at: at(),
     };
     let empty = Stock::empty(id(), at());
-    assert_eq!(evolve(None, &created.into()), Some(empty));
+    assert_eq!(Stock::evolve(None, &created.into()), Some(empty));
 }
 
 #[test]
@@ -110,14 +110,14 @@ fn the_first_units_say_that_they_are_the_first() {
         (event.delta, event.on_hand, event.reason.as_str()),
         (7, 7, "initial stock")
     );
-    let stock = evolve(Some(Stock::empty(id(), at())), &opened).unwrap();
+    let stock = Stock::evolve(Some(Stock::empty(id(), at())), &opened).unwrap();
     assert_eq!((stock.on_hand, stock.reserved), (7, 0));
 }
 
 #[test]
 fn there_is_no_stock_without_a_product() {
     assert_eq!(
-        decide(None, &movement(1), at()),
+        Stock::decide(None, &movement(1), &(), at()),
         Err(Refusal::NoSuchProduct)
     );
 }
@@ -133,9 +133,9 @@ proptest! {
         let mut stock = Stock { on_hand: reserved, reserved, ..Stock::empty(id(), at()) };
         for delta in deltas.into_iter().filter(|delta| *delta != 0) {
             let before = stock.on_hand;
-            match decide(Some(&stock), &movement(delta), at()) {
+            match Stock::decide(Some(&stock), &movement(delta), &(), at()) {
                 Ok(events) => {
-                    stock = events.iter().fold(Some(stock), evolve).unwrap();
+                    stock = events.iter().fold(Some(stock), Stock::evolve).unwrap();
                     prop_assert_eq!(stock.on_hand, before + delta);
                 }
                 Err(Refusal::Insufficient { .. } | Refusal::Overflow) => {}

@@ -3,23 +3,24 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use schemas::event::Meta;
+use schemas::event::{Event, Meta};
 use schemas::id::{CategoryId, ProductId};
 use schemas::lane::Position;
 
 use super::{Member, Verdict};
+use crate::domain::Aggregate;
 use crate::domain::category::Places;
 use crate::domain::product::Product;
-use crate::execute::decision::Rows;
-use crate::execute::product::change;
+use crate::execute::answer::of_product;
 use crate::execute::{Answer, Outcome};
-use crate::store::{self, StoreError, Stored, Tx, log};
+use crate::store::{Changes, Stored, log};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Group {
-    held: HashMap<ProductId, Held>,
-    batch: log::Batch,
+    changes: Changes,
     riders: Vec<Rider>,
+    /// Of all events so far, as they are appended.
+    elements: usize,
 }
 
 /// A change that is committed with the group.
@@ -28,21 +29,7 @@ pub(super) struct Rider {
     member: Member,
     answer: Answer,
     /// Its own, among those of the batch.
-    events: Range<usize>,
-}
-
-#[derive(Debug)]
-struct Held {
-    product: Stored<Product>,
-    dirty: Dirty,
-}
-
-/// What of a row has to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Dirty {
-    Nothing,
-    Price,
-    Row,
+    elements: Range<usize>,
 }
 
 impl Group {
@@ -51,80 +38,62 @@ impl Group {
         locked: Vec<Stored<Product>>,
         mut categories: HashMap<ProductId, Vec<CategoryId>>,
     ) -> Self {
-        let held = locked.into_iter().map(|mut product| {
+        let mut group = Self::default();
+        for mut product in locked {
             let id = product.value.id;
             product.value.category_ids = categories.remove(&id).unwrap_or_default();
-            let dirty = Dirty::Nothing;
-            (id, Held { product, dirty })
-        });
-        Self {
-            held: held.collect(),
-            batch: log::Batch::default(),
-            riders: Vec::new(),
+            group.changes.hold(product);
         }
+        group
     }
 
     /// Decides a change on what those before it have left; gives it back where it has to go alone.
     pub fn take_in(&mut self, member: Member) -> Option<Member> {
-        let Some(held) = self.held.get_mut(&member.id) else {
+        let Some(events) = self.decide(&member) else {
             return Some(member);
         };
-        let (product, expected) = (held.product.clone(), &member.context.expected);
-        let decision = change(
-            product,
-            &member.change,
-            expected,
-            &Places::default(),
-            member.at,
-        );
-        let (product, dirty) = match decision.rows {
-            Rows::Price(product) => (product, Dirty::Price),
-            Rows::Product {
-                product,
-                recategorized: false,
-            } => (product, Dirty::Row),
-            _ => return Some(member),
+        let first = self.elements;
+        self.elements += events.iter().map(log::elements_of).sum::<usize>();
+        self.changes.extend(events);
+        let product = self.changes.get::<Product>(member.id);
+        let product = product.expect("what is decided on is held");
+        let answer = Answer::Current {
+            resource: of_product(product),
+            version: product.version,
         };
-        held.product = product;
-        held.dirty = held.dirty.max(dirty);
-        let first = self.batch.len();
-        self.batch.extend(decision.batch);
         self.riders.push(Rider {
             member,
-            answer: decision.answer,
-            events: first..self.batch.len(),
+            answer,
+            elements: first..self.elements,
         });
         None
+    }
+
+    fn decide(&self, member: &Member) -> Option<Vec<Event>> {
+        let product = self.changes.get::<Product>(member.id)?;
+        let is_expected = member.context.expected.allows(product.version);
+        let (state, places) = (Some(&product.value), Places::default());
+        let decided = Product::decide(state, &member.change, &places, member.at);
+        decided
+            .ok()
+            .filter(|events| is_expected && !events.is_empty())
     }
 
     pub fn riders(&self) -> &[Rider] {
         &self.riders
     }
 
-    pub fn batch(&self) -> &log::Batch {
-        &self.batch
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
-    /// Of each event in the batch.
+    /// Of each element that is appended.
     pub fn metas(&self) -> Vec<&Meta> {
-        let mut metas = Vec::with_capacity(self.batch.len());
+        let mut metas = Vec::with_capacity(self.elements);
         for rider in &self.riders {
-            metas.resize(rider.events.end, &rider.member.context.meta);
+            metas.resize(rider.elements.end, &rider.member.context.meta);
         }
         metas
-    }
-
-    /// Pipelined with what follows.
-    pub async fn write(&self, tx: &Tx) -> Result<(), StoreError> {
-        let (prices, rows) = (self.dirty(Dirty::Price), self.dirty(Dirty::Row));
-        let prices = store::product::update_prices(tx, &prices);
-        let rows = store::product::update(tx, &rows);
-        futures::try_join!(prices, rows).map(|_| ())
-    }
-
-    fn dirty(&self, dirty: Dirty) -> Vec<&Stored<Product>> {
-        let held = self.held.values().filter(|held| held.dirty == dirty);
-        held.map(|held| &held.product).collect()
     }
 
     /// Tells each its answer, with the positions of its own events.
@@ -132,7 +101,7 @@ impl Group {
         for rider in self.riders {
             rider.member.tell(Verdict::Committed(Outcome {
                 answer: rider.answer,
-                positions: appended[rider.events].to_vec(),
+                positions: appended[rider.elements].to_vec(),
                 appended: true,
                 replayed: false,
             }));

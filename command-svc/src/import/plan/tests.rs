@@ -8,6 +8,8 @@ use uuid::Uuid;
 use super::super::batch::{Queue, ReadLine};
 use super::super::lines::Line;
 use super::*;
+use crate::domain::stock::Stock;
+use crate::store::Row;
 
 const AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
@@ -47,11 +49,27 @@ fn shop_with(product: &Stored<Product>) -> BySku {
 }
 
 fn made_elsewhere(line: &Value) -> Stored<Product> {
-    let mut product = import(BySku::new(), std::slice::from_ref(line))
-        .created
-        .remove(0);
+    let plan = import(BySku::new(), std::slice::from_ref(line));
+    let mut product = plan.changes.created::<Product>()[0].clone();
     product.value.id = ProductId(Uuid::from_u128(77));
     product
+}
+
+fn stocks(plan: &Plan) -> Vec<&Stored<Stock>> {
+    plan.changes.created()
+}
+
+/// The one product that was there and is changed.
+fn updated(plan: &Plan) -> &Row<Product> {
+    let mut rows = plan.changes.changed::<Product>();
+    let row = rows.next().unwrap();
+    assert!(!row.is_new() && rows.next().is_none());
+    row
+}
+
+fn is_recategorized(plan: &Plan) -> bool {
+    let Row { before, after } = updated(plan);
+    before.as_ref().unwrap().value.category_ids != after.value.category_ids
 }
 
 fn statuses(plan: &Plan) -> Vec<LineStatus> {
@@ -65,9 +83,10 @@ fn statuses(plan: &Plan) -> Vec<LineStatus> {
 fn a_new_sku_makes_a_product_and_then_its_stock() {
     let plan = import(BySku::new(), &[lamp()]);
     assert_eq!(statuses(&plan), [LineStatus::Created]);
-    assert_eq!(plan.stocks[0].value.on_hand, 3);
+    assert_eq!(stocks(&plan)[0].value.on_hand, 3);
     let types: Vec<_> = plan
-        .events
+        .changes
+        .events()
         .iter()
         .map(|(_, event)| event.type_name())
         .collect();
@@ -79,7 +98,10 @@ fn no_inventory_is_an_empty_stock_without_an_event() {
     let mut line = lamp();
     line["inventory"] = json!(0);
     let plan = import(BySku::new(), &[line]);
-    assert_eq!((plan.stocks[0].version, plan.events.len()), (0, 1));
+    assert_eq!(
+        (stocks(&plan)[0].version, plan.changes.events().len()),
+        (0, 1)
+    );
 }
 
 #[test]
@@ -110,11 +132,11 @@ fn what_differs_is_changed_and_nothing_else() {
     assert_eq!(statuses(&plan), [LineStatus::Updated]);
     assert_eq!(plan.answers[0].id, Some(product.value.id));
     assert!(
-        matches!(&plan.events[..], [(2, Event::PriceChanged(PriceChanged { price, .. }))]
+        matches!(plan.changes.events(), [(2, Event::PriceChanged(PriceChanged { price, .. }))]
         if price.amount == 5)
     );
-    assert_eq!(plan.updated[0].version, 2);
-    assert!(plan.recategorized.is_empty());
+    assert_eq!(updated(&plan).after.version, 2);
+    assert!(!is_recategorized(&plan));
 }
 
 #[test]
@@ -123,9 +145,10 @@ fn other_categories_replace_those_before() {
     let mut line = lamp();
     line["categories"] = json!([]);
     let plan = import(shop_with(&product), &[line]);
-    assert_eq!(plan.recategorized, [product.value.id]);
+    assert_eq!(updated(&plan).after.value.id, product.value.id);
+    assert!(is_recategorized(&plan));
     assert!(
-        matches!(&plan.events[..], [(2, Event::ProductCategorized(ProductCategorized {
+        matches!(plan.changes.events(), [(2, Event::ProductCategorized(ProductCategorized {
         categories, ..
     }))] if categories.is_empty())
     );
@@ -152,12 +175,12 @@ fn what_a_line_leaves_out_stays_as_it_is() {
     assert_eq!(statuses(&renamed), [LineStatus::Updated]);
     let mut expected = known.value.clone();
     expected.name = "Light".to_owned();
-    assert_eq!(renamed.updated[0].value, expected);
+    assert_eq!(updated(&renamed).after.value, expected);
     let nothing = import(shop_with(&known), &[json!({"sku": "L-1"})]);
     assert_eq!(statuses(&nothing), [LineStatus::Unchanged]);
     let cleared = json!({"sku": "L-1", "description": null, "brand": "", "attributes": {}});
     let cleared = import(shop_with(&known), &[cleared]);
-    let product = &cleared.updated[0].value;
+    let product = &updated(&cleared).after.value;
     assert_eq!(
         (product.description.as_str(), product.brand.as_str()),
         ("", "")

@@ -112,25 +112,10 @@ async fn changes_of_one_product_follow_each_other() {
         (2, "Desk lamp", 6)
     );
     assert_eq!(last.category_ids, [LIGHTS]);
-    assert!(
-        group.dirty(Dirty::Price).is_empty(),
-        "the whole row is written"
-    );
-    let rows = group.dirty(Dirty::Row);
-    assert_eq!((rows.len(), rows[0].version), (1, 6));
-    assert_eq!(
-        (rows[0].value.price, rows[0].value.name.as_str()),
-        (euros(2), "Desk lamp")
-    );
-}
-
-#[tokio::test]
-async fn of_a_product_that_only_gets_other_prices_only_the_price_is_written() {
-    let mut group = group();
-    assert!(group.take_in(member(LAMP, price(1)).0).is_none());
-    assert!(group.take_in(member(LAMP, price(2)).0).is_none());
-    assert_eq!(group.dirty(Dirty::Price).len(), 1);
-    assert!(group.dirty(Dirty::Row).is_empty());
+    let rows: Vec<_> = group.changes().changed::<Product>().collect();
+    assert_eq!((rows.len(), rows[0].after.version), (1, 6));
+    let lamp = &rows[0].after.value;
+    assert_eq!((lamp.price, lamp.name.as_str()), (euros(2), "Desk lamp"));
 }
 
 #[tokio::test]
@@ -142,7 +127,7 @@ async fn every_event_has_the_meta_of_its_own_request() {
     let events: Vec<_> = group
         .riders
         .iter()
-        .map(|rider| rider.events.clone())
+        .map(|rider| rider.elements.clone())
         .collect();
     assert_eq!(events, [0..1, 1..2, 2..3]);
     let requests: Vec<_> = group
@@ -157,17 +142,27 @@ async fn every_event_has_the_meta_of_its_own_request() {
 #[rstest]
 #[case::already_true(LAMP, price(1_000))]
 #[case::held_by_somebody_else(ProductId(Uuid::from_u128(7)), price(1))]
-#[case::taken_out_of_its_category(LAMP, Command::Change(Box::new(ChangeProduct {
-    categories: Some(Categories::default()),
-    ..ChangeProduct::default()
-})))]
 #[tokio::test]
 async fn what_has_to_go_alone_leaves_no_trace(#[case] id: ProductId, #[case] change: Command) {
     let mut group = group();
     assert!(group.take_in(member(id, change).0).is_some());
-    assert!(group.riders().is_empty() && group.batch().is_empty());
+    assert!(group.riders().is_empty() && group.changes().is_empty());
     assert!(group.take_in(member(LAMP, price(5)).0).is_none());
     assert_eq!(answered(&group, 0).1, 4);
+}
+
+#[tokio::test]
+async fn what_takes_a_product_out_of_its_categories_goes_alone() {
+    let (member, _told) = member(LAMP, price(1));
+    let uncategorized = Command::Change(Box::new(ChangeProduct {
+        categories: Some(Categories::default()),
+        ..ChangeProduct::default()
+    }));
+    for (change, rides) in [(uncategorized, false), (name("x"), true), (price(1), true)] {
+        let command = crate::execute::Command::Product(LAMP, change);
+        let found = super::super::may_ride_along(&command, &member.context);
+        assert_eq!(found.is_some(), rides, "{command:?}");
+    }
 }
 
 #[tokio::test]
