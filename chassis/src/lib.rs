@@ -18,6 +18,7 @@ pub mod auth;
 pub mod extract;
 pub mod prefer;
 pub mod problem;
+pub mod routes;
 pub mod server;
 pub mod tidemark;
 

@@ -1,7 +1,6 @@
-//! The routes of query-svc, all on one screen, and their OpenAPI document.
+//! The routes of query-svc: router and OpenAPI document come from one list.
 
-use actix_web::web::{ServiceConfig, get, resource};
-use utoipa::{IntoResponses, OpenApi};
+use utoipa::IntoResponses;
 
 mod categories;
 mod etag;
@@ -10,14 +9,18 @@ mod search;
 mod suggest;
 mod tidemark;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/v1/products").route(get().to(search::search)))
-        .service(resource("/v1/products/suggest").route(get().to(suggest::suggest)))
-        .service(resource("/v1/categories").route(get().to(categories::tree)))
-        .service(resource("/v1/categories/{id}").route(get().to(categories::one)))
-        .service(resource("/v1/products/{id}").route(get().to(products::product)))
-        .service(resource("/v1/tidemark").route(get().to(tidemark::state)));
+chassis::routes! {
+    #[openapi(info(
+        title = "Tidemark query-svc",
+        description = "Reads that are never older than what you have written or seen. Hand back \
+                       the `Tidemark` header of any answer with the next request."
+    ))]
+    search::search,
+    suggest::suggest,
+    products::product,
+    categories::tree,
+    categories::one,
+    tidemark::state,
 }
 
 /// What every read may answer beside its success; problems, as RFC 9457 has them.
@@ -37,26 +40,3 @@ enum Refusals {
     #[response(status = 503)]
     Unavailable,
 }
-
-/// Served at `/openapi.json`.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    Document::openapi()
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "Tidemark query-svc",
-        description = "Reads that are never older than what you have written or seen. Hand back \
-                       the `Tidemark` header of any answer with the next request."
-    ),
-    paths(
-        search::search,
-        suggest::suggest,
-        products::product,
-        categories::tree,
-        categories::one,
-        tidemark::state
-    )
-)]
-struct Document;
