@@ -35,6 +35,9 @@ pub use correlation::Correlation;
 pub use open_files::raise_open_files;
 
 const BACKLOG: i32 = 1_024;
+/// For longer than clients and proxies keep an idle connection, 90 s at most by default: closed
+/// here first, it would take along a command that is just being sent on it.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
 /// Response headers that a browser's script may read.
 const EXPOSED_HEADERS: [&str; 9] = [
@@ -146,6 +149,7 @@ impl Server {
         let server = HttpServer::new(move || app(bolts.clone(), routes.clone()))
             .workers(self.workers)
             .disable_signals()
+            .keep_alive(KEEP_ALIVE)
             .shutdown_timeout(self.drain.as_secs())
             .listen(self.listener)
             .map_err(ServerError::Serve)?

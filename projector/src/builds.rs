@@ -6,6 +6,7 @@
 //! takes its place. Two versions of the projector may run side by side, each with an owner of lane 0
 //! of its own; the higher one leads while it is alive.
 
+use chrono::TimeDelta;
 use schemas::view::View;
 use schemas::watermark::WatermarkState;
 
@@ -40,6 +41,22 @@ pub fn version(view: View) -> u32 {
     let ahead = std::env::var("TIDEMARK_VERSIONS_AHEAD").ok();
     let ahead: u32 = ahead.and_then(|ahead| ahead.parse().ok()).unwrap_or(0);
     view.version() + ahead
+}
+
+/// How long a retired build is kept for the readers that are still in it.
+const REMOVE_AFTER: TimeDelta = TimeDelta::seconds(120);
+
+#[cfg(not(feature = "crash-points"))]
+fn remove_after() -> TimeDelta {
+    REMOVE_AFTER
+}
+
+/// The same; a test need not wait so long.
+#[cfg(feature = "crash-points")]
+fn remove_after() -> TimeDelta {
+    let seconds = std::env::var("TIDEMARK_REMOVE_AFTER_SECONDS").ok();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(REMOVE_AFTER, TimeDelta::seconds)
 }
 
 /// Every build that is announced, not retired, and of a projection version that this binary knows.

@@ -1,5 +1,7 @@
 //! What every answer carries, whoever made it.
 
+use std::time::Instant;
+
 use actix_web::dev::Service;
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
@@ -454,4 +456,41 @@ async fn a_server_answers_on_a_free_port_until_it_is_asked_to_end() {
     );
     assert!(answers[1].starts_with("HTTP/1.1 200"), "{}", answers[1]);
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// Asks on a connection that is to stay open, and reads the answer's head and body.
+async fn ask_on(socket: &mut TcpStream) {
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    socket.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(br#"{"status":"alive"}"#) {
+        assert!(socket.read_buf(&mut answer).await.unwrap() > 0, "closed");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_kept_for_the_next_request_and_delays_no_end() {
+    let args = HttpArgs {
+        bind: None,
+        workers: 1,
+        drain_seconds: 60,
+    };
+    let server = Server::bind(&args, 0).unwrap();
+    let address = server.address();
+    let shutdown = Shutdown::default();
+    let ask = async {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        ask_on(&mut socket).await;
+        // Longer than servers keep connections by default.
+        let closed = tokio::time::timeout(Duration::from_secs(7), socket.readable()).await;
+        assert!(closed.is_err(), "the connection was closed");
+        ask_on(&mut socket).await;
+        shutdown.start();
+        (socket, Instant::now())
+    };
+    let (served, (_socket, stopped)) =
+        tokio::join!(server.run(bolts(Some(EPOCH)), &shutdown, routes), ask);
+    served.unwrap();
+    let took = stopped.elapsed();
+    assert!(took < Duration::from_secs(5), "ended after {took:?}");
 }

@@ -53,6 +53,11 @@ async fn the_relay_goes_past_the_pooler_and_commands_go_through_it() -> Result<(
     service.stop().await
 }
 
+#[tokio::test]
+async fn the_schema_is_migrated_past_the_pooler() -> Result<()> {
+    Service::migrates_without_a_pooler().await
+}
+
 /// When the kernel next probes the peer of this connection, by its table of connections.
 #[cfg(target_os = "linux")]
 fn keepalive_due(backend: &Backend) -> Result<Duration> {

@@ -110,6 +110,21 @@ async fn all_have_ended(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// As whatever watches over the processes would do.
+async fn start_all_again(world: &mut World) -> Result<()> {
+    for (service, replicas) in [
+        (Service::CommandSvc, 1),
+        (Service::Projector, 1),
+        (Service::QuerySvc, 2),
+    ] {
+        world.kill_all(service).await?;
+        for _ in 0..replicas {
+            world.start(service).await?;
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_watermark_topic_another_history_begins_and_nothing_is_lost() -> Result<()> {
     let mut world = World::open(Plan::default()).await?;
@@ -122,17 +137,36 @@ async fn without_the_watermark_topic_another_history_begins_and_nothing_is_lost(
     let after = names(&world).await?;
     ensure!(after.epoch() != before.epoch(), "it is the same history");
 
-    // As whatever watches over them would do.
-    for (service, replicas) in [
-        (Service::CommandSvc, 1),
-        (Service::Projector, 1),
-        (Service::QuerySvc, 2),
-    ] {
+    start_all_again(&mut world).await?;
+    world.ready().await?;
+    let after = world.staff()?.preferring("wait=5");
+    after.adopt(staff.tidemark());
+    find(&after, &known, BACK_WITHIN).await?;
+    write_and_find(&after, BACK_WITHIN).await?;
+    world.ensure_agreement().await?;
+    world.close().await
+}
+
+/// Nobody who remembers the topic runs while it goes: PostgreSQL does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watermark_topic_that_is_lost_while_nothing_runs_is_noticed_at_the_start() -> Result<()> {
+    let mut world = World::open(Plan::default()).await?;
+    let staff = world.staff()?.preferring("wait=5");
+    let known = write_and_find(&staff, BACK_WITHIN).await?;
+    let before = names(&world).await?;
+
+    for service in [Service::CommandSvc, Service::Projector, Service::QuerySvc] {
         world.kill_all(service).await?;
-        for _ in 0..replicas {
-            world.start(service).await?;
-        }
     }
+    delete_topic(&world, &before.watermarks()).await?;
+    start_all_again(&mut world).await?;
+    let deadline = Instant::now() + NOTICED_WITHIN;
+    while names(&world).await?.epoch() == before.epoch() {
+        ensure!(Instant::now() < deadline, "it is the same history");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // Those that began with the old history have ended.
+    start_all_again(&mut world).await?;
     world.ready().await?;
     let after = world.staff()?.preferring("wait=5");
     after.adopt(staff.tidemark());

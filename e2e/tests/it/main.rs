@@ -11,6 +11,7 @@ mod lost_topics;
 mod monitoring;
 mod own_writes;
 mod quiet_times;
+mod removed_builds;
 mod replays;
 mod secured_servers;
 mod server_outages;

@@ -8,6 +8,8 @@ use e2e::shop::{create_product, page, rare_word};
 use e2e::world::{Plan, World};
 use infra::service::Service;
 use infra::stack::Server;
+use schemas::lane::LANES;
+use schemas::operations::{LagReport, LaneHealth};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -55,6 +57,50 @@ async fn says(world: &World, service: Service, is_ready: bool, away: &str) -> Re
         }
     }
     Ok(())
+}
+
+/// Waits until every replica of every service is ready again and names nothing as away.
+async fn misses_nothing(world: &World) -> Result<()> {
+    let deadline = Instant::now() + NAMED_WITHIN;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    for service in [Service::CommandSvc, Service::Projector, Service::QuerySvc] {
+        for url in world.urls(service) {
+            loop {
+                let answer = http.get(format!("{url}/readyz")).send().await?;
+                let status = answer.status();
+                let body: Value = answer.json().await?;
+                if status.is_success() && body["away"] == json!({}) {
+                    break;
+                }
+                ensure!(Instant::now() < deadline, "{url}: {status} {body}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the projector says of no lane that it is idle: nobody knows the heads.
+async fn lag_is_unknown(world: &World) -> Result<()> {
+    let deadline = Instant::now() + NAMED_WITHIN;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let url = world.urls(Service::Projector).remove(0);
+    let gauge = r#"tidemark_lanes{view="products",build="active",state="unknown"} 64"#;
+    loop {
+        let answer = http.get(format!("{url}/v1/lag")).send().await?;
+        let report: LagReport = answer.error_for_status()?.json().await?;
+        let builds = report.views.iter().flat_map(|view| &view.builds);
+        let lanes = builds.flat_map(|build| &build.lanes);
+        let states: Vec<LaneHealth> = lanes.map(|lane| lane.state).collect();
+        let is_told = states.iter().all(|state| *state == LaneHealth::Unknown);
+        let answer = http.get(format!("{url}/metrics")).send().await?;
+        let metrics = answer.error_for_status()?.text().await?;
+        if states.len() == 2 * usize::from(LANES) && is_told && metrics.contains(gauge) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "lag is not unknown: {states:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn all_found(staff: &Client, written: &[(Uuid, String)], limit: Duration) -> Result<()> {
@@ -145,6 +191,7 @@ async fn with_kafka_away_writes_go_on_and_everything_is_visible_soon_after_it_is
     ensure!(search.retry_after().is_some(), "no Retry-After: {search:?}");
     world.own_servers()?.start_server(Server::Kafka).await?;
     all_found(&staff, &written, BACK_WITHIN).await?;
+    misses_nothing(&world).await?;
     world.close().await
 }
 
@@ -179,6 +226,7 @@ async fn with_postgres_away_commands_say_when_to_come_back_and_queries_go_on() -
     }
     says(&world, Service::CommandSvc, false, "postgres").await?;
     says(&world, Service::QuerySvc, true, "postgres").await?;
+    lag_is_unknown(&world).await?;
     world.own_servers()?.start_server(Server::Postgres).await?;
     let deadline = Instant::now() + BACK_WITHIN;
     let price = json!({"amount": 4711, "currency": "EUR"});

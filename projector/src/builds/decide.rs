@@ -10,9 +10,6 @@ use schemas::view::View;
 use schemas::watermark::{BuildState, Switch, ViewState, WatermarkState, WishKind};
 use uuid::Uuid;
 
-/// A retired build is kept for the readers that are still in it.
-pub const REMOVE_AFTER: TimeDelta = TimeDelta::seconds(120);
-
 /// A build of which nobody has spoken for so long is fed by nobody.
 const FORSAKEN_AFTER: TimeDelta = TimeDelta::seconds(60);
 
@@ -44,6 +41,8 @@ pub struct Facts<'a> {
     /// The projection version that this binary makes builds of.
     pub version: u32,
     pub now: DateTime<Utc>,
+    /// A retired build is kept so long for the readers that are still in it.
+    pub remove_after: TimeDelta,
     /// Fed builds whose index is missing, or is another one than was announced.
     pub lost: &'a BTreeSet<u32>,
     /// Numbers under which there is an index of another version.
@@ -134,7 +133,7 @@ fn retire_passed(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
 fn remove(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
     let mut gone = view.builds.iter().filter(|(number, build)| {
         let retired = build.retired.as_ref();
-        retired.is_some_and(|retired| facts.now - retired.at > REMOVE_AFTER)
+        retired.is_some_and(|retired| facts.now - retired.at > facts.remove_after)
             && Some(**number) != view.active
             && !facts.removed.contains(number)
     });

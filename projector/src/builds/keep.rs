@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::decide::{Facts, Step, next_step};
 use super::index::{index_body, index_meta};
 use super::remove::Removal;
-use super::{announced, version};
+use super::{announced, remove_after, version};
 use crate::consume::Ownership;
 use crate::publish::{PublishError, WatermarkPublisher};
 
@@ -162,6 +162,7 @@ impl Keeper {
             view,
             version: version(view),
             now: clock::now(),
+            remove_after: remove_after(),
             lost: self.lost.get(&view).unwrap_or(&none),
             burnt: self.burnt.get(&view).unwrap_or(&none),
             removed: self.removed.get(&view).unwrap_or(&none),

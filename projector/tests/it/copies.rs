@@ -11,7 +11,7 @@ use schemas::id::ProductId;
 use schemas::view::{Document, View};
 use serde_json::{Value, json};
 
-use crate::world::{LIMIT, World, detailed, moved_price, product};
+use crate::world::{LIMIT, PARTITIONS, World, detailed, moved_price, product};
 
 /// Far below the time for which an incomplete refresh is tried again.
 const STEADY: Duration = Duration::from_secs(10);
@@ -141,7 +141,7 @@ async fn copies_that_recover_serve_and_go_neither_stop_the_watermark_nor_belie_i
         ..StackOptions::default()
     };
     let stack = Stack::start(options).await.unwrap();
-    let world = World::open_on(stack.endpoints()).await;
+    let world = World::open_on(stack.endpoints(), PARTITIONS).await;
     let _projector = world.projector().await;
     let mut copied = Copied::fill(&world).await;
     pace_recoveries(&world, "20kb").await;

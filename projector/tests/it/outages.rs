@@ -8,6 +8,7 @@ use schemas::event::Envelope;
 use schemas::id::ProductId;
 use schemas::lane::{LANES, Lane};
 use schemas::view::{Document, View};
+use serde_json::json;
 
 use crate::world::{Process, World, moved_price, product};
 
@@ -17,13 +18,13 @@ const AWAY: Duration = Duration::from_secs(8);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_may_go_away_one_after_the_other() {
     let stack = Stack::start(StackOptions::default()).await.unwrap();
-    let world = World::open_on(stack.endpoints()).await;
-    let projector = world.projector().await;
+    let world = World::open_on(stack.endpoints(), 1).await;
+    let projectors = [world.projector().await, world.projector().await];
     let (id, created) = product("Lamp", None);
     let committed = world.commit(&[created]).await;
     world.visible(View::Products, &committed).await;
     without_elasticsearch(&stack, &world, id).await;
-    without_kafka(&stack, &world, &projector, id).await;
+    without_kafka(&stack, &world, &projectors, id).await;
     without_postgres(&stack, &world, id).await;
     stack.stop().await.unwrap();
 }
@@ -44,11 +45,12 @@ async fn without_elasticsearch(stack: &Stack, world: &World, id: ProductId) {
     caught_up(world, &committed, 1, id).await;
 }
 
-async fn without_kafka(stack: &Stack, world: &World, projector: &Process, id: ProductId) {
+/// Of one partition, the second projector is the standby.
+async fn without_kafka(stack: &Stack, world: &World, projectors: &[Process; 2], id: ProductId) {
     stack.stop_server(Server::Kafka).await.unwrap();
     world
-        .eventually("its lanes are given up", async || {
-            projector.owned_lanes().await == 0
+        .eventually("all lanes are given up", async || {
+            owned_lanes(projectors).await == [0, 0]
         })
         .await;
     let committed = world.append(&[moved_price(id, 2)]).await;
@@ -58,9 +60,24 @@ async fn without_kafka(stack: &Stack, world: &World, projector: &Process, id: Pr
     // Whoever takes a lane needs the table once, so it may go only after that.
     world
         .eventually("all lanes are taken again", async || {
-            projector.owned_lanes().await == usize::from(LANES)
+            owned_lanes(projectors).await.contains(&usize::from(LANES))
         })
         .await;
+    world
+        .eventually("owner and standby miss nothing", async || {
+            misses_nothing(&projectors[0]).await && misses_nothing(&projectors[1]).await
+        })
+        .await;
+}
+
+async fn owned_lanes(projectors: &[Process; 2]) -> [usize; 2] {
+    let [first, second] = projectors;
+    [first.owned_lanes().await, second.owned_lanes().await]
+}
+
+async fn misses_nothing(projector: &Process) -> bool {
+    let told = projector.get("/readyz").await;
+    told["status"] == "ready" && told["away"] == json!({})
 }
 
 /// The live path goes on without the table.

@@ -67,6 +67,35 @@ async fn another_projector_takes_over_from_one_that_is_killed() {
     drop(second);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_owner_before_has_shown_is_not_measured_as_news() {
+    let world = World::open().await;
+    let first = world.projector().await;
+    let (id, created) = product("Lamp", None);
+    let committed = world.commit(&[created]).await;
+    world.visible(View::Products, &committed).await;
+    world.visible(View::Categories, &committed).await;
+    first.kill().await;
+
+    let second = world.projector().await;
+    let published = "tidemark_watermarks_published_total{kind=\"heartbeat\"}";
+    world
+        .eventually("its watermarks are published", async || {
+            second.metric(published).await >= Some(10.0)
+        })
+        .await;
+    let measured = "tidemark_visible_after_seconds_count";
+    let before = second.metric(measured).await.unwrap_or(0.0);
+    assert!(before == 0.0, "{before} ages are measured");
+    let committed = world.commit(&[moved_price(id, 7)]).await;
+    world.visible(View::Products, &committed).await;
+    world
+        .eventually("what is shown first is measured", async || {
+            second.metric(measured).await >= Some(1.0)
+        })
+        .await;
+}
+
 async fn owns(projector: &Process) -> bool {
     let owned = projector.owned_lanes().await;
     owned > 0 && owned < usize::from(schemas::lane::LANES)

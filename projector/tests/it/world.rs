@@ -26,14 +26,17 @@ use tokio_postgres::types::ToSql;
 use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 
+mod builds;
 mod events;
+mod held_refreshes;
 mod process;
 
 pub use events::{category, detailed, moved_price, product, renamed};
+pub use held_refreshes::HeldRefreshes;
 pub use process::Process;
 
 pub const LIMIT: Duration = Duration::from_secs(60);
-const PARTITIONS: i32 = 4;
+pub const PARTITIONS: i32 = 4;
 
 /// Everything that a projector reads and writes, in a corner of its own.
 pub struct World {
@@ -42,6 +45,7 @@ pub struct World {
     pub elasticsearch: Elasticsearch,
     pub postgres: tokio_postgres::Client,
     pub tail: WatermarkTail,
+    partitions: i32,
     producer: FutureProducer,
     versions: Mutex<HashMap<StreamId, u64>>,
     _ended: DropGuard,
@@ -52,7 +56,7 @@ impl World {
     /// On the servers that all tests share.
     pub async fn open() -> Self {
         let stack = infra::stack::shared().await.unwrap();
-        let world = Self::open_on(stack.endpoints()).await;
+        let world = Self::open_on(stack.endpoints(), PARTITIONS).await;
         Self {
             _stack: Some(stack),
             ..world
@@ -60,7 +64,7 @@ impl World {
     }
 
     /// On servers of one's own.
-    pub async fn open_on(endpoints: &Endpoints) -> Self {
+    pub async fn open_on(endpoints: &Endpoints, partitions: i32) -> Self {
         let namespace = Namespace::create(endpoints).await.unwrap();
         let postgres = migrated(&namespace.database_url).await;
         let epoch = postgres
@@ -72,7 +76,7 @@ impl World {
         let brokers = &endpoints.brokers().unwrap();
         let deadline = Deadline::within(LIMIT);
         let compact = [("cleanup.policy", "compact")];
-        kafka::ensure_topic(brokers, &names.events(), PARTITIONS, &[], deadline)
+        kafka::ensure_topic(brokers, &names.events(), partitions, &[], deadline)
             .await
             .unwrap();
         kafka::ensure_topic(brokers, &names.watermarks(), 1, &compact, deadline)
@@ -88,6 +92,7 @@ impl World {
             versions: Mutex::default(),
             namespace,
             names,
+            partitions,
             postgres,
             tail,
             _ended: ended.token().drop_guard(),
@@ -97,7 +102,12 @@ impl World {
 
     /// A projector process of this world, ready.
     pub async fn projector(&self) -> Process {
-        Process::start(self).await
+        Process::start(self, &self.namespace.endpoints().elasticsearch).await
+    }
+
+    /// The same, with something between it and Elasticsearch.
+    pub async fn projector_behind(&self, refreshes: &HeldRefreshes) -> Process {
+        Process::start(self, &refreshes.url).await
     }
 
     /// Appends and publishes.
@@ -160,7 +170,7 @@ impl World {
             }
             let (key, payload) = (record::key(envelope), record::payload(envelope));
             let record = FutureRecord::to(&topic)
-                .partition(envelope.lane.partition(PARTITIONS))
+                .partition(envelope.lane.partition(self.partitions))
                 .key(&key)
                 .payload(&payload)
                 .headers(headers);

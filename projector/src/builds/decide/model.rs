@@ -13,6 +13,7 @@ use schemas::id::Epoch;
 use schemas::watermark::{Announced, LaneMark, Record, Retired, Watermark, Wish};
 
 use super::*;
+use crate::builds::REMOVE_AFTER;
 
 const EPOCH: Epoch = Epoch(7);
 const VIEW: &str = "products";
@@ -168,6 +169,7 @@ impl World {
             view: View::Products,
             version: *version,
             now: self.now,
+            remove_after: REMOVE_AFTER,
             lost,
             burnt,
             removed: &BTreeSet::new(),

@@ -7,6 +7,7 @@ use schemas::id::Epoch;
 use schemas::watermark::{Announced, LaneMark, Record, Retired, Watermark, Wish};
 
 use super::*;
+use crate::builds::REMOVE_AFTER;
 
 const EPOCH: Epoch = Epoch(7);
 
@@ -138,6 +139,7 @@ impl Log {
                 view: View::Products,
                 version: *version,
                 now: *now,
+                remove_after: REMOVE_AFTER,
                 lost,
                 burnt,
                 removed,

@@ -15,7 +15,7 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) async fn start(world: &World) -> Self {
+    pub(super) async fn start(world: &World, elasticsearch: &str) -> Self {
         let endpoints = world.namespace.endpoints();
         let mut child = Command::new(env!("CARGO_BIN_EXE_projector"))
             .env("BIND", "127.0.0.1:0")
@@ -23,7 +23,7 @@ impl Process {
             .env("DATABASE_URL", &world.namespace.database_url)
             .env("DATABASE_POOL_SIZE", "4")
             .env("KAFKA_BOOTSTRAP", &endpoints.kafka)
-            .env("ELASTICSEARCH_URL", &endpoints.elasticsearch)
+            .env("ELASTICSEARCH_URL", elasticsearch)
             .env("TIDEMARK_PREFIX", &world.namespace.prefix)
             .env("RUST_LOG", "info,rdkafka=off")
             .stdout(Stdio::piped())
