@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use infra::namespace::Namespace;
+use infra::stack;
 
-use crate::service::Service;
+use crate::service::{Service, connect, spawn};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -55,7 +57,29 @@ async fn the_relay_goes_past_the_pooler_and_commands_go_through_it() -> Result<(
 
 #[tokio::test]
 async fn the_schema_is_migrated_past_the_pooler() -> Result<()> {
-    Service::migrates_without_a_pooler().await
+    let stack = stack::shared().await?;
+    let namespace = Namespace::create(stack.endpoints()).await?;
+    let direct = &namespace.database_url;
+    let mut away: reqwest::Url = direct.parse()?;
+    ensure!(away.set_port(Some(1)).is_ok(), "the url takes a port");
+    let arguments = [
+        "--database-url",
+        away.as_str(),
+        "--direct-database-url",
+        direct,
+    ];
+    let (_process, _stdout) = spawn(&namespace, &arguments)?;
+    let db = connect(direct).await?;
+    let migrated = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(50));
+        let is_there = "select to_regclass('lane') is not null";
+        while !db.query_one(is_there, &[]).await?.get::<_, bool>(0) {
+            looks.tick().await;
+        }
+        anyhow::Ok(())
+    };
+    let migrated = tokio::time::timeout(LONG, migrated).await;
+    migrated.context("the schema is not migrated")?
 }
 
 /// When the kernel next probes the peer of this connection, by its table of connections.

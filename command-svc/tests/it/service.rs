@@ -115,33 +115,6 @@ impl Service {
         Ok(ended.context("it goes on")??)
     }
 
-    /// Starts a process that cannot reach its pooler, and waits until it has migrated the schema.
-    pub async fn migrates_without_a_pooler() -> Result<()> {
-        let stack = stack::shared().await?;
-        let namespace = Namespace::create(stack.endpoints()).await?;
-        let mut away: reqwest::Url = namespace.database_url.parse()?;
-        anyhow::ensure!(away.set_port(Some(1)).is_ok(), "the url takes a port");
-        let direct = &namespace.database_url;
-        let arguments = [
-            "--database-url",
-            away.as_str(),
-            "--direct-database-url",
-            direct,
-        ];
-        let (_process, _stdout) = spawn(&namespace, &arguments)?;
-        let db = connect(direct).await?;
-        let migrated = async {
-            let mut looks = tokio::time::interval(Duration::from_millis(50));
-            let there = "select to_regclass('lane') is not null";
-            while !db.query_one(there, &[]).await?.get::<_, bool>(0) {
-                looks.tick().await;
-            }
-            anyhow::Ok(())
-        };
-        let migrated = tokio::time::timeout(READY_WITHIN, migrated).await;
-        migrated.context("the schema is not migrated")?
-    }
-
     /// Ends the process as a power cut would.
     pub async fn kill(&self) -> Result<()> {
         let pid = self.process.id().context("the process runs")?;
@@ -403,7 +376,7 @@ fn behind(proxy: &Proxy, database_url: &str) -> Result<String> {
     Ok(url.to_string())
 }
 
-async fn connect(database_url: &str) -> Result<tokio_postgres::Client> {
+pub async fn connect(database_url: &str) -> Result<tokio_postgres::Client> {
     let (client, connection) = tokio_postgres::connect(database_url, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -451,7 +424,7 @@ pub fn token(role: Role, ttl: Duration) -> String {
     mint(&secret, role, Uuid::from_u128(7), ttl).expect("a token can be signed")
 }
 
-fn spawn(
+pub fn spawn(
     namespace: &Namespace,
     arguments: &[&str],
 ) -> Result<(Child, Lines<BufReader<ChildStdout>>)> {
