@@ -1,4 +1,5 @@
-//! Executing a command: one transaction that locks, reads, decides, writes rows and appends events.
+//! Executing a command of any aggregate: one transaction that locks, reads, decides, writes rows and
+//! appends events.
 //!
 //! Locks in this order: idempotency row, tree, rows by id, inserts by sku, lanes; the lanes last,
 //! in the same round trip as COMMIT. Changes of products that arrive together share a transaction:
@@ -9,30 +10,23 @@ use std::sync::Arc;
 
 use chassis::clock::{self, Deadline};
 use schemas::event::Meta;
-use schemas::id::{CategoryId, ProductId};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use crate::domain::Aggregate;
-use crate::domain::category::{self as category_rules, Category};
-use crate::domain::product::{self as product_rules, Product};
-use crate::domain::stock::{self as stock_rules, Stock};
 use crate::metrics;
 use crate::store::idempotency::IdempotencyKey;
 use crate::store::{Attempts, Database, Repeat, StoreError};
 
 mod answer;
 mod attempt;
-mod category;
 mod decision;
 mod expected;
 mod group_commit;
 mod outcome;
-mod product;
-mod stock;
+mod typed_answer;
 
-pub use answer::{Answer, Resource, ToProblem};
+pub use answer::{Answer, Representation, Resource, ToProblem};
 use attempt::Attempt;
 pub use expected::Expected;
 use group_commit::{GroupCommit, Verdict};
@@ -40,25 +34,6 @@ pub use outcome::{ExecuteError, Outcome};
 
 /// Commands under way at most: with more, waiting for a connection would take all of a deadline.
 const UNDER_WAY: usize = 1_024;
-
-/// What a client wants, and of what.
-#[derive(Debug, Clone)]
-pub enum Command {
-    Category(CategoryId, category_rules::Command),
-    Product(ProductId, product_rules::Command),
-    Stock(ProductId, stock_rules::Command),
-}
-
-impl Command {
-    /// The label in metrics.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Category(_, command) => Category::command_name(command),
-            Self::Product(_, command) => Product::command_name(command),
-            Self::Stock(_, command) => Stock::command_name(command),
-        }
-    }
-}
 
 /// What comes with a command.
 #[derive(Debug, Clone)]
@@ -104,13 +79,14 @@ impl Commands {
 
     /// Runs beside the connections, not on the caller's thread: a command wakes its caller once,
     /// and goes on to its end should the caller go away.
-    pub async fn execute(
+    pub async fn execute<A: Resource>(
         &self,
-        command: Command,
+        id: A::Id,
+        command: A::Command,
         context: Context,
     ) -> Result<Outcome, ExecuteError> {
         let commands = self.clone();
-        let task = async move { commands.execute_here(&command, &context).await };
+        let task = async move { commands.execute_here::<A>(id, &command, &context).await };
         let task = self.shared.runtime.spawn(task.in_current_span());
         match task.await {
             Ok(executed) => executed,
@@ -122,30 +98,32 @@ impl Commands {
         }
     }
 
-    async fn execute_here(
+    async fn execute_here<A: Resource>(
         &self,
-        command: &Command,
+        id: A::Id,
+        command: &A::Command,
         context: &Context,
     ) -> Result<Outcome, ExecuteError> {
         let started = clock::instant();
         let executed = match self.shared.under_way.try_acquire() {
-            Ok(_permit) => self.execute_within(command, context).await,
+            Ok(_permit) => self.execute_within::<A>(id, command, context).await,
             Err(_) => Err(ExecuteError::Overloaded),
         };
         let outcome = executed
             .as_ref()
             .map_or_else(ExecuteError::label, Outcome::label);
-        metrics::executed(command.name(), outcome, started.elapsed());
+        metrics::executed(A::command_name(command), outcome, started.elapsed());
         executed
     }
 
-    async fn execute_within(
+    async fn execute_within<A: Resource>(
         &self,
-        command: &Command,
+        id: A::Id,
+        command: &A::Command,
         context: &Context,
     ) -> Result<Outcome, ExecuteError> {
         let at = clock::now();
-        match self.join_group(command, context, at).await {
+        match self.join_group::<A>(id, command, context, at).await {
             Verdict::Committed(outcome) => return Ok(outcome),
             Verdict::Unknown(error) => return Err(ExecuteError::OutcomeUnknown(error)),
             Verdict::Alone if context.deadline.has_passed() => {
@@ -153,8 +131,9 @@ impl Commands {
             }
             Verdict::Alone => {}
         }
-        let attempt = Attempt {
+        let attempt = Attempt::<A> {
             database: self.database(),
+            id,
             command,
             context,
             at,

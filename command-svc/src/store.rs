@@ -22,6 +22,7 @@ pub mod product;
 pub mod snapshot;
 pub mod statement;
 pub mod stock;
+pub mod tree;
 
 mod database;
 mod persisted;
@@ -30,9 +31,9 @@ mod text_keys;
 mod transaction;
 mod tx;
 
-pub use changes::{Changes, Tracked};
+pub use changes::{Changes, Tracked, Wanted};
 pub use database::{CommitHint, Database};
-pub use persisted::Persisted;
+pub use persisted::{Basis, Loaded, Persisted, Taken};
 pub use statement::Statement;
 pub use table::{Row, Table};
 pub use transaction::{AbortReason, Attempts, Repeat, TransactionError};

@@ -11,7 +11,7 @@ use super::refusal::Refuse;
 /// Implemented by the state. Pure, and no more than the rules; see `store::Persisted` for how a
 /// state is kept in tables.
 pub trait Aggregate: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
-    type Id: Copy + Debug + Into<Uuid> + Send + Sync;
+    type Id: Copy + Ord + Debug + Into<Uuid> + Send + Sync;
     type Command: Clone + Debug + PartialEq + Send + Sync;
     type Refusal: Refuse;
     /// What else a decision depends on. The default holds nothing.

@@ -1,172 +1,116 @@
-//! What a command is answered: the new representation, or a problem. Kept under idempotency keys.
+//! What a command is answered: a representation as it stands now, or a problem.
+//!
+//! How a state and its refusals look to clients is said in `http`, beside the routes of each.
 
 use chassis::problem::PROBLEM_JSON;
 use schemas::problem::{Problem, ProblemType};
-use schemas::rest::command as rest;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
-use crate::domain::category::Category;
-use crate::domain::product::Product;
-use crate::domain::stock::Stock;
-use crate::store::Stored;
 use crate::store::idempotency::SentAnswer;
-use schemas::event::category::CategoryPath;
+use crate::store::{Stored, Tracked};
 
-/// An answer in full: the same answer again is the same status, body and headers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    Created {
-        resource: Resource,
-        version: u64,
-    },
-    /// As it stands now, changed by this command or not.
-    Current {
-        resource: Resource,
-        version: u64,
-    },
-    /// A refusal, or another version than was expected.
-    Refused {
-        problem: Problem,
-    },
-    /// As it was kept under an idempotency key.
-    #[serde(skip)]
-    Kept(SentAnswer),
-}
-
-/// How a refusal looks to the client: said in `http`, of the refusals of each aggregate.
+/// How a refusal looks to clients.
 pub trait ToProblem {
     fn to_problem(&self) -> Problem;
 }
 
-/// A representation, as the contract has it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resource {
-    Category(rest::Category),
-    Product(Box<rest::Product>),
-    Stock(rest::Stock),
+/// How a state looks to clients.
+pub trait Resource: Tracked<Refusal: ToProblem> {
+    /// As the contract has it.
+    type Body: Serialize;
+
+    /// The path at which it is found; none of a part of another resource.
+    fn location(&self) -> Option<String>;
+
+    fn present(&self, context: &Self::Context) -> Self::Body;
+}
+
+/// An answer in full: the same answer again is the same status, body and headers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Created(Representation),
+    /// As it stands now, changed by this command or not.
+    Current(Representation),
+    /// A refusal, or another version than was expected.
+    Refused(Problem),
+    /// As it was kept under an idempotency key.
+    Kept(SentAnswer),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Representation {
+    /// What it is of.
+    pub(super) kind: &'static str,
+    pub(super) location: Option<String>,
+    pub(super) version: u64,
+    /// JSON.
+    pub(super) body: Vec<u8>,
+}
+
+impl Representation {
+    pub(super) fn of<A: Resource>(stored: &Stored<A>, context: &A::Context) -> Self {
+        Self {
+            kind: A::STREAM.name(),
+            location: stored.value.location(),
+            version: stored.version,
+            body: to_json(&stored.value.present(context)),
+        }
+    }
+
+    fn into_sent(self, status: u16, location: Option<String>) -> SentAnswer {
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        let mut headers = vec![
+            header("content-type", "application/json".to_owned()),
+            header("etag", format!("\"{}\"", self.version)),
+        ];
+        headers.extend(location.map(|location| header("location", location)));
+        SentAnswer {
+            status,
+            headers,
+            body: self.body,
+        }
+    }
 }
 
 impl Answer {
     pub(super) fn refused(refusal: &impl ToProblem) -> Self {
-        Self::Refused {
-            problem: refusal.to_problem(),
-        }
+        Self::Refused(refusal.to_problem())
     }
 
     pub(super) fn mismatch(current_version: u64) -> Self {
         let detail = "If-Match names another version than the current one";
         let problem = Problem::new(ProblemType::VersionMismatch, detail)
             .with("current_version", current_version);
-        Self::Refused { problem }
+        Self::Refused(problem)
     }
 
     /// To a creation that expects something to be there.
     pub(super) fn nothing_to_match() -> Self {
         let detail = "If-Match expects a resource, and this request makes one";
-        let problem = Problem::new(ProblemType::VersionMismatch, detail);
-        Self::Refused { problem }
+        Self::Refused(Problem::new(ProblemType::VersionMismatch, detail))
     }
 
     /// As the client gets it; `path` is what it asked for.
     pub fn into_sent(self, path: &str) -> SentAnswer {
         match self {
-            Self::Created { resource, version } => resource.into_sent(201, version),
-            Self::Current { resource, version } => resource.into_sent(200, version),
-            Self::Refused { mut problem } => {
+            Self::Created(mut made) => {
+                let location = made.location.take();
+                made.into_sent(201, location)
+            }
+            Self::Current(current) => current.into_sent(200, None),
+            Self::Refused(mut problem) => {
                 problem.instance = Some(path.to_owned());
-                let headers = vec![("content-type".to_owned(), PROBLEM_JSON.to_owned())];
-                let (status, body) = (problem.status, to_json(&problem));
                 SentAnswer {
-                    status,
-                    headers,
-                    body,
+                    status: problem.status,
+                    headers: vec![("content-type".to_owned(), PROBLEM_JSON.to_owned())],
+                    body: to_json(&problem),
                 }
             }
             Self::Kept(sent) => sent,
-        }
-    }
-
-    /// For releases that read no other form.
-    pub(super) fn to_value(&self) -> Value {
-        serde_json::to_value(self).expect("answers are plain data")
-    }
-}
-
-impl Resource {
-    fn into_sent(self, status: u16, version: u64) -> SentAnswer {
-        let (location, body) = match self {
-            Self::Category(category) => (
-                Some(format!("/v1/categories/{}", category.id)),
-                to_json(&category),
-            ),
-            Self::Product(product) => (
-                Some(format!("/v1/products/{}", product.id)),
-                to_json(&product),
-            ),
-            Self::Stock(stock) => (None, to_json(&stock)),
-        };
-        let header = |name: &str, value: String| (name.to_owned(), value);
-        let mut headers = vec![
-            header("content-type", "application/json".to_owned()),
-            header("etag", format!("\"{version}\"")),
-        ];
-        headers.extend(
-            location
-                .filter(|_| status == 201)
-                .map(|location| header("location", location)),
-        );
-        SentAnswer {
-            status,
-            headers,
-            body,
         }
     }
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("answers are plain data")
-}
-
-pub(super) fn of_category(category: &Stored<Category>, path: CategoryPath) -> Resource {
-    let value = &category.value;
-    Resource::Category(rest::Category {
-        id: value.id,
-        name: value.name.clone(),
-        parent_id: value.parent_id,
-        path,
-        created_at: value.created_at,
-        updated_at: value.updated_at,
-    })
-}
-
-pub(super) fn of_product(product: &Stored<Product>) -> Resource {
-    let value = product.value.clone();
-    Resource::Product(Box::new(rest::Product {
-        id: value.id,
-        sku: value.sku,
-        name: value.name,
-        description: value.description,
-        brand: value.brand,
-        price: rest::MoneyBody {
-            amount: value.price.amount,
-            currency: value.price.currency.code().to_owned(),
-        },
-        category_ids: value.category_ids,
-        attributes: value.attributes,
-        listed: value.listed,
-        created_at: value.created_at,
-        updated_at: value.updated_at,
-    }))
-}
-
-pub(super) fn of_stock(stock: &Stored<Stock>) -> Resource {
-    let value = &stock.value;
-    Resource::Stock(rest::Stock {
-        on_hand: value.on_hand,
-        reserved: value.reserved,
-        available: value.available(),
-    })
 }

@@ -5,14 +5,16 @@ use chassis::postgres::Fault;
 use chrono::{DateTime, Utc};
 use futures::try_join;
 
-use super::decision::Decision;
-use super::{Answer, Command, Context, ExecuteError, Outcome, category, product, stock};
+use super::decision::{Decision, decide};
+use super::{Answer, Context, ExecuteError, Outcome, Resource, typed_answer};
+use crate::domain::Aggregate;
 use crate::store::idempotency::{self, IdempotencyKey, Kept};
-use crate::store::{AbortReason, Database, StoreError, Stored, TransactionError, Tx, log};
+use crate::store::{AbortReason, Database, StoreError, TransactionError, Tx, log};
 
-pub(super) struct Attempt<'a> {
+pub(super) struct Attempt<'a, A: Aggregate> {
     pub database: &'a Database,
-    pub command: &'a Command,
+    pub id: A::Id,
+    pub command: &'a A::Command,
     pub context: &'a Context,
     /// When the command happens: the same in every try.
     pub at: DateTime<Utc>,
@@ -31,13 +33,7 @@ pub(super) enum Abort {
 
 type Failure = TransactionError<Abort>;
 
-enum Loaded {
-    Category(category::Loaded),
-    Product(product::Loaded),
-    Stock(Option<Stored<crate::domain::stock::Stock>>),
-}
-
-impl Attempt<'_> {
+impl<A: Resource> Attempt<'_, A> {
     pub async fn run(&self) -> Result<Outcome, Failure> {
         let (database, deadline) = (self.database, self.context.deadline);
         let tx = database.borrow(deadline).await?;
@@ -46,6 +42,7 @@ impl Attempt<'_> {
 
     async fn transact(&self, tx: &Tx) -> Result<Outcome, Failure> {
         let key = self.context.key.as_ref();
+        let load = A::load(tx, self.id, self.command);
         let loaded = match key {
             // Claimed before anything else is locked: a replay waits for nobody.
             Some(key) => {
@@ -53,40 +50,13 @@ impl Attempt<'_> {
                 if !claimed {
                     return replay(tx, key).await;
                 }
-                self.load(tx).await?
+                load.await?
             }
-            None => try_join!(tx.begin(), self.load(tx))?.1,
+            None => try_join!(tx.begin(), load)?.1,
         };
-        let decision = self.decide(tx, loaded).await?;
+        let expected = &self.context.expected;
+        let decision = decide(tx, loaded, self.command, expected, self.at).await?;
         Ok(self.finish(tx, decision).await?)
-    }
-
-    async fn load(&self, tx: &Tx) -> Result<Loaded, StoreError> {
-        Ok(match self.command {
-            Command::Category(id, command) => {
-                Loaded::Category(category::load(tx, *id, command).await?)
-            }
-            Command::Product(id, command) => {
-                Loaded::Product(product::load(tx, *id, command).await?)
-            }
-            Command::Stock(id, _) => Loaded::Stock(stock::load(tx, *id).await?),
-        })
-    }
-
-    async fn decide(&self, tx: &Tx, loaded: Loaded) -> Result<Decision, StoreError> {
-        let (expected, at) = (&self.context.expected, self.at);
-        match (self.command, loaded) {
-            (Command::Category(_, command), Loaded::Category(loaded)) => {
-                category::decide(tx, loaded, command, expected, at).await
-            }
-            (Command::Product(_, command), Loaded::Product(loaded)) => {
-                product::decide(tx, loaded, command, expected, at).await
-            }
-            (Command::Stock(_, command), Loaded::Stock(loaded)) => {
-                Ok(stock::decide(loaded, command, expected, at))
-            }
-            _ => unreachable!("a command is decided on what was loaded for it"),
-        }
     }
 
     async fn finish(&self, tx: &Tx, decision: Decision) -> Result<Outcome, StoreError> {
@@ -110,7 +80,10 @@ impl Attempt<'_> {
         }
         positions.extend(log::positions(tx, &streams).await?);
         let path = &self.context.path;
-        let kept = key.map(|key| (key, answer.to_value(), answer.clone().into_sent(path)));
+        let kept = key.map(|key| {
+            let typed = typed_answer::write(&answer);
+            (key, typed, answer.clone().into_sent(path))
+        });
         let keep = kept.as_ref().map(|(key, typed, sent)| log::Keep {
             key,
             sent,
@@ -142,7 +115,7 @@ async fn replay(tx: &Tx, key: &IdempotencyKey) -> Result<Outcome, Failure> {
     let answer = match kept.answer {
         Kept::Sent(sent) => Answer::Kept(sent),
         Kept::Typed(answer) => {
-            serde_json::from_value(answer).map_err(|error| Failure::Aborted(Abort::Kept(error)))?
+            typed_answer::read(answer).map_err(|error| Failure::Aborted(Abort::Kept(error)))?
         }
     };
     Ok(Outcome {

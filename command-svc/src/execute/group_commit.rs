@@ -1,12 +1,11 @@
-//! Group commit: changes of products that arrive together share one transaction.
+//! Group commit: changes that arrive together share one transaction.
 //!
 //! While one transaction is on its way to the disk, the next changes gather; PostgreSQL begins,
 //! takes the lanes and commits once for all of them. Nobody waits for a group to fill, and a group
 //! waits for no row. What cannot ride along goes alone, as if there were no groups: a change whose
-//! product somebody else holds, one that appends nothing (a refusal, another version, an already
-//! true wish), one that names categories, and whatever has an idempotency key.
+//! row somebody else holds, one that appends nothing (a refusal, another version, an already true
+//! wish), one that needs more than its own row, and whatever has an idempotency key.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,22 +16,20 @@ use chassis::postgres::Fault;
 use chassis::telemetry::Chain;
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, try_join};
-use schemas::id::{CategoryId, ProductId};
 use schemas::lane::Position;
 use tokio::sync::oneshot;
 
-use super::{Command, Commands, Context, Outcome};
-use crate::domain::product as rules;
-use crate::domain::product::Product;
+use super::{Commands, Context, Outcome, Resource};
 use crate::metrics;
-use crate::store::product::{category_ids, lock_free};
-use crate::store::{Database, StoreError, Stored, TransactionError, Tx, log};
+use crate::store::{Changes, Database, StoreError, TransactionError, Tx, Wanted, log};
 
 mod group;
 mod queue;
+mod rider;
 
 use group::Group;
 use queue::{Leader, Queue};
+use rider::{Rider, RiderOf};
 
 /// One transaction reads and decides while the other is written to disk.
 const AT_ONCE: usize = 2;
@@ -53,8 +50,7 @@ pub(super) struct GroupCommit(Arc<Queue<Member>>);
 /// A change that waits for its group.
 #[derive(Debug)]
 struct Member {
-    id: ProductId,
-    change: rules::Command,
+    rider: Box<dyn Rider>,
     context: Context,
     at: DateTime<Utc>,
     verdict: oneshot::Sender<Verdict>,
@@ -78,20 +74,22 @@ impl Default for GroupCommit {
 
 impl Commands {
     /// Commits a command together with others, where it may.
-    pub(super) async fn join_group(
+    pub(super) async fn join_group<A: Resource>(
         &self,
-        command: &Command,
+        id: A::Id,
+        command: &A::Command,
         context: &Context,
         at: DateTime<Utc>,
     ) -> Verdict {
-        let Some((id, change)) = may_ride_along(command, context) else {
+        if !A::may_share(command) || context.key.is_some() {
             return Verdict::Alone;
-        };
+        }
+        let command = command.clone();
+        let rider = Box::new(RiderOf::<A> { id, command });
         let (verdict, mut told) = oneshot::channel();
         let GroupCommit(queue) = &self.shared.group_commit;
         let (ticket, leader) = queue.join(Member {
-            id,
-            change: change.clone(),
+            rider,
             context: context.clone(),
             at,
             verdict,
@@ -113,22 +111,6 @@ impl Commands {
         };
         told.unwrap_or(Verdict::Unknown(StoreError::Abandoned))
     }
-}
-
-fn may_ride_along<'a>(
-    command: &'a Command,
-    context: &Context,
-) -> Option<(ProductId, &'a rules::Command)> {
-    let Command::Product(id, change) = command else {
-        return None;
-    };
-    let is_change = !matches!(change, rules::Command::Create(_));
-    let stays = match change {
-        rules::Command::Change(wish) => wish.categories.is_none(),
-        _ => true,
-    };
-    let rides = is_change && stays && context.key.is_none();
-    rides.then_some((*id, change))
 }
 
 /// Commits group after group, until nobody waits.
@@ -158,11 +140,10 @@ async fn commit(database: &Database, tx: &Tx, members: Vec<Member>) {
         return;
     }
     let deadline = Deadline::within(BUDGET);
-    let (free, categories) = match database.settle(tx, deadline, open(tx, &members)).await {
-        Ok(opened) => opened,
+    let mut group = match database.settle(tx, deadline, open(tx, &members)).await {
+        Ok(held) => Group::new(held),
         Err(failure) => return dissolve(members, &failure),
     };
-    let mut group = Group::new(free, categories);
     for member in members {
         if let Some(member) = group.take_in(member) {
             member.go_alone();
@@ -190,15 +171,13 @@ async fn commit(database: &Database, tx: &Tx, members: Vec<Member>) {
 /// Nothing but the store ends the transaction of a group.
 type Failure = TransactionError<Infallible>;
 
-type Opened = (Vec<Stored<Product>>, HashMap<ProductId, Vec<CategoryId>>);
-
-async fn open(tx: &Tx, members: &[Member]) -> Result<Opened, Failure> {
-    let mut ids: Vec<ProductId> = members.iter().map(|member| member.id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let ((), free, categories) =
-        try_join!(tx.begin(), lock_free(tx, &ids), category_ids(tx, &ids))?;
-    Ok((free, categories))
+async fn open(tx: &Tx, members: &[Member]) -> Result<Changes, Failure> {
+    let mut wanted = Wanted::default();
+    for member in members {
+        member.rider.want(&mut wanted);
+    }
+    let ((), held) = try_join!(tx.begin(), Changes::lock_free(tx, wanted))?;
+    Ok(held)
 }
 
 async fn append(

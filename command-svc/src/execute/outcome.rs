@@ -46,10 +46,10 @@ impl Outcome {
     pub(super) fn label(&self) -> &'static str {
         match &self.answer {
             _ if self.replayed => "replayed",
-            Answer::Created { .. } => "created",
-            Answer::Current { .. } if self.appended => "changed",
-            Answer::Current { .. } => "unchanged",
-            Answer::Refused { problem } => refusal_label(problem.status),
+            Answer::Created(_) => "created",
+            Answer::Current(_) if self.appended => "changed",
+            Answer::Current(_) => "unchanged",
+            Answer::Refused(problem) => refusal_label(problem.status),
             // The client's own first answer, found again after its connection was lost.
             Answer::Kept(sent) => match sent.status {
                 201 => "created",

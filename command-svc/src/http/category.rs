@@ -1,16 +1,20 @@
-//! `/v1/categories`; how refusals of categories read.
+//! `/v1/categories`; how categories and their refusals look.
 
 use actix_web::{HttpResponse, web};
 use chassis::clock;
 use chassis::problem::ApiError;
+use schemas::event::CategoryRef;
+use schemas::event::category::CategoryPath;
 use schemas::id::CategoryId;
 use schemas::problem::{Problem, ProblemType};
 use schemas::rest::command as rest;
 
 use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
-use crate::domain::category::{ChangeCategory, Command as Wish, MAX_DEPTH, PlaceRefusal, Refusal};
-use crate::execute::{Command, ToProblem};
+use crate::domain::category::{
+    Category, ChangeCategory, Command as Wish, MAX_DEPTH, PlaceRefusal, Refusal, Surroundings,
+};
+use crate::execute::{Resource, ToProblem};
 
 /// Adds a category to the tree, as a root or below another.
 #[utoipa::path(
@@ -23,9 +27,7 @@ use crate::execute::{Command, ToProblem};
 pub async fn create(request: CommandRequest, body: CommandBody) -> Result<HttpResponse, ApiError> {
     let id = CategoryId(clock::new_id());
     let wish = Wish::try_from((id, body.parse::<rest::CreateCategory>()?))?;
-    request
-        .execute(Command::Category(id, wish), body.bytes())
-        .await
+    request.execute::<Category>(id, wish, body.bytes()).await
 }
 
 /// Renames a category, moves it with all below it, or both (JSON merge patch).
@@ -44,7 +46,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChangeCategory::try_from(body.parse::<rest::ChangeCategory>()?)?;
     request
-        .execute(Command::Category(*id, Wish::Change(wish)), body.bytes())
+        .execute::<Category>(*id, Wish::Change(wish), body.bytes())
         .await
 }
 
@@ -60,9 +62,45 @@ pub async fn retire(
     request: CommandRequest,
     id: web::Path<CategoryId>,
 ) -> Result<HttpResponse, ApiError> {
-    request
-        .execute(Command::Category(*id, Wish::Retire), &[])
-        .await
+    request.execute::<Category>(*id, Wish::Retire, &[]).await
+}
+
+impl Resource for Category {
+    type Body = rest::Category;
+
+    fn location(&self) -> Option<String> {
+        Some(format!("/v1/categories/{}", self.id))
+    }
+
+    fn present(&self, around: &Surroundings) -> rest::Category {
+        rest::Category {
+            id: self.id,
+            name: self.name.clone(),
+            parent_id: self.parent_id,
+            path: path(self, around),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+/// Below the parent that a command has named, or where the category was before.
+fn path(category: &Category, around: &Surroundings) -> CategoryPath {
+    let path_of = |id| around.places.get(id).map(|place| place.path.clone());
+    let stays = || {
+        let mut path = path_of(category.id).unwrap_or_default();
+        path.pop();
+        path
+    };
+    let above = category
+        .parent_id
+        .map(|id| path_of(id).unwrap_or_else(stays));
+    let mut path = above.unwrap_or_default();
+    path.push(CategoryRef {
+        id: category.id,
+        name: category.name.clone(),
+    });
+    path
 }
 
 impl ToProblem for Refusal {

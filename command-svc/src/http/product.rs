@@ -1,4 +1,4 @@
-//! `/v1/products`, and the price and listing of one; how refusals of products read.
+//! `/v1/products`, and the price and listing of one; how products and their refusals look.
 
 use actix_web::{HttpResponse, web};
 use chassis::clock;
@@ -11,8 +11,9 @@ use serde_json::json;
 use super::body::price;
 use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
-use crate::domain::product::{ChangeProduct, Command as Wish, CreateProduct, Refusal};
-use crate::execute::{Command, ToProblem};
+use crate::domain::category::Places;
+use crate::domain::product::{ChangeProduct, Command as Wish, CreateProduct, Product, Refusal};
+use crate::execute::{Resource, ToProblem};
 
 /// Adds a product, listed from the start, with what is in stock of it.
 #[utoipa::path(
@@ -26,10 +27,7 @@ pub async fn create(request: CommandRequest, body: CommandBody) -> Result<HttpRe
     let id = ProductId(clock::new_id());
     let wish = CreateProduct::try_from((id, body.parse::<rest::CreateProduct>()?))?;
     request
-        .execute(
-            Command::Product(id, Wish::Create(Box::new(wish))),
-            body.bytes(),
-        )
+        .execute::<Product>(id, Wish::Create(Box::new(wish)), body.bytes())
         .await
 }
 
@@ -49,10 +47,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChangeProduct::try_from(body.parse::<rest::ChangeProduct>()?)?;
     request
-        .execute(
-            Command::Product(*id, Wish::Change(Box::new(wish))),
-            body.bytes(),
-        )
+        .execute::<Product>(*id, Wish::Change(Box::new(wish)), body.bytes())
         .await
 }
 
@@ -71,9 +66,7 @@ pub async fn change_price(
     body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
     let wish = Wish::ChangePrice(price(&body.parse()?)?);
-    request
-        .execute(Command::Product(*id, wish), body.bytes())
-        .await
+    request.execute::<Product>(*id, wish, body.bytes()).await
 }
 
 /// Takes a product out of search, or brings it back. Its page stays either way.
@@ -91,9 +84,35 @@ pub async fn change_listing(
     body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
     let wish = Wish::ChangeListing(body.parse::<rest::ChangeListing>()?.listed);
-    request
-        .execute(Command::Product(*id, wish), body.bytes())
-        .await
+    request.execute::<Product>(*id, wish, body.bytes()).await
+}
+
+impl Resource for Product {
+    type Body = rest::Product;
+
+    fn location(&self) -> Option<String> {
+        Some(format!("/v1/products/{}", self.id))
+    }
+
+    fn present(&self, _: &Places) -> rest::Product {
+        let own = self.clone();
+        rest::Product {
+            id: own.id,
+            sku: own.sku,
+            name: own.name,
+            description: own.description,
+            brand: own.brand,
+            price: rest::MoneyBody {
+                amount: own.price.amount,
+                currency: own.price.currency.code().to_owned(),
+            },
+            category_ids: own.category_ids,
+            attributes: own.attributes,
+            listed: own.listed,
+            created_at: own.created_at,
+            updated_at: own.updated_at,
+        }
+    }
 }
 
 impl ToProblem for Refusal {

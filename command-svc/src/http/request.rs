@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{if_match, reply};
-use crate::execute::{Command, Commands, Context, Expected};
+use crate::execute::{Commands, Context, Expected, Resource};
 use crate::store::Database;
 use crate::store::idempotency::IdempotencyKey;
 
@@ -125,7 +125,12 @@ impl CommandRequest {
     }
 
     /// Executes the command that the body stands for, and replies.
-    pub async fn execute(self, command: Command, body: &[u8]) -> Result<HttpResponse, ApiError> {
+    pub async fn execute<A: Resource>(
+        self,
+        id: A::Id,
+        command: A::Command,
+        body: &[u8],
+    ) -> Result<HttpResponse, ApiError> {
         let key = self.key.as_ref().map(|key| IdempotencyKey {
             principal: principal(Role::Admin, self.admin),
             key: key.clone(),
@@ -148,7 +153,7 @@ impl CommandRequest {
             key,
             deadline: self.deadline,
         };
-        let outcome = self.commands.execute(command, context).await?;
+        let outcome = self.commands.execute::<A>(id, command, context).await?;
         if self.foreign {
             let soon = self.deadline.at_most(SETTLE_BUDGET);
             settle(self.commands.database(), &self.session, soon).await;

@@ -1,4 +1,4 @@
-//! Movements of the stock of a product; how refusals of stock read.
+//! Movements of the stock of a product; how stocks and their refusals look.
 
 use actix_web::{HttpResponse, web};
 use chassis::problem::ApiError;
@@ -9,8 +9,8 @@ use schemas::rest::command as rest;
 use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
 use crate::domain::number::MAX_UNITS;
-use crate::domain::stock::{Command as Wish, Refusal};
-use crate::execute::{Command, ToProblem};
+use crate::domain::stock::{Command as Wish, Refusal, Stock};
+use crate::execute::{Resource, ToProblem};
 
 /// Moves units in or out of stock; never below what is reserved. ETag and If-Match are the
 /// stock's own: selling does not change the version of the product.
@@ -28,9 +28,24 @@ pub async fn move_stock(
     body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
     let wish = Wish::try_from(body.parse::<rest::MoveStock>()?)?;
-    request
-        .execute(Command::Stock(*id, wish), body.bytes())
-        .await
+    request.execute::<Stock>(*id, wish, body.bytes()).await
+}
+
+impl Resource for Stock {
+    type Body = rest::Stock;
+
+    /// It is read with its product.
+    fn location(&self) -> Option<String> {
+        None
+    }
+
+    fn present(&self, (): &()) -> rest::Stock {
+        rest::Stock {
+            on_hand: self.on_hand,
+            reserved: self.reserved,
+            available: self.available(),
+        }
+    }
 }
 
 impl ToProblem for Refusal {

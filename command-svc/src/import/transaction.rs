@@ -24,8 +24,8 @@ use super::{Imports, metrics};
 use crate::domain::category::{self, Category};
 use crate::domain::product::Product;
 use crate::domain::text::{Sku, SkuKey};
-use crate::store::category::{TreeLock, lock_tree};
 use crate::store::import as rows;
+use crate::store::tree::{TreeLock, lock_tree};
 use crate::store::{
     self, AbortReason, Attempts, Changes, Repeat, StoreError, Stored, TransactionError, Tx, log,
 };
@@ -213,18 +213,16 @@ impl Transaction<'_> {
             rows::insert_categories(tx, &created).await?;
             return Ok(known);
         }
-        let ((), locked, mut categories) = try_join!(
+        let ((), locked) = try_join!(
             rows::insert_categories(tx, &created),
             store::product::lock(tx, &ids),
-            store::product::category_ids(tx, &ids),
         )?;
         let mut locked: HashMap<ProductId, Stored<Product>> = locked
             .into_iter()
             .map(|product| (product.value.id, product))
             .collect();
         for product in known.values_mut() {
-            if let Some(mut locked) = locked.remove(&product.value.id) {
-                locked.value.category_ids = categories.remove(&locked.value.id).unwrap_or_default();
+            if let Some(locked) = locked.remove(&product.value.id) {
                 *product = locked;
             }
         }

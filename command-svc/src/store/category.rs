@@ -1,130 +1,40 @@
-//! Rows of categories, and what the tree says around them.
-//!
-//! The tree's lock comes before everything but the idempotency row: shared where names or paths are
-//! copied into events, exclusive where they change.
+//! Rows of categories. Their commands are decided under the tree's lock: shared to add a category,
+//! exclusive to change one.
 
-use std::collections::BTreeMap;
-
-use schemas::event::{CategoryRef, StreamId};
+use futures::try_join;
+use schemas::event::StreamId;
 use schemas::id::CategoryId;
-use schemas::lane::{Lane, Position};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::log::{category_stream, product_stream};
-use super::statement::{
-    CATEGORY_HOLDER, CATEGORY_INSERT, CATEGORY_LOCK, CATEGORY_LOCK_TREE, CATEGORY_LOCK_TREE_SHARED,
-    CATEGORY_PLACES, CATEGORY_SURROUNDINGS, CATEGORY_UPDATE,
-};
-use super::{Persisted, Row, RowError, StoreError, Stored, Tx, to_bigint};
-use crate::domain::category::{Category, ChangeCategory, Place, Places, Surroundings};
+use super::log::category_stream;
+use super::statement::{CATEGORY_HOLDER, CATEGORY_INSERT, CATEGORY_LOCK, CATEGORY_UPDATE};
+use super::tree::{TreeLock, lock_tree, places, surroundings};
+use super::{Basis, Loaded, Persisted, Row, RowError, StoreError, Stored, Taken, Tx, to_bigint};
+use crate::domain::category::{Category, ChangeCategory, Command, Refusal, Surroundings};
 use crate::domain::text::NameKey;
 
-/// The advisory lock that stands for the tree.
-pub(super) const TREE: i64 = 0x7469_6465_7472_6565;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TreeLock {
-    Shared,
-    Exclusive,
-}
-
-/// Categories with their paths, and where all steps of these stand in the log.
-#[derive(Debug, Clone, Default)]
-pub struct Found {
-    pub places: Places,
-    pub positions: Vec<Position>,
-}
-
-/// Held until the transaction ends.
-pub async fn lock_tree(tx: &Tx, lock: TreeLock) -> Result<(), StoreError> {
-    let statement = match lock {
-        TreeLock::Shared => CATEGORY_LOCK_TREE_SHARED,
-        TreeLock::Exclusive => CATEGORY_LOCK_TREE,
-    };
-    tx.query(statement, &[&TREE]).await.map(|_| ())
-}
-
-/// The categories of these ids that exist. Read under the tree's lock.
-pub async fn places(tx: &Tx, ids: &[CategoryId]) -> Result<Found, StoreError> {
-    if ids.is_empty() {
-        return Ok(Found::default());
-    }
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = tx.query(CATEGORY_PLACES, &[&ids]).await?;
-    read_places(&rows).map_err(StoreError::row(CATEGORY_PLACES.name))
-}
-
-pub async fn lock(tx: &Tx, id: CategoryId) -> Result<Option<Stored<Category>>, StoreError> {
-    let row = tx.query_first(CATEGORY_LOCK, &[&id.0]).await?;
-    row.map(|row| from_row(&row))
-        .transpose()
-        .map_err(StoreError::row(CATEGORY_LOCK.name))
-}
-
-/// What stands around a category that shall be changed like this, except the places; and which
-/// streams say so.
-pub async fn surroundings(
-    tx: &Tx,
-    id: CategoryId,
-    wish: &ChangeCategory,
-) -> Result<(Surroundings, Vec<(StreamId, u64)>), StoreError> {
-    let name: Option<&str> = wish.name.as_ref().map(AsRef::as_ref);
-    let key = name.map(NameKey::of);
-    let key = key.as_ref().map(NameKey::as_str);
-    let parent_id = wish.parent_id.flatten().map(|id| id.0);
-    let params: [&(dyn ToSql + Sync); 5] =
-        [&id.0, &name, &wish.parent_id.is_some(), &parent_id, &key];
-    let row = tx.query_first(CATEGORY_SURROUNDINGS, &params).await?;
-    let row = row.expect("the statement makes one row whatever there is");
-    read_surroundings(&row).map_err(StoreError::row(CATEGORY_SURROUNDINGS.name))
-}
-
-/// The living category that has this name, or one that counts as the same, below this parent.
-pub async fn holder(
-    tx: &Tx,
-    parent_id: Option<CategoryId>,
-    name: &str,
-) -> Result<Option<(CategoryId, u64)>, StoreError> {
-    let parent_id = parent_id.map(|id| id.0);
-    let key = NameKey::of(name);
-    let row = tx
-        .query_first(CATEGORY_HOLDER, &[&parent_id, &name, &key.as_str()])
-        .await?;
-    let read = |row: SqlRow| {
-        Ok((
-            CategoryId(row.try_get(0)?),
-            u64::try_from(row.try_get::<_, i64>(1)?)?,
-        ))
-    };
-    row.map(read)
-        .transpose()
-        .map_err(StoreError::row(CATEGORY_HOLDER.name))
-}
-
-/// False where the name is taken below that parent.
-pub async fn insert(tx: &Tx, category: &Stored<Category>) -> Result<bool, StoreError> {
-    let Stored { value, version } = category;
-    let inserted = tx
-        .execute(
-            CATEGORY_INSERT,
-            &[
-                &value.id.0,
-                &value.name,
-                &value.parent_id.map(|id| id.0),
-                &value.retired,
-                &to_bigint(*version),
-                &value.created_at,
-                &value.updated_at,
-                &NameKey::of(&value.name).as_str(),
-            ],
-        )
-        .await?;
-    Ok(inserted > 0)
-}
-
 impl Persisted for Category {
+    async fn load(tx: &Tx, id: CategoryId, command: &Command) -> Result<Loaded<Self>, StoreError> {
+        match command {
+            Command::Create { parent_id, .. } => load_parent(tx, *parent_id).await,
+            Command::Change(wish) => load_changing(tx, id, wish).await,
+            Command::Retire => load_changing(tx, id, &ChangeCategory::default()).await,
+        }
+    }
+
+    async fn insert(tx: &Tx, new: &Stored<Self>) -> Result<Option<Taken<Self>>, StoreError> {
+        if insert(tx, new).await? {
+            return Ok(None);
+        }
+        let holder = holder(tx, new.value.parent_id, &new.value.name).await?;
+        Ok(Some(Taken {
+            refusal: Refusal::NameTaken,
+            holders: holder.into_iter().collect(),
+        }))
+    }
+
     /// Rows that are new were inserted before.
     async fn write(tx: &Tx, rows: &[&Row<Self>]) -> Result<(), StoreError> {
         let changed = || {
@@ -157,6 +67,107 @@ impl Persisted for Category {
     }
 }
 
+/// The category, what stands around it, and the wanted parent. Its own position is among those of
+/// the paths.
+async fn load_changing(
+    tx: &Tx,
+    id: CategoryId,
+    wish: &ChangeCategory,
+) -> Result<Loaded<Category>, StoreError> {
+    let named: Vec<CategoryId> = [id].into_iter().chain(wish.parent_id.flatten()).collect();
+    let ((), state, (around, witnesses), found) = try_join!(
+        lock_tree(tx, TreeLock::Exclusive),
+        lock(tx, id),
+        surroundings(tx, id, wish),
+        places(tx, &named),
+    )?;
+    let context = Surroundings {
+        places: found.places,
+        ..around
+    };
+    let basis = Basis {
+        positions: found.positions,
+        witnesses,
+        ..Basis::default()
+    };
+    Ok(Loaded {
+        state,
+        context,
+        basis,
+    })
+}
+
+async fn load_parent(
+    tx: &Tx,
+    parent_id: Option<CategoryId>,
+) -> Result<Loaded<Category>, StoreError> {
+    let named: Vec<CategoryId> = parent_id.into_iter().collect();
+    let ((), found) = try_join!(lock_tree(tx, TreeLock::Shared), places(tx, &named))?;
+    let context = Surroundings {
+        places: found.places,
+        ..Surroundings::default()
+    };
+    let basis = Basis {
+        positions: found.positions,
+        ..Basis::default()
+    };
+    Ok(Loaded {
+        state: None,
+        context,
+        basis,
+    })
+}
+
+async fn lock(tx: &Tx, id: CategoryId) -> Result<Option<Stored<Category>>, StoreError> {
+    let row = tx.query_first(CATEGORY_LOCK, &[&id.0]).await?;
+    row.map(|row| from_row(&row))
+        .transpose()
+        .map_err(StoreError::row(CATEGORY_LOCK.name))
+}
+
+/// The living category that has this name, or one that counts as the same, below this parent.
+async fn holder(
+    tx: &Tx,
+    parent_id: Option<CategoryId>,
+    name: &str,
+) -> Result<Option<(StreamId, u64)>, StoreError> {
+    let parent_id = parent_id.map(|id| id.0);
+    let key = NameKey::of(name);
+    let row = tx
+        .query_first(CATEGORY_HOLDER, &[&parent_id, &name, &key.as_str()])
+        .await?;
+    let read = |row: SqlRow| {
+        Ok((
+            category_stream(row.try_get::<_, Uuid>(0)?),
+            u64::try_from(row.try_get::<_, i64>(1)?)?,
+        ))
+    };
+    row.map(read)
+        .transpose()
+        .map_err(StoreError::row(CATEGORY_HOLDER.name))
+}
+
+/// False where the name is taken below that parent.
+async fn insert(tx: &Tx, category: &Stored<Category>) -> Result<bool, StoreError> {
+    let Stored { value, version } = category;
+    let inserted = tx
+        .execute(
+            CATEGORY_INSERT,
+            &[
+                &value.id.0,
+                &value.name,
+                &value.parent_id.map(|id| id.0),
+                &value.retired,
+                &to_bigint(*version),
+                &value.created_at,
+                &value.updated_at,
+                &NameKey::of(&value.name).as_str(),
+            ],
+        )
+        .await?;
+    Ok(inserted > 0)
+}
+
 pub fn from_row(row: &SqlRow) -> Result<Stored<Category>, RowError> {
     let value = Category {
         id: CategoryId(row.try_get("id")?),
@@ -170,58 +181,4 @@ pub fn from_row(row: &SqlRow) -> Result<Stored<Category>, RowError> {
         value,
         version: u64::try_from(row.try_get::<_, i64>("version")?)?,
     })
-}
-
-fn read_places(rows: &[SqlRow]) -> Result<Found, RowError> {
-    let mut places = BTreeMap::<CategoryId, Place>::new();
-    let mut positions = Vec::new();
-    for row in rows {
-        let asked = CategoryId(row.try_get("asked")?);
-        let id = CategoryId(row.try_get("id")?);
-        let place = places.entry(asked).or_insert_with(|| Place {
-            path: Vec::new(),
-            retired: false,
-        });
-        place.path.push(CategoryRef {
-            id,
-            name: row.try_get("name")?,
-        });
-        // The last step is the category itself.
-        place.retired = row.try_get("retired")?;
-        if let Some(seq) = row.try_get::<_, Option<i64>>("seq")? {
-            positions.push(Position {
-                lane: Lane::of(id.0),
-                seq: u64::try_from(seq)?,
-            });
-        }
-    }
-    Ok(Found {
-        places: places.into_iter().collect(),
-        positions,
-    })
-}
-
-fn read_surroundings(row: &SqlRow) -> Result<(Surroundings, Vec<(StreamId, u64)>), RowError> {
-    let witness = |id: &str, version: &str| -> Result<Option<(Uuid, u64)>, RowError> {
-        let Some(id) = row.try_get::<_, Option<Uuid>>(id)? else {
-            return Ok(None);
-        };
-        Ok(Some((id, u64::try_from(row.try_get::<_, i64>(version)?)?)))
-    };
-    let child = witness("child_id", "child_version")?;
-    let sibling = witness("sibling_id", "sibling_version")?;
-    let product = witness("product_id", "product_version")?;
-    let height: Option<i32> = row.try_get("height")?;
-    let around = Surroundings {
-        places: Places::default(),
-        name_taken: sibling.is_some(),
-        height: usize::try_from(height.unwrap_or(0))?,
-        has_products: product.is_some(),
-        has_children: child.is_some(),
-    };
-    let categories = child.into_iter().chain(sibling);
-    let streams = categories
-        .map(|(id, version)| (category_stream(id), version))
-        .chain(product.map(|(id, version)| (product_stream(id), version)));
-    Ok((around, streams.collect()))
 }

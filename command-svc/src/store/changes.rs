@@ -8,6 +8,7 @@ use futures::try_join;
 use schemas::event::Event;
 
 use super::{Persisted, Row, StoreError, Stored, Table, Tx, log};
+use crate::domain::Aggregate;
 use crate::domain::category::Category;
 use crate::domain::product::Product;
 use crate::domain::stock::Stock;
@@ -16,6 +17,7 @@ use crate::domain::stock::Stock;
 pub trait Tracked: Persisted {
     fn table(changes: &Changes) -> &Table<Self>;
     fn table_mut(changes: &mut Changes) -> &mut Table<Self>;
+    fn wanted(wanted: &mut Wanted) -> &mut Vec<Self::Id>;
 }
 
 macro_rules! tables {
@@ -26,6 +28,12 @@ macro_rules! tables {
             events: Vec<(u64, Event)>,
         }
 
+        /// Ids of rows to be held, where nobody else holds them.
+        #[derive(Debug, Default)]
+        pub struct Wanted {
+            $($table: Vec<<$state as Aggregate>::Id>,)+
+        }
+
         $(impl Tracked for $state {
             fn table(changes: &Changes) -> &Table<Self> {
                 &changes.$table
@@ -33,6 +41,10 @@ macro_rules! tables {
 
             fn table_mut(changes: &mut Changes) -> &mut Table<Self> {
                 &mut changes.$table
+            }
+
+            fn wanted(wanted: &mut Wanted) -> &mut Vec<Self::Id> {
+                &mut wanted.$table
             }
         })+
 
@@ -43,6 +55,14 @@ macro_rules! tables {
                 let version = versions.into_iter().flatten().next();
                 let version = version.expect("the first event of a stream makes its row");
                 self.events.push((version, event));
+            }
+
+            /// Holds those of the wanted rows that nobody else holds. Never waits.
+            pub async fn lock_free(tx: &Tx, wanted: Wanted) -> Result<Self, StoreError> {
+                let ($($table,)+) = try_join!($(lock_free::<$state>(tx, wanted.$table)),+)?;
+                let mut changes = Self::default();
+                $($table.into_iter().for_each(|row| changes.hold(row));)+
+                Ok(changes)
             }
 
             /// Pipelined with what follows. Rows with names of their own were inserted before.
@@ -58,6 +78,12 @@ tables! {
     categories: Category,
     products: Product,
     stocks: Stock,
+}
+
+impl Wanted {
+    pub fn add<T: Tracked>(&mut self, id: T::Id) {
+        T::wanted(self).push(id);
+    }
 }
 
 impl Changes {
@@ -109,6 +135,18 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
+}
+
+async fn lock_free<T: Persisted>(
+    tx: &Tx,
+    mut ids: Vec<T::Id>,
+) -> Result<Vec<Stored<T>>, StoreError> {
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    T::lock_free(tx, &ids).await
 }
 
 #[cfg(test)]

@@ -1,13 +1,73 @@
 //! How the state of an aggregate is kept as rows: said beside the SQL of its table.
+//!
+//! Every future here sends all of its statements when it is polled first, so that what it is joined
+//! with travels in the same round trip.
 
-use super::{Row, StoreError, Tx};
+use schemas::event::StreamId;
+use schemas::lane::Position;
+
+use super::{Row, StoreError, Stored, Tx};
 use crate::domain::Aggregate;
 
 /// A state that has a table. `Changes` holds the rows of all of them.
 pub trait Persisted: Aggregate {
-    /// Writes what has changed in these rows, with one statement for all of them each. Sends every
-    /// statement when it is polled first, so that what follows travels in the same round trip.
-    ///
-    /// Rows whose names have to be unique are inserted before, to ask whether their names are free.
+    /// Locks and reads what a command is decided on.
+    fn load(
+        tx: &Tx,
+        id: Self::Id,
+        command: &Self::Command,
+    ) -> impl Future<Output = Result<Loaded<Self>, StoreError>> + Send;
+
+    /// True for a command that needs its own row alone, and only with what `lock_free` reads: it
+    /// may be committed together with others.
+    fn may_share(_: &Self::Command) -> bool {
+        false
+    }
+
+    /// Locks those rows that nobody else holds. Never waits.
+    fn lock_free(
+        _: &Tx,
+        _: &[Self::Id],
+    ) -> impl Future<Output = Result<Vec<Stored<Self>>, StoreError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Inserts a new row whose name has to be unique; says who has that name, if anybody. A row
+    /// without such a name is left to `write`.
+    fn insert(
+        _: &Tx,
+        _: &Stored<Self>,
+    ) -> impl Future<Output = Result<Option<Taken<Self>>, StoreError>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Writes what has changed in these rows, with one statement for all of them each.
     fn write(tx: &Tx, rows: &[&Row<Self>]) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What a command is decided on.
+#[derive(Debug)]
+pub struct Loaded<A: Aggregate> {
+    pub state: Option<Stored<A>>,
+    pub context: A::Context,
+    pub basis: Basis,
+}
+
+/// Where the log stands for what a command is decided on.
+#[derive(Debug, Default)]
+pub struct Basis {
+    pub positions: Vec<Position>,
+    /// The last event of the state, if its position is not among those. What a command appends to
+    /// a subject is above all earlier events of that subject: this need not be named then.
+    pub last_event: Option<(StreamId, u64)>,
+    /// The last events of what stands in the way: they matter to refusals.
+    pub witnesses: Vec<(StreamId, u64)>,
+}
+
+/// A name that is taken.
+#[derive(Debug)]
+pub struct Taken<A: Aggregate> {
+    pub refusal: A::Refusal,
+    /// The last events of those who have it.
+    pub holders: Vec<(StreamId, u64)>,
 }

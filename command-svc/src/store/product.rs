@@ -1,6 +1,6 @@
 //! Rows of products and of the categories that they are in. Verbs take many at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures::try_join;
 use schemas::id::{CategoryId, ProductId};
@@ -10,24 +10,91 @@ use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::log::product_stream;
 use super::statement::{
-    PRODUCT_CATEGORY_DELETE, PRODUCT_CATEGORY_INSERT, PRODUCT_CATEGORY_SELECT,
-    PRODUCT_HOLDERS_OF_SKU, PRODUCT_INSERT, PRODUCT_LOCK, PRODUCT_LOCK_FREE, PRODUCT_UPDATE,
-    PRODUCT_UPDATE_PRICES,
+    PRODUCT_CATEGORY_SELECT, PRODUCT_HOLDERS_OF_SKU, PRODUCT_LOCK, PRODUCT_LOCK_FREE,
 };
-use super::{Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint};
-use crate::domain::product::Product;
+use super::tree::{Found, TreeLock, lock_tree, places};
+use super::{Basis, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, Tx};
+use crate::domain::product::{Command, Product, Refusal};
 use crate::domain::text::SkuKey;
 
-/// Locks the products of these ids that exist, in the order of ids. Their categories hang off the
-/// lock: `category_ids` reads them in the next statement.
-pub async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Product>>, StoreError> {
-    lock_by(PRODUCT_LOCK, tx, ids).await
+mod write;
+
+pub use write::insert;
+
+impl Persisted for Product {
+    /// Commands that name categories copy their paths, under the tree's lock.
+    async fn load(tx: &Tx, id: ProductId, command: &Command) -> Result<Loaded<Self>, StoreError> {
+        let (found, state) = try_join!(load_places(tx, command), load_row(tx, id, command))?;
+        let own = state.as_ref();
+        let basis = Basis {
+            positions: found.positions,
+            last_event: own.map(|own| (product_stream(id), own.version)),
+            ..Basis::default()
+        };
+        Ok(Loaded {
+            state,
+            context: found.places,
+            basis,
+        })
+    }
+
+    fn may_share(command: &Command) -> bool {
+        match command {
+            Command::Create(_) => false,
+            Command::Change(wish) => wish.categories.is_none(),
+            Command::ChangePrice(_) | Command::ChangeListing(_) => true,
+        }
+    }
+
+    async fn lock_free(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Self>>, StoreError> {
+        lock_by(PRODUCT_LOCK_FREE, tx, ids).await
+    }
+
+    async fn insert(tx: &Tx, new: &Stored<Self>) -> Result<Option<Taken<Self>>, StoreError> {
+        if !insert(tx, &[new]).await?.is_empty() {
+            return Ok(None);
+        }
+        let holders = holders_of_sku(tx, &new.value.sku).await?;
+        let holders = holders.into_iter();
+        Ok(Some(Taken {
+            refusal: Refusal::SkuTaken,
+            holders: holders
+                .map(|(id, version)| (product_stream(id), version))
+                .collect(),
+        }))
+    }
+
+    /// Rows that are new were inserted before, without the categories that they are in.
+    async fn write(tx: &Tx, rows: &[&Row<Self>]) -> Result<(), StoreError> {
+        write::write(tx, rows).await
+    }
 }
 
-/// As `lock`, without those that somebody else holds.
-pub async fn lock_free(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Product>>, StoreError> {
-    lock_by(PRODUCT_LOCK_FREE, tx, ids).await
+async fn load_places(tx: &Tx, command: &Command) -> Result<Found, StoreError> {
+    let named = command.categories();
+    if named.is_empty() {
+        return Ok(Found::default());
+    }
+    let ((), found) = try_join!(lock_tree(tx, TreeLock::Shared), places(tx, named))?;
+    Ok(found)
+}
+
+async fn load_row(
+    tx: &Tx,
+    id: ProductId,
+    command: &Command,
+) -> Result<Option<Stored<Product>>, StoreError> {
+    if let Command::Create(_) = command {
+        return Ok(None);
+    }
+    Ok(lock(tx, &[id]).await?.pop())
+}
+
+/// Locks the products of these ids that exist, in the order of ids.
+pub async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Product>>, StoreError> {
+    lock_by(PRODUCT_LOCK, tx, ids).await
 }
 
 async fn lock_by(
@@ -35,13 +102,22 @@ async fn lock_by(
     tx: &Tx,
     ids: &[ProductId],
 ) -> Result<Vec<Stored<Product>>, StoreError> {
-    let rows = tx.query(statement, &[&uuids(ids)]).await?;
-    let products = rows.iter().map(from_row).collect::<Result<_, _>>();
+    // The categories hang off the lock: read in the next statement.
+    let uuids = uuids(ids);
+    let params: [&(dyn ToSql + Sync); 1] = [&uuids];
+    let (rows, mut categories) = try_join!(tx.query(statement, &params), category_ids(tx, ids))?;
+    let mut read = |row: &SqlRow| -> Result<Stored<Product>, RowError> {
+        let mut product = from_row(row)?;
+        let category_ids = categories.remove(&product.value.id);
+        product.value.category_ids = category_ids.unwrap_or_default();
+        Ok(product)
+    };
+    let products = rows.iter().map(&mut read).collect::<Result<_, _>>();
     products.map_err(StoreError::row(statement.name))
 }
 
 /// The categories of products, in order; products without any are absent.
-pub async fn category_ids(
+async fn category_ids(
     tx: &Tx,
     ids: &[ProductId],
 ) -> Result<HashMap<ProductId, Vec<CategoryId>>, StoreError> {
@@ -64,7 +140,7 @@ pub(super) fn read_category_ids(
 }
 
 /// Who has a sku that counts as this one, and at which version. Locks nothing.
-pub async fn holders_of_sku(tx: &Tx, sku: &str) -> Result<Vec<(ProductId, u64)>, StoreError> {
+async fn holders_of_sku(tx: &Tx, sku: &str) -> Result<Vec<(ProductId, u64)>, StoreError> {
     let rows = tx
         .query(PRODUCT_HOLDERS_OF_SKU, &[&SkuKey::of(sku).as_str(), &sku])
         .await?;
@@ -74,190 +150,6 @@ pub async fn holders_of_sku(tx: &Tx, sku: &str) -> Result<Vec<(ProductId, u64)>,
     };
     let found = rows.iter().map(read).collect::<Result<_, _>>();
     found.map_err(StoreError::row(PRODUCT_HOLDERS_OF_SKU.name))
-}
-
-/// Answers the ids that went in; the skus of the others are taken.
-pub async fn insert(
-    tx: &Tx,
-    products: &[&Stored<Product>],
-) -> Result<HashSet<ProductId>, StoreError> {
-    let skus: Vec<&str> = products
-        .iter()
-        .map(|stored| stored.value.sku.as_str())
-        .collect();
-    let keys: Vec<SkuKey> = column(products, |product| SkuKey::of(&product.sku));
-    let keys: Vec<&str> = keys.iter().map(SkuKey::as_str).collect();
-    let created: Vec<_> = products
-        .iter()
-        .map(|stored| stored.value.created_at)
-        .collect();
-    let c = Columns::of(products);
-    let rows = tx
-        .query(
-            PRODUCT_INSERT,
-            &[
-                &c.ids,
-                &skus,
-                &keys,
-                &c.names,
-                &c.descriptions,
-                &c.brands,
-                &c.amounts,
-                &c.currencies,
-                &c.attributes,
-                &c.listed,
-                &c.versions,
-                &created,
-                &c.updated,
-            ],
-        )
-        .await?;
-    let ids = rows
-        .iter()
-        .map(|row| Ok(ProductId(row.try_get(0)?)))
-        .collect::<Result<_, RowError>>();
-    ids.map_err(StoreError::row(PRODUCT_INSERT.name))
-}
-
-impl Persisted for Product {
-    /// Rows that are new were inserted before, without the categories that they are in.
-    async fn write(tx: &Tx, rows: &[&Row<Self>]) -> Result<(), StoreError> {
-        let writes = Writes::of(rows);
-        try_join!(
-            update_prices(tx, &writes.prices),
-            update(tx, &writes.details),
-            delete_categories(tx, &writes.recategorized),
-            insert_categories(tx, &writes.categorized),
-        )
-        .map(|_| ())
-    }
-}
-
-/// What of products has to be written.
-#[derive(Debug, Default)]
-struct Writes<'a> {
-    /// Nothing of the row itself but the price, and what every change changes.
-    prices: Vec<&'a Stored<Product>>,
-    details: Vec<&'a Stored<Product>>,
-    recategorized: Vec<ProductId>,
-    /// New in all of their categories.
-    categorized: Vec<&'a Product>,
-}
-
-impl<'a> Writes<'a> {
-    fn of(rows: &[&'a Row<Product>]) -> Self {
-        let mut writes = Self::default();
-        for Row { before, after } in rows {
-            let Some(before) = before else {
-                writes.categorized.push(&after.value);
-                continue;
-            };
-            if has_same_details(&before.value, &after.value) {
-                writes.prices.push(after);
-            } else {
-                writes.details.push(after);
-            }
-            if before.value.category_ids != after.value.category_ids {
-                writes.recategorized.push(after.value.id);
-                writes.categorized.push(&after.value);
-            }
-        }
-        writes
-    }
-}
-
-/// True where `update_prices` writes every column that differs.
-fn has_same_details(before: &Product, after: &Product) -> bool {
-    // All members are named, so that a new one is not forgotten.
-    let Product {
-        id: _,
-        sku: _,
-        name,
-        description,
-        brand,
-        price: _,
-        category_ids: _,
-        attributes,
-        listed,
-        created_at: _,
-        updated_at: _,
-    } = before;
-    *name == after.name
-        && *description == after.description
-        && *brand == after.brand
-        && *attributes == after.attributes
-        && *listed == after.listed
-}
-
-/// Writes whole rows, except their categories.
-async fn update(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
-    if products.is_empty() {
-        return Ok(());
-    }
-    let c = Columns::of(products);
-    tx.execute(
-        PRODUCT_UPDATE,
-        &[
-            &c.ids,
-            &c.names,
-            &c.descriptions,
-            &c.brands,
-            &c.amounts,
-            &c.currencies,
-            &c.attributes,
-            &c.listed,
-            &c.versions,
-            &c.updated,
-        ],
-    )
-    .await
-    .map(|_| ())
-}
-
-/// Writes what changes of prices change, and nothing else.
-async fn update_prices(tx: &Tx, products: &[&Stored<Product>]) -> Result<(), StoreError> {
-    if products.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = column(products, |product| product.id.0);
-    let amounts: Vec<i64> = column(products, |product| product.price.amount);
-    let currencies: Vec<&str> = column(products, |product| product.price.currency.code());
-    let updated: Vec<_> = column(products, |product| product.updated_at);
-    let params: [&(dyn ToSql + Sync); 5] =
-        [&ids, &amounts, &currencies, &versions(products), &updated];
-    tx.execute(PRODUCT_UPDATE_PRICES, &params).await.map(|_| ())
-}
-
-async fn delete_categories(tx: &Tx, ids: &[ProductId]) -> Result<(), StoreError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    tx.execute(PRODUCT_CATEGORY_DELETE, &[&uuids(ids)])
-        .await
-        .map(|_| ())
-}
-
-/// For products of which no category is stored.
-async fn insert_categories(tx: &Tx, products: &[&Product]) -> Result<(), StoreError> {
-    let mut product_ids = Vec::new();
-    let mut category_ids = Vec::new();
-    let mut places = Vec::new();
-    for product in products {
-        for (place, category_id) in (0_i16..).zip(&product.category_ids) {
-            product_ids.push(product.id.0);
-            category_ids.push(category_id.0);
-            places.push(place);
-        }
-    }
-    if product_ids.is_empty() {
-        return Ok(());
-    }
-    tx.execute(
-        PRODUCT_CATEGORY_INSERT,
-        &[&product_ids, &category_ids, &places],
-    )
-    .await
-    .map(|_| ())
 }
 
 /// `category_ids` is empty: they are in another table.
@@ -282,54 +174,6 @@ pub fn from_row(row: &SqlRow) -> Result<Stored<Product>, RowError> {
     })
 }
 
-/// Products as arrays that run in parallel.
-struct Columns<'a> {
-    ids: Vec<Uuid>,
-    names: Vec<&'a str>,
-    descriptions: Vec<&'a str>,
-    brands: Vec<&'a str>,
-    amounts: Vec<i64>,
-    currencies: Vec<&'static str>,
-    attributes: Vec<Value>,
-    listed: Vec<bool>,
-    versions: Vec<i64>,
-    updated: Vec<chrono::DateTime<chrono::Utc>>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(products: &[&'a Stored<Product>]) -> Self {
-        let json = |product: &Product| {
-            serde_json::to_value(&product.attributes).expect("texts are plain data")
-        };
-        Self {
-            ids: column(products, |product| product.id.0),
-            names: column(products, |product| product.name.as_str()),
-            descriptions: column(products, |product| product.description.as_str()),
-            brands: column(products, |product| product.brand.as_str()),
-            amounts: column(products, |product| product.price.amount),
-            currencies: column(products, |product| product.price.currency.code()),
-            attributes: column(products, json),
-            listed: column(products, |product| product.listed),
-            versions: versions(products),
-            updated: column(products, |product| product.updated_at),
-        }
-    }
-}
-
-fn column<'a, T>(products: &[&'a Stored<Product>], read: impl Fn(&'a Product) -> T) -> Vec<T> {
-    products.iter().map(|stored| read(&stored.value)).collect()
-}
-
-fn versions(products: &[&Stored<Product>]) -> Vec<i64> {
-    products
-        .iter()
-        .map(|stored| to_bigint(stored.version))
-        .collect()
-}
-
 fn uuids(ids: &[ProductId]) -> Vec<Uuid> {
     ids.iter().map(|id| id.0).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,17 +2,21 @@
 
 use chrono::{DateTime, Utc};
 use futures::try_join;
+use schemas::event::StreamId;
 use schemas::id::ProductId;
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::log::{product_stream, stock_stream};
 use super::statement::{STOCK_INSERT, STOCK_LOCK, STOCK_UPDATE};
-use super::{Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint};
-use crate::domain::stock::Stock;
+use super::{
+    Basis, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint,
+};
+use crate::domain::stock::{Command, Stock};
 
 /// Locks the stocks of these products that exist, in the order of ids.
-pub async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Stock>>, StoreError> {
+async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Stock>>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = tx.query(STOCK_LOCK, &[&ids]).await?;
     let stocks = rows.iter().map(from_row).collect::<Result<_, _>>();
@@ -20,10 +24,31 @@ pub async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Stock>>, Stor
 }
 
 impl Persisted for Stock {
+    async fn load(tx: &Tx, id: ProductId, _: &Command) -> Result<Loaded<Self>, StoreError> {
+        let state = lock(tx, &[id]).await?.pop();
+        let basis = Basis {
+            last_event: state.as_ref().map(last_event),
+            ..Basis::default()
+        };
+        Ok(Loaded {
+            state,
+            context: (),
+            basis,
+        })
+    }
+
     async fn write(tx: &Tx, rows: &[&Row<Self>]) -> Result<(), StoreError> {
         let (made, moved): (Vec<_>, Vec<_>) = rows.iter().copied().partition(|row| row.is_new());
         let (made, moved) = (Columns::of(&made), Columns::of(&moved));
         try_join!(made.send(tx, STOCK_INSERT), moved.send(tx, STOCK_UPDATE)).map(|_| ())
+    }
+}
+
+/// A stock that was never moved is as its product's creation left it.
+fn last_event(stock: &Stored<Stock>) -> (StreamId, u64) {
+    match stock.version {
+        0 => (product_stream(stock.value.product_id), 1),
+        version => (stock_stream(stock.value.product_id), version),
     }
 }
 

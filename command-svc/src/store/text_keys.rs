@@ -10,11 +10,11 @@ use tokio_postgres::{Client, GenericClient, Row, Transaction};
 use uuid::Uuid;
 
 use super::Statement;
-use super::category::TREE;
 use super::statement::{
     CATEGORY_KEYS, CATEGORY_LOCK_TREE, CATEGORY_SET_KEYS, PRODUCT_KEY_HOLDERS, PRODUCT_SET_KEYS,
     PRODUCT_WITHOUT_KEY,
 };
+use super::tree::TREE;
 use crate::domain::text::{NameKey, SkuKey, given_way};
 
 type SqlError = tokio_postgres::Error;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use chassis::clock::Deadline;
 use chassis::tidemark::EpochHandle;
-use command_svc::store::Database;
-use command_svc::store::product::lock_free;
+use command_svc::domain::product::Product;
+use command_svc::store::{Database, Persisted};
 use futures::future::{FutureExt, try_join_all};
 use reqwest::{Method, StatusCode};
 use schemas::id::ProductId;
@@ -162,7 +162,7 @@ async fn what_somebody_else_holds_is_left_out_of_a_group() -> Result<()> {
     let database = Database::new(service.pool()?, EpochHandle::default());
     let tx = database.borrow(Deadline::within(LONG)).await?;
     tx.begin().await?;
-    let free = lock_free(&tx, &products).await?;
+    let free = Product::lock_free(&tx, &products).await?;
     ensure!(
         free.len() == 1 && free[0].value.id == products[1],
         "{free:?}"

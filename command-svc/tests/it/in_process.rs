@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use chassis::clock::Deadline;
 use chassis::postgres::{PoolOptions, Session, pool};
 use chassis::tidemark::EpochHandle;
-use command_svc::domain::product::Command as Change;
-use command_svc::execute::{Command, Commands, Context, ExecuteError, Expected, Outcome};
+use command_svc::domain::product::{Command as Change, Product};
+use command_svc::execute::{Commands, Context, ExecuteError, Expected, Outcome};
 use command_svc::store::Database;
 use command_svc::store::idempotency::IdempotencyKey;
 use futures::future::{join, join_all};
@@ -68,8 +68,8 @@ pub async fn reprice(
         key,
         deadline: Deadline::within(left),
     };
-    let change = Command::Product(id, Change::ChangePrice(price));
-    commands.execute(change, context).await
+    let change = Change::ChangePrice(price);
+    commands.execute::<Product>(id, change, context).await
 }
 
 /// Executes these as one group: the one connection of the pool is lent until the first of them asks

@@ -1,31 +1,25 @@
-//! The products of one group as they become, change after change, and what is appended for them.
+//! The rows of one group as they become, change after change, and what is appended for them.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
-use schemas::event::{Event, Meta};
-use schemas::id::{CategoryId, ProductId};
+use schemas::event::Meta;
 use schemas::lane::Position;
 
 use super::{Member, Verdict};
-use crate::domain::Aggregate;
-use crate::domain::category::Places;
-use crate::domain::product::Product;
-use crate::execute::answer::of_product;
 use crate::execute::{Answer, Outcome};
-use crate::store::{Changes, Stored, log};
+use crate::store::{Changes, log};
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
     changes: Changes,
-    riders: Vec<Rider>,
+    riders: Vec<Taken>,
     /// Of all events so far, as they are appended.
     elements: usize,
 }
 
 /// A change that is committed with the group.
 #[derive(Debug)]
-pub(super) struct Rider {
+pub(super) struct Taken {
     member: Member,
     answer: Answer,
     /// Its own, among those of the batch.
@@ -33,35 +27,26 @@ pub(super) struct Rider {
 }
 
 impl Group {
-    /// Of the products that are locked, and the categories that they are in.
-    pub fn new(
-        locked: Vec<Stored<Product>>,
-        mut categories: HashMap<ProductId, Vec<CategoryId>>,
-    ) -> Self {
-        let mut group = Self::default();
-        for mut product in locked {
-            let id = product.value.id;
-            product.value.category_ids = categories.remove(&id).unwrap_or_default();
-            group.changes.hold(product);
+    /// Of the rows that are held for it.
+    pub fn new(changes: Changes) -> Self {
+        Self {
+            changes,
+            ..Self::default()
         }
-        group
     }
 
     /// Decides a change on what those before it have left; gives it back where it has to go alone.
     pub fn take_in(&mut self, member: Member) -> Option<Member> {
-        let Some(events) = self.decide(&member) else {
+        let before = self.changes.events().len();
+        let expected = &member.context.expected;
+        let Some(answer) = member.rider.ride(&mut self.changes, expected, member.at) else {
             return Some(member);
         };
+        let own = self.changes.events()[before..].iter();
+        let count: usize = own.map(|(_, event)| log::elements_of(event)).sum();
         let first = self.elements;
-        self.elements += events.iter().map(log::elements_of).sum::<usize>();
-        self.changes.extend(events);
-        let product = self.changes.get::<Product>(member.id);
-        let product = product.expect("what is decided on is held");
-        let answer = Answer::Current {
-            resource: of_product(product),
-            version: product.version,
-        };
-        self.riders.push(Rider {
+        self.elements += count;
+        self.riders.push(Taken {
             member,
             answer,
             elements: first..self.elements,
@@ -69,17 +54,7 @@ impl Group {
         None
     }
 
-    fn decide(&self, member: &Member) -> Option<Vec<Event>> {
-        let product = self.changes.get::<Product>(member.id)?;
-        let is_expected = member.context.expected.allows(product.version);
-        let (state, places) = (Some(&product.value), Places::default());
-        let decided = Product::decide(state, &member.change, &places, member.at);
-        decided
-            .ok()
-            .filter(|events| is_expected && !events.is_empty())
-    }
-
-    pub fn riders(&self) -> &[Rider] {
+    pub fn riders(&self) -> &[Taken] {
         &self.riders
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chassis::clock::Deadline;
 use chrono::{DateTime, Utc};
 use rstest::rstest;
+use schemas::id::{CategoryId, ProductId};
 use schemas::money::Money;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -12,7 +13,9 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::product::{Categories, ChangeProduct, Command, Product};
 use crate::domain::text::Name;
-use crate::execute::{Context, Expected, Resource};
+use crate::execute::group_commit::rider::RiderOf;
+use crate::execute::{Context, Expected};
+use crate::store::{Persisted, Stored};
 
 const LAMP: ProductId = ProductId(Uuid::from_u128(1));
 const CHAIR: ProductId = ProductId(Uuid::from_u128(2));
@@ -46,8 +49,12 @@ fn stored(id: ProductId) -> Stored<Product> {
 
 /// Of both products; the lamp stands in a category.
 fn group() -> Group {
-    let categories = [(LAMP, vec![LIGHTS])].into();
-    Group::new(vec![stored(LAMP), stored(CHAIR)], categories)
+    let mut lamp = stored(LAMP);
+    lamp.value.category_ids.push(LIGHTS);
+    let mut held = Changes::default();
+    held.hold(lamp);
+    held.hold(stored(CHAIR));
+    Group::new(held)
 }
 
 fn member(id: ProductId, change: Command) -> (Member, oneshot::Receiver<Verdict>) {
@@ -62,9 +69,9 @@ fn member(id: ProductId, change: Command) -> (Member, oneshot::Receiver<Verdict>
         key: None,
         deadline: Deadline::within(Duration::from_secs(5)),
     };
+    let command = change;
     let member = Member {
-        id,
-        change,
+        rider: Box::new(RiderOf::<Product> { id, command }),
         context,
         at: at(),
         verdict,
@@ -85,14 +92,11 @@ fn name(name: &str) -> Command {
 
 /// Of the change at this place, in the order in which they were taken in.
 fn answered(group: &Group, place: usize) -> (schemas::rest::command::Product, u64) {
-    let Answer::Current {
-        resource: Resource::Product(product),
-        version,
-    } = &group.riders[place].answer
-    else {
+    let Answer::Current(current) = &group.riders[place].answer else {
         panic!("{:?}", group.riders[place]);
     };
-    (*product.clone(), *version)
+    let product = serde_json::from_slice(&current.body).unwrap();
+    (product, current.version)
 }
 
 #[tokio::test]
@@ -151,17 +155,14 @@ async fn what_has_to_go_alone_leaves_no_trace(#[case] id: ProductId, #[case] cha
     assert_eq!(answered(&group, 0).1, 4);
 }
 
-#[tokio::test]
-async fn what_takes_a_product_out_of_its_categories_goes_alone() {
-    let (member, _told) = member(LAMP, price(1));
+#[test]
+fn what_takes_a_product_out_of_its_categories_goes_alone() {
     let uncategorized = Command::Change(Box::new(ChangeProduct {
         categories: Some(Categories::default()),
         ..ChangeProduct::default()
     }));
     for (change, rides) in [(uncategorized, false), (name("x"), true), (price(1), true)] {
-        let command = crate::execute::Command::Product(LAMP, change);
-        let found = super::super::may_ride_along(&command, &member.context);
-        assert_eq!(found.is_some(), rides, "{command:?}");
+        assert_eq!(Product::may_share(&change), rides, "{change:?}");
     }
 }
 

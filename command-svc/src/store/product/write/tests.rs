@@ -1,6 +1,8 @@
 //! What of a product is written, as sentences.
 
 use chrono::DateTime;
+use schemas::id::CategoryId;
+use schemas::money::Money;
 
 use super::*;
 
