@@ -31,9 +31,9 @@ mod text_keys;
 mod transaction;
 mod tx;
 
-pub use changes::{Changes, Tracked, Wanted};
+pub use changes::{Changes, EachTable, Tracked, Wanted, each_table};
 pub use database::{CommitHint, Database};
-pub use persisted::{Basis, Loaded, Persisted, Taken};
+pub use persisted::{Basis, Found, Loaded, Persisted, Taken, TextKey};
 pub use statement::Statement;
 pub use table::{Row, Table};
 pub use transaction::{AbortReason, Attempts, Repeat, TransactionError};

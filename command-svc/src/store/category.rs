@@ -9,9 +9,16 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::log::category_stream;
-use super::statement::{CATEGORY_HOLDER, CATEGORY_INSERT, CATEGORY_LOCK, CATEGORY_UPDATE};
+use super::persisted::differing_members;
+use super::snapshot::{Snapshot, SnapshotError};
+use super::statement::{
+    CATEGORY_HOLDER, CATEGORY_INSERT, CATEGORY_LOCK, CATEGORY_PAGE, CATEGORY_UPDATE,
+};
 use super::tree::{TreeLock, lock_tree, places, surroundings};
-use super::{Basis, Loaded, Persisted, Row, RowError, StoreError, Stored, Taken, Tx, to_bigint};
+use super::{
+    Basis, Found, Loaded, Persisted, Row, RowError, StoreError, Stored, Taken, TextKey, Tx,
+    to_bigint,
+};
 use crate::domain::category::{Category, ChangeCategory, Command, Refusal, Surroundings};
 use crate::domain::text::NameKey;
 
@@ -65,6 +72,13 @@ impl Persisted for Category {
         ];
         tx.execute(CATEGORY_UPDATE, &params).await.map(|_| ())
     }
+
+    async fn page(snapshot: &Snapshot<'_>, after: Uuid) -> Result<Vec<Found<Self>>, SnapshotError> {
+        let rows = snapshot.page(CATEGORY_PAGE, after).await?;
+        Ok(rows.iter().map(found).collect::<Result<_, _>>()?)
+    }
+
+    differing_members!(id, name, parent_id, retired, created_at, updated_at);
 }
 
 /// The category, what stands around it, and the wanted parent. Its own position is among those of
@@ -168,7 +182,22 @@ async fn insert(tx: &Tx, category: &Stored<Category>) -> Result<bool, StoreError
     Ok(inserted > 0)
 }
 
-pub fn from_row(row: &SqlRow) -> Result<Stored<Category>, RowError> {
+/// A retired category holds no name.
+fn found(row: &SqlRow) -> Result<Found<Category>, RowError> {
+    let stored = from_row(row)?;
+    let key = TextKey {
+        of: "name",
+        own: NameKey::of(&stored.value.name).as_str().to_owned(),
+        stored: row.try_get("name_key")?,
+    };
+    Ok(Found {
+        key: (!stored.value.retired).then_some(key),
+        start: None,
+        stored,
+    })
+}
+
+fn from_row(row: &SqlRow) -> Result<Stored<Category>, RowError> {
     let value = Category {
         id: CategoryId(row.try_get("id")?),
         name: row.try_get("name")?,

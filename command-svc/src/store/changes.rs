@@ -18,6 +18,16 @@ pub trait Tracked: Persisted {
     fn table(changes: &Changes) -> &Table<Self>;
     fn table_mut(changes: &mut Changes) -> &mut Table<Self>;
     fn wanted(wanted: &mut Wanted) -> &mut Vec<Self::Id>;
+
+    /// The name of the table, in the plural.
+    const TABLE: &'static str;
+}
+
+/// Something that is done with every table.
+pub trait EachTable {
+    type Error;
+
+    fn table<A: Tracked>(&mut self) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 macro_rules! tables {
@@ -34,7 +44,15 @@ macro_rules! tables {
             $($table: Vec<<$state as Aggregate>::Id>,)+
         }
 
+        /// One after the other.
+        pub async fn each_table<E: EachTable>(each: &mut E) -> Result<(), E::Error> {
+            $(each.table::<$state>().await?;)+
+            Ok(())
+        }
+
         $(impl Tracked for $state {
+            const TABLE: &'static str = stringify!($table);
+
             fn table(changes: &Changes) -> &Table<Self> {
                 &changes.$table
             }

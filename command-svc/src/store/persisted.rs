@@ -5,7 +5,9 @@
 
 use schemas::event::StreamId;
 use schemas::lane::Position;
+use uuid::Uuid;
 
+use super::snapshot::{Snapshot, SnapshotError};
 use super::{Row, StoreError, Stored, Tx};
 use crate::domain::Aggregate;
 
@@ -43,7 +45,52 @@ pub trait Persisted: Aggregate {
 
     /// Writes what has changed in these rows, with one statement for all of them each.
     fn write(tx: &Tx, rows: &[&Row<Self>]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// A page of all rows, in the order of ids, beginning after this one.
+    fn page(
+        snapshot: &Snapshot<'_>,
+        after: Uuid,
+    ) -> impl Future<Output = Result<Vec<Found<Self>>, SnapshotError>> + Send;
+
+    /// Names the members in which two states differ.
+    fn differing_members(&self, other: &Self) -> Vec<&'static str>;
 }
+
+/// A row as a snapshot has it.
+#[derive(Debug)]
+pub struct Found<A> {
+    pub stored: Stored<A>,
+    /// What the events of its own stream begin with; none where the first of them makes it.
+    pub start: Option<A>,
+    pub key: Option<TextKey>,
+}
+
+/// The key of a text that has to be unique, in a row.
+#[derive(Debug)]
+pub struct TextKey {
+    /// The member that holds the text.
+    pub of: &'static str,
+    /// What the text is compared by.
+    pub own: String,
+    pub stored: Option<String>,
+}
+
+/// `differing_members` of a state with these members.
+macro_rules! differing_members {
+    ($($member:ident),+ $(,)?) => {
+        fn differing_members(&self, other: &Self) -> Vec<&'static str> {
+            // Names all members, so that a new one is not forgotten.
+            let Self { $($member),+ } = self;
+            let mut differing = Vec::new();
+            $(if *$member != other.$member {
+                differing.push(stringify!($member));
+            })+
+            differing
+        }
+    };
+}
+
+pub(super) use differing_members;
 
 /// What a command is decided on.
 #[derive(Debug)]

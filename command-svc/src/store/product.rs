@@ -11,11 +11,16 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::log::product_stream;
+use super::persisted::differing_members;
+use super::snapshot::{Snapshot, SnapshotError};
 use super::statement::{
-    PRODUCT_CATEGORY_SELECT, PRODUCT_HOLDERS_OF_SKU, PRODUCT_LOCK, PRODUCT_LOCK_FREE,
+    PRODUCT_CATEGORY_SELECT, PRODUCT_HOLDERS_OF_SKU, PRODUCT_LOCK, PRODUCT_LOCK_FREE, PRODUCT_PAGE,
 };
-use super::tree::{Found, TreeLock, lock_tree, places};
-use super::{Basis, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, Tx};
+use super::tree::{self, TreeLock, lock_tree, places};
+use super::{
+    Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, TextKey,
+    Tx,
+};
 use crate::domain::product::{Command, Product, Refusal};
 use crate::domain::text::SkuKey;
 
@@ -70,12 +75,39 @@ impl Persisted for Product {
     async fn write(tx: &Tx, rows: &[&Row<Self>]) -> Result<(), StoreError> {
         write::write(tx, rows).await
     }
+
+    async fn page(snapshot: &Snapshot<'_>, after: Uuid) -> Result<Vec<Found<Self>>, SnapshotError> {
+        let rows = snapshot.page(PRODUCT_PAGE, after).await?;
+        let mut products: Vec<Found<Self>> = rows.iter().map(found).collect::<Result<_, _>>()?;
+        let ids: Vec<Uuid> = products.iter().map(|row| row.stored.value.id.0).collect();
+        let rows = snapshot.query(PRODUCT_CATEGORY_SELECT, &[&ids]).await?;
+        let mut categories = read_category_ids(&rows)?;
+        for Found { stored, .. } in &mut products {
+            let category_ids = categories.remove(&stored.value.id);
+            stored.value.category_ids = category_ids.unwrap_or_default();
+        }
+        Ok(products)
+    }
+
+    differing_members!(
+        id,
+        sku,
+        name,
+        description,
+        brand,
+        price,
+        category_ids,
+        attributes,
+        listed,
+        created_at,
+        updated_at,
+    );
 }
 
-async fn load_places(tx: &Tx, command: &Command) -> Result<Found, StoreError> {
+async fn load_places(tx: &Tx, command: &Command) -> Result<tree::Found, StoreError> {
     let named = command.categories();
     if named.is_empty() {
-        return Ok(Found::default());
+        return Ok(tree::Found::default());
     }
     let ((), found) = try_join!(lock_tree(tx, TreeLock::Shared), places(tx, named))?;
     Ok(found)
@@ -125,9 +157,7 @@ async fn category_ids(
     read_category_ids(&rows).map_err(StoreError::row(PRODUCT_CATEGORY_SELECT.name))
 }
 
-pub(super) fn read_category_ids(
-    rows: &[SqlRow],
-) -> Result<HashMap<ProductId, Vec<CategoryId>>, RowError> {
+fn read_category_ids(rows: &[SqlRow]) -> Result<HashMap<ProductId, Vec<CategoryId>>, RowError> {
     let mut found = HashMap::<ProductId, Vec<CategoryId>>::new();
     for row in rows {
         let category_id = CategoryId(row.try_get(1)?);
@@ -150,6 +180,21 @@ async fn holders_of_sku(tx: &Tx, sku: &str) -> Result<Vec<(ProductId, u64)>, Sto
     };
     let found = rows.iter().map(read).collect::<Result<_, _>>();
     found.map_err(StoreError::row(PRODUCT_HOLDERS_OF_SKU.name))
+}
+
+/// Without the categories.
+fn found(row: &SqlRow) -> Result<Found<Product>, RowError> {
+    let stored = from_row(row)?;
+    let key = TextKey {
+        of: "sku",
+        own: SkuKey::of(&stored.value.sku).as_str().to_owned(),
+        stored: row.try_get("sku_key")?,
+    };
+    Ok(Found {
+        stored,
+        start: None,
+        key: Some(key),
+    })
 }
 
 /// `category_ids` is empty: they are in another table.

@@ -1,20 +1,14 @@
 //! One snapshot of everything, page by page: what `verify` compares.
 
 use chassis::event_log::{self, EventRowError};
-use chrono::{DateTime, Utc};
 use schemas::event::{Envelope, StreamId};
 use schemas::lane::Lane;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 use uuid::Uuid;
 
-use super::statement::{
-    CATEGORY_PAGE, EVENT_GAPS, EVENT_OF_STREAMS, EVENT_ORPHANS, PRODUCT_CATEGORY_SELECT,
-    PRODUCT_PAGE, STOCK_PAGE,
-};
-use super::{RowError, Statement, Stored, category, product, stock};
-use crate::domain::category::Category;
-use crate::domain::product::Product;
-use crate::domain::stock::Stock;
+use super::statement::{EVENT_GAPS, EVENT_OF_STREAMS, EVENT_ORPHANS};
+use super::{RowError, Statement};
 
 /// Rows of a page; memory is bounded by it.
 pub const PAGE: usize = 1_000;
@@ -28,9 +22,6 @@ pub enum SnapshotError {
     #[error(transparent)]
     Event(#[from] EventRowError),
 }
-
-/// A row with the key of its sku or name.
-pub type Keyed<T> = (Stored<T>, Option<String>);
 
 /// A lane that is not dense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,41 +49,22 @@ impl<'a> Snapshot<'a> {
         Ok(Self(builder.read_only(true).start().await?))
     }
 
-    /// The page whose ids come after this one; the nil id is before all.
-    pub async fn categories(&self, after: Uuid) -> Result<Vec<Keyed<Category>>, SnapshotError> {
-        let rows = self.page(CATEGORY_PAGE, after).await?;
-        let read = |row: &Row| -> Result<_, RowError> {
-            Ok((category::from_row(row)?, row.try_get("name_key")?))
-        };
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
-    }
-
-    /// With their categories.
-    pub async fn products(&self, after: Uuid) -> Result<Vec<Keyed<Product>>, SnapshotError> {
-        let rows = self.page(PRODUCT_PAGE, after).await?;
-        let read = |row: &Row| -> Result<_, RowError> {
-            Ok((product::from_row(row)?, row.try_get("sku_key")?))
-        };
-        let mut products: Vec<Keyed<Product>> = rows.iter().map(read).collect::<Result<_, _>>()?;
-        let ids: Vec<Uuid> = products.iter().map(|(row, _)| row.value.id.0).collect();
-        let rows = self.0.query(PRODUCT_CATEGORY_SELECT.text, &[&ids]).await?;
-        let mut categories = product::read_category_ids(&rows)?;
-        for (product, _) in &mut products {
-            product.value.category_ids = categories.remove(&product.value.id).unwrap_or_default();
-        }
-        Ok(products)
-    }
-
-    /// Each with the creation of its product.
-    pub async fn stocks(
+    /// The rows of a page: those whose ids come after this one; the nil id is before all.
+    pub(super) async fn page(
         &self,
+        statement: Statement,
         after: Uuid,
-    ) -> Result<Vec<(Stored<Stock>, DateTime<Utc>)>, SnapshotError> {
-        let rows = self.page(STOCK_PAGE, after).await?;
-        let read = |row: &Row| -> Result<_, RowError> {
-            Ok((stock::from_row(row)?, row.try_get("created_at")?))
-        };
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    ) -> Result<Vec<Row>, SnapshotError> {
+        let limit = i64::try_from(PAGE).expect("a page is small");
+        self.query(statement, &[&after, &limit]).await
+    }
+
+    pub(super) async fn query(
+        &self,
+        statement: Statement,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, SnapshotError> {
+        Ok(self.0.query(statement.text, params).await?)
     }
 
     /// All events of these streams, in order within each.
@@ -102,7 +74,7 @@ impl<'a> Snapshot<'a> {
             .iter()
             .map(|stream| Lane::of(stream.id).number().into())
             .collect();
-        let rows = self.0.query(EVENT_OF_STREAMS.text, &[&ids, &lanes]).await?;
+        let rows = self.query(EVENT_OF_STREAMS, &[&ids, &lanes]).await?;
         Ok(rows
             .iter()
             .map(event_log::from_row)
@@ -110,7 +82,7 @@ impl<'a> Snapshot<'a> {
     }
 
     pub async fn orphans(&self) -> Result<Vec<String>, SnapshotError> {
-        let rows = self.0.query(EVENT_ORPHANS.text, &[]).await?;
+        let rows = self.query(EVENT_ORPHANS, &[]).await?;
         Ok(rows
             .iter()
             .map(|row| row.try_get(0))
@@ -118,7 +90,7 @@ impl<'a> Snapshot<'a> {
     }
 
     pub async fn gaps(&self) -> Result<Vec<Gap>, SnapshotError> {
-        let rows = self.0.query(EVENT_GAPS.text, &[]).await?;
+        let rows = self.query(EVENT_GAPS, &[]).await?;
         let read = |row: &Row| -> Result<Gap, tokio_postgres::Error> {
             Ok(Gap {
                 lane: row.try_get("lane")?,
@@ -128,14 +100,5 @@ impl<'a> Snapshot<'a> {
             })
         };
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
-    }
-
-    async fn page(
-        &self,
-        statement: Statement,
-        after: Uuid,
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let limit = i64::try_from(PAGE).expect("a page is small");
-        self.0.query(statement.text, &[&after, &limit]).await
     }
 }

@@ -9,9 +9,11 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::log::{product_stream, stock_stream};
-use super::statement::{STOCK_INSERT, STOCK_LOCK, STOCK_UPDATE};
+use super::persisted::differing_members;
+use super::snapshot::{Snapshot, SnapshotError};
+use super::statement::{STOCK_INSERT, STOCK_LOCK, STOCK_PAGE, STOCK_UPDATE};
 use super::{
-    Basis, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint,
+    Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint,
 };
 use crate::domain::stock::{Command, Stock};
 
@@ -42,6 +44,13 @@ impl Persisted for Stock {
         let (made, moved) = (Columns::of(&made), Columns::of(&moved));
         try_join!(made.send(tx, STOCK_INSERT), moved.send(tx, STOCK_UPDATE)).map(|_| ())
     }
+
+    async fn page(snapshot: &Snapshot<'_>, after: Uuid) -> Result<Vec<Found<Self>>, SnapshotError> {
+        let rows = snapshot.page(STOCK_PAGE, after).await?;
+        Ok(rows.iter().map(found).collect::<Result<_, _>>()?)
+    }
+
+    differing_members!(product_id, on_hand, reserved, updated_at);
 }
 
 /// A stock that was never moved is as its product's creation left it.
@@ -88,7 +97,18 @@ impl Columns {
     }
 }
 
-pub fn from_row(row: &SqlRow) -> Result<Stored<Stock>, RowError> {
+/// The creation of the product, which makes a stock, is in another stream.
+fn found(row: &SqlRow) -> Result<Found<Stock>, RowError> {
+    let stored = from_row(row)?;
+    let empty = Stock::empty(stored.value.product_id, row.try_get("created_at")?);
+    Ok(Found {
+        stored,
+        start: Some(empty),
+        key: None,
+    })
+}
+
+fn from_row(row: &SqlRow) -> Result<Stored<Stock>, RowError> {
     let value = Stock {
         product_id: ProductId(row.try_get("product_id")?),
         on_hand: row.try_get("on_hand")?,
