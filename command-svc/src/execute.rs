@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
+use crate::config::MAX_RUNNING_COMMANDS;
 use crate::metrics;
 use crate::store::idempotency::IdempotencyKey;
 use crate::store::{Attempts, Database, Repeat, StoreError};
@@ -31,9 +32,6 @@ use attempt::Attempt;
 pub use expected::Expected;
 use group_commit::{GroupCommit, Verdict};
 pub use outcome::{ExecuteError, Outcome};
-
-/// Commands under way at most: with more, waiting for a connection would take all of a deadline.
-const UNDER_WAY: usize = 1_024;
 
 /// What comes with a command.
 #[derive(Debug, Clone)]
@@ -67,7 +65,7 @@ impl Commands {
             shared: Arc::new(Shared {
                 runtime: Handle::current(),
                 database,
-                under_way: Semaphore::new(UNDER_WAY),
+                under_way: Semaphore::new(MAX_RUNNING_COMMANDS),
                 group_commit: GroupCommit::default(),
             }),
         }

@@ -17,7 +17,7 @@ mod request;
 mod stock;
 
 pub use openapi::openapi;
-pub use request::{REQUEST_BUDGET, RequestRules};
+pub use request::RequestRules;
 
 /// The route table.
 pub fn routes(config: &mut ServiceConfig) {

@@ -5,7 +5,6 @@
 //! writes a batch and tries again, `run` moves it all along.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use backon::Retryable;
 use chassis::clock::Deadline;
@@ -15,6 +14,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{
+    HEADS_ATTEMPT_TIMEOUT, HEADS_TIMEOUT, MAX_IMPORT_TRANSACTIONS, MAX_RUNNING_IMPORTS,
+};
 use crate::store::{Database, StoreError};
 
 mod batch;
@@ -37,14 +39,6 @@ pub use run::{Client, Piece, Stopped};
 
 mod metrics;
 
-/// Transactions of all imports together: the rest of the pool is for commands.
-const TRANSACTIONS: usize = 2;
-/// Imports under way at once.
-const RUNNING: usize = 8;
-/// Reading the heads that the totals cover.
-const HEADS_BUDGET: Duration = Duration::from_secs(10);
-const HEADS_ATTEMPT: Duration = Duration::from_secs(2);
-
 /// Runs imports. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Imports {
@@ -63,8 +57,8 @@ impl Imports {
             database,
             runtime: Handle::current(),
             stop,
-            transactions: Arc::new(Semaphore::new(TRANSACTIONS)),
-            running: Arc::new(Semaphore::new(RUNNING)),
+            transactions: Arc::new(Semaphore::new(MAX_IMPORT_TRANSACTIONS)),
+            running: Arc::new(Semaphore::new(MAX_RUNNING_IMPORTS)),
         }
     }
 
@@ -84,9 +78,9 @@ impl Imports {
 
     /// Where every lane stands: at or above all that was decided before.
     async fn heads(&self) -> Result<Vec<Position>, StoreError> {
-        let deadline = Deadline::within(HEADS_BUDGET);
+        let deadline = Deadline::within(HEADS_TIMEOUT);
         let attempt = || async {
-            let attempt = deadline.at_most(HEADS_ATTEMPT);
+            let attempt = deadline.at_most(HEADS_ATTEMPT_TIMEOUT);
             self.database.heads(attempt).await
         };
         attempt.retry(retry::within(deadline)).await

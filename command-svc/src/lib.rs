@@ -10,6 +10,7 @@ pub mod http;
 pub mod import;
 pub mod metrics;
 pub mod relay;
+mod service;
 pub mod start;
 pub mod store;
 pub mod topics;
@@ -17,3 +18,5 @@ pub mod upkeep;
 pub mod verify;
 
 mod crash_point;
+
+pub use service::{CommandService, RunError};

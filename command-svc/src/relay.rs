@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::session::{Session, SessionError};
 
+use crate::config::{MAX_PRODUCE_BATCH_BYTES, STEADY_SESSION};
+
 mod progress;
 mod session;
 
@@ -31,11 +33,6 @@ mod source;
 mod watch;
 
 pub(crate) mod metrics;
-
-/// Twenty typical events share a request; a record that is larger travels alone.
-const BATCH_BYTES: usize = 256 * 1024;
-/// A session that lasted so long was a good one.
-const STEADY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct RelayOptions {
@@ -119,7 +116,7 @@ impl Relay {
     /// the database turns out to hold another history.
     pub async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-        let mut batch_bytes = BATCH_BYTES;
+        let mut batch_bytes = MAX_PRODUCE_BATCH_BYTES;
         let mut failing = false;
         while !stop.is_cancelled() {
             let started = clock::instant();
@@ -137,7 +134,7 @@ impl Relay {
                     );
                     continue;
                 }
-                Err(error) if failing && started.elapsed() < STEADY => {
+                Err(error) if failing && started.elapsed() < STEADY_SESSION => {
                     tracing::debug!(error = %Chain(&error), "the relay still fails");
                 }
                 Err(error) => {

@@ -18,15 +18,12 @@ use tokio::runtime::Handle;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::CommandArgs;
+use crate::config::{CommandArgs, START_ATTEMPT_TIMEOUT};
 use crate::relay::{Relay, RelayHandle, RelayOptions};
 use crate::store::Database;
 use crate::store::migration::{self, MigrationError};
 use crate::store::statement::EVENT_EPOCH;
 use crate::topics::{self, TopicError, Watch};
-
-/// Waiting for another process that migrates, migrating, and making topics.
-const ATTEMPT: Duration = Duration::from_secs(120);
 
 /// What starting needs to know.
 #[derive(Debug, Clone)]
@@ -79,7 +76,7 @@ impl Start {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
         let token = shutdown.token();
         loop {
-            let attempt = tokio::time::timeout(ATTEMPT, self.prepare(&epoch));
+            let attempt = tokio::time::timeout(START_ATTEMPT_TIMEOUT, self.prepare(&epoch));
             let Some(prepared) = token.run_until_cancelled(attempt).await else {
                 return Ok(());
             };

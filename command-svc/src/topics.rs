@@ -5,8 +5,6 @@
 //! all within two seconds. A topic that exists is left as its operator has set it. PostgreSQL
 //! remembers for which history the watermark topic was made: it is made once.
 
-use std::time::Duration;
-
 use backon::Retryable;
 use chassis::clock::Deadline;
 use chassis::kafka::{EnsuredTopic, KafkaBrokers, TopicError as EnsureError, ensure_topic};
@@ -18,10 +16,7 @@ mod watch;
 
 pub use watch::{Watch, remember, was_made};
 
-/// All tries together.
-const BUDGET: Duration = Duration::from_secs(20);
-/// One try.
-const ATTEMPT: Duration = Duration::from_secs(5);
+use crate::config::{TOPICS_ATTEMPT_TIMEOUT, TOPICS_TIMEOUT};
 
 /// Seven days: readers that were away for longer fill from the event table.
 const EVENTS: [(&str, &str); 2] = [("cleanup.policy", "delete"), ("retention.ms", "604800000")];
@@ -47,7 +42,7 @@ pub async fn ensure(
     partitions: i32,
     names: &Names,
 ) -> Result<(), TopicError> {
-    let deadline = Deadline::within(BUDGET);
+    let deadline = Deadline::within(TOPICS_TIMEOUT);
     ensure_events(brokers, partitions, names, deadline).await?;
     ensure_one(brokers, &names.watermarks(), (1, &WATERMARKS), deadline).await
 }
@@ -74,7 +69,7 @@ async fn ensure_one(
             name,
             partitions,
             settings,
-            deadline.at_most(ATTEMPT),
+            deadline.at_most(TOPICS_ATTEMPT_TIMEOUT),
         )
     };
     let ensured = attempt

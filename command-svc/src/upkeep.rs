@@ -1,8 +1,6 @@
 //! Upkeep while commands are served: is PostgreSQL there, is it still the same history, and away
 //! with idempotency keys whose time is over.
 
-use std::time::Duration;
-
 use chassis::clock::Deadline;
 use chassis::health::Probe;
 use chassis::shutdown::Shutdown;
@@ -10,17 +8,12 @@ use chassis::telemetry::Chain;
 use deadpool_postgres::PoolError;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{
+    KEY_EXPIRY_INTERVAL, KEY_EXPIRY_TIMEOUT, MAX_EXPIRED_KEYS, PING_INTERVAL, PING_RETRY_INTERVAL,
+    PING_TIMEOUT,
+};
 use crate::metrics;
 use crate::store::{Database, StoreError, idempotency};
-
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// While it was not there.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
-const LOOK_BUDGET: Duration = Duration::from_secs(2);
-const EXPIRE_EVERY: Duration = Duration::from_secs(60);
-const EXPIRE_BUDGET: Duration = Duration::from_secs(5);
-/// Small, so that no lock is held for long.
-const EXPIRE_AT_ONCE: i64 = 500;
 
 /// Runs both as long as the process lives.
 pub fn spawn(database: &Database, postgres: Probe, shutdown: &Shutdown) {
@@ -35,7 +28,7 @@ pub fn spawn(database: &Database, postgres: Probe, shutdown: &Shutdown) {
 /// Tells health whether PostgreSQL answers, and ends when it has begun another history.
 async fn watch_postgres(database: Database, probe: Probe, stop: CancellationToken) {
     let ended = database.history_ended();
-    let mut pause = LOOK_AGAIN_AFTER;
+    let mut pause = PING_RETRY_INTERVAL;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -45,20 +38,20 @@ async fn watch_postgres(database: Database, probe: Probe, stop: CancellationToke
             }
             () = tokio::time::sleep(pause) => {}
         }
-        pause = match database.read_epoch(Deadline::within(LOOK_BUDGET)).await {
+        pause = match database.read_epoch(Deadline::within(PING_TIMEOUT)).await {
             Ok(found) if database.started_with().is_some_and(|epoch| epoch != found) => {
                 database.end_of_history();
-                LOOK_EVERY
+                PING_INTERVAL
             }
             Ok(_) => {
                 probe.up();
-                LOOK_EVERY
+                PING_INTERVAL
             }
             // All connections are at work: the pool is short, the server is there.
-            Err(StoreError::Borrow(PoolError::Timeout(_))) => LOOK_EVERY,
+            Err(StoreError::Borrow(PoolError::Timeout(_))) => PING_INTERVAL,
             Err(error) => {
                 probe.down(error.fault().name());
-                LOOK_AGAIN_AFTER
+                PING_RETRY_INTERVAL
             }
         }
     }
@@ -66,7 +59,7 @@ async fn watch_postgres(database: Database, probe: Probe, stop: CancellationToke
 
 /// Removes idempotency keys after their time, in small batches; first right after the start.
 async fn expire_keys(database: Database, stop: CancellationToken) {
-    let mut pause = LOOK_AGAIN_AFTER;
+    let mut pause = PING_RETRY_INTERVAL;
     while stop
         .run_until_cancelled(tokio::time::sleep(pause))
         .await
@@ -76,20 +69,22 @@ async fn expire_keys(database: Database, stop: CancellationToken) {
             continue;
         }
         pause = match expire_some(&database).await {
-            Ok(expired) if expired == EXPIRE_AT_ONCE.unsigned_abs() => LOOK_AGAIN_AFTER,
-            Ok(_) => EXPIRE_EVERY,
+            Ok(expired) if expired == MAX_EXPIRED_KEYS.unsigned_abs() => PING_RETRY_INTERVAL,
+            Ok(_) => KEY_EXPIRY_INTERVAL,
             Err(error) => {
                 tracing::debug!(error = %Chain(&error), "old idempotency keys stay for now");
-                EXPIRE_EVERY
+                KEY_EXPIRY_INTERVAL
             }
         };
     }
 }
 
 async fn expire_some(database: &Database) -> Result<u64, StoreError> {
-    let deadline = Deadline::within(EXPIRE_BUDGET);
+    let deadline = Deadline::within(KEY_EXPIRY_TIMEOUT);
     let tx = database.borrow_bare(deadline).await?;
-    let expired = deadline.run(idempotency::expire(&tx, EXPIRE_AT_ONCE)).await;
+    let expired = deadline
+        .run(idempotency::expire(&tx, MAX_EXPIRED_KEYS))
+        .await;
     let expired = expired.unwrap_or(Err(StoreError::Deadline))?;
     metrics::expired_keys(expired);
     Ok(expired)

@@ -9,7 +9,6 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::clock::Deadline;
 use chassis::postgres::Fault;
@@ -20,6 +19,9 @@ use schemas::lane::Position;
 use tokio::sync::oneshot;
 
 use super::{Commands, Context, Outcome, Resource};
+use crate::config::{
+    GROUP_CONNECTION_TIMEOUT, GROUP_TIMEOUT, GROUPS_IN_FLIGHT, MAX_GROUP, MIN_REMAINING,
+};
 use crate::metrics;
 use crate::store::{Changes, Database, StoreError, TransactionError, Tx, Wanted, log};
 
@@ -30,18 +32,6 @@ mod rider;
 use group::Group;
 use queue::{Leader, Queue};
 use rider::{Rider, RiderOf};
-
-/// One transaction reads and decides while the other is written to disk.
-const AT_ONCE: usize = 2;
-/// Changes in one transaction.
-const MOST: usize = 64;
-/// For a connection; those who wait may leave at any time.
-const BORROW: Duration = Duration::from_secs(2);
-/// A command with less time left runs alone: its deadline would pass before its group has ended.
-const LEAST: Duration = Duration::from_secs(1);
-/// A group's own, whatever its members have left: more than a lane may be waited for, so that the
-/// wait ends with an answer of PostgreSQL and never within COMMIT.
-const BUDGET: Duration = Duration::from_secs(3);
 
 /// Those who wait to be committed together.
 #[derive(Debug)]
@@ -68,7 +58,7 @@ pub(super) enum Verdict {
 
 impl Default for GroupCommit {
     fn default() -> Self {
-        Self(Arc::new(Queue::new(AT_ONCE)))
+        Self(Arc::new(Queue::new(GROUPS_IN_FLIGHT)))
     }
 }
 
@@ -117,16 +107,22 @@ impl Commands {
 async fn lead(database: Database, mut leader: Leader<Member>) {
     while leader.goes_on() {
         // First the connection, so that more may gather and whoever has no time left can leave.
-        match database.borrow(Deadline::within(BORROW)).await {
+        match database
+            .borrow(Deadline::within(GROUP_CONNECTION_TIMEOUT))
+            .await
+        {
             Ok(tx) => {
-                let committed = commit(&database, &tx, leader.take(MOST));
+                let committed = commit(&database, &tx, leader.take(MAX_GROUP));
                 if AssertUnwindSafe(committed).catch_unwind().await.is_err() {
                     tracing::error!("a group was abandoned: its outcome is unknown");
                 }
             }
             Err(error) if error.fault() == Fault::Timeout => {}
             // Each finds out for itself, and answers as it would alone.
-            Err(_) => leader.take(MOST).into_iter().for_each(Member::go_alone),
+            Err(_) => leader
+                .take(MAX_GROUP)
+                .into_iter()
+                .for_each(Member::go_alone),
         }
     }
 }
@@ -134,12 +130,12 @@ async fn lead(database: Database, mut leader: Leader<Member>) {
 async fn commit(database: &Database, tx: &Tx, members: Vec<Member>) {
     let (members, hurried): (Vec<Member>, Vec<Member>) = members
         .into_iter()
-        .partition(|member| member.context.deadline.remaining() > LEAST);
+        .partition(|member| member.context.deadline.remaining() > MIN_REMAINING);
     hurried.into_iter().for_each(Member::go_alone);
     if members.is_empty() {
         return;
     }
-    let deadline = Deadline::within(BUDGET);
+    let deadline = Deadline::within(GROUP_TIMEOUT);
     let mut group = match database.settle(tx, deadline, open(tx, &members)).await {
         Ok(held) => Group::new(held),
         Err(failure) => return dissolve(members, &failure),

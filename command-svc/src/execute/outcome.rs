@@ -2,7 +2,8 @@
 
 use schemas::lane::Position;
 
-use super::{Answer, UNDER_WAY};
+use super::Answer;
+use crate::config::MAX_RUNNING_COMMANDS;
 use crate::store::StoreError;
 
 /// An answer, and where the log stood for it.
@@ -19,7 +20,7 @@ pub struct Outcome {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
-    #[error("more than {UNDER_WAY} commands are under way")]
+    #[error("more than {MAX_RUNNING_COMMANDS} commands are running")]
     Overloaded,
     #[error("the idempotency key was used for another request")]
     KeyReused,

@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::described::Problems;
+use crate::config::{IMPORT_RETRY_AFTER_MS, PIECES_IN_FLIGHT};
 use crate::import::{Client, Coding, Imports, Piece, Stopped};
 
 const NDJSON: &str = "application/x-ndjson";
@@ -33,9 +34,6 @@ const TAKEN: [&str; 5] = [
     "",
 ];
 const GZIP: [&str; 2] = ["gzip", "x-gzip"];
-/// Pieces of the body, and of the answer, on their way between the runtimes.
-const PIECES: usize = 4;
-const RETRY_BUSY_MS: u64 = 5_000;
 
 /// Upserts products by sku from a stream of lines (NDJSON, may be gzipped).
 ///
@@ -53,8 +51,8 @@ const RETRY_BUSY_MS: u64 = 5_000;
     responses((status = 200, body = LineAnswer, content_type = "application/x-ndjson"), Problems)
 )]
 pub async fn import_products(request: ImportRequest) -> HttpResponse {
-    let (piece_sender, pieces) = mpsc::channel(PIECES);
-    let (answers, answer_receiver) = mpsc::channel(PIECES);
+    let (piece_sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
+    let (answers, answer_receiver) = mpsc::channel(PIECES_IN_FLIGHT);
     let ImportRequest {
         payload,
         coding,
@@ -188,6 +186,6 @@ fn check_headers(request: &HttpRequest) -> Result<Coding, ApiError> {
 fn busy() -> ApiError {
     let detail = "as many imports are under way as are taken at once";
     Problem::new(ProblemType::TooManyRequests, detail)
-        .retry_after_ms(RETRY_BUSY_MS)
+        .retry_after_ms(IMPORT_RETRY_AFTER_MS)
         .into()
 }

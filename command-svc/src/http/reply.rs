@@ -7,13 +7,11 @@ use chassis::problem::ApiError;
 use chassis::tidemark::Session;
 use schemas::problem::{Problem, ProblemType};
 
+use crate::config::RETRY_AFTER_MS;
 use crate::execute::{ExecuteError, Outcome};
 use crate::store::idempotency::SentAnswer;
 
 static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// Where nothing better is known.
-const RETRY_MS: u64 = 1_000;
 
 pub fn reply(outcome: Outcome, path: &str, session: &Session) -> Result<HttpResponse, ApiError> {
     for position in outcome.positions {
@@ -41,7 +39,7 @@ impl From<ExecuteError> for ApiError {
             ExecuteError::Overloaded => {
                 let detail = "too many commands are under way";
                 let problem = Problem::new(ProblemType::TooManyRequests, detail);
-                Self::from(problem.retry_after_ms(RETRY_MS))
+                Self::from(problem.retry_after_ms(RETRY_AFTER_MS))
             }
             ExecuteError::KeyReused => {
                 let detail = "send each request with a key of its own";
@@ -50,7 +48,7 @@ impl From<ExecuteError> for ApiError {
             ExecuteError::KeyExpired => {
                 let detail = "the answer under this key was removed while it was read";
                 let problem = Problem::new(ProblemType::DependencyUnavailable, detail);
-                Self::from(problem.retry_after_ms(RETRY_MS)).caused_by(error)
+                Self::from(problem.retry_after_ms(RETRY_AFTER_MS)).caused_by(error)
             }
             ExecuteError::Busy(_)
             | ExecuteError::Unavailable(_)
@@ -58,7 +56,7 @@ impl From<ExecuteError> for ApiError {
             ExecuteError::OutcomeUnknown(_) => {
                 let detail = "look whether the command took effect before sending it again";
                 let problem = Problem::new(ProblemType::OutcomeUnknown, detail);
-                Self::from(problem.retry_after_ms(RETRY_MS)).caused_by(error)
+                Self::from(problem.retry_after_ms(RETRY_AFTER_MS)).caused_by(error)
             }
             ExecuteError::Failed(_) | ExecuteError::Kept(_) => Self::internal(error),
         }

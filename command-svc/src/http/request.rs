@@ -1,7 +1,6 @@
 //! What every command brings beside its body: an admin, a key, an expectation, a deadline.
 
 use std::future::{Ready, ready};
-use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
@@ -24,18 +23,12 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{if_match, reply};
+use crate::config::{FOREIGN_TIDEMARK_TIMEOUT, MAX_IDEMPOTENCY_KEY_CHARS, REQUEST_TIMEOUT};
 use crate::execute::{Commands, Context, Expected, Resource};
 use crate::store::Database;
 use crate::store::idempotency::IdempotencyKey;
 
-/// What one request may take, every wait within it included.
-pub const REQUEST_BUDGET: Duration = Duration::from_secs(5);
-
-/// What a foreign tidemark may delay an answer.
-const SETTLE_BUDGET: Duration = Duration::from_millis(200);
-
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const MAX_KEY_CHARS: usize = 255;
 
 /// Rules that the operator sets.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,7 +58,7 @@ impl FromRequest for CommandBody {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Deadline::within(REQUEST_BUDGET).run(Body::from_request(request, payload));
+        let body = Deadline::within(REQUEST_TIMEOUT).run(Body::from_request(request, payload));
         let late = || malformed("the body did not arrive in time");
         async move { body.await.unwrap_or_else(|_| Err(late())).map(Self) }.boxed_local()
     }
@@ -92,7 +85,7 @@ impl FromRequest for CommandRequest {
 
 impl CommandRequest {
     fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Self, ApiError> {
-        let deadline = Deadline::within(REQUEST_BUDGET);
+        let deadline = Deadline::within(REQUEST_TIMEOUT);
         let admin = Principal::from_request(request, payload)
             .into_inner()?
             .require_admin()?;
@@ -155,7 +148,7 @@ impl CommandRequest {
         };
         let outcome = self.commands.execute::<A>(id, command, context).await?;
         if self.foreign {
-            let soon = self.deadline.at_most(SETTLE_BUDGET);
+            let soon = self.deadline.at_most(FOREIGN_TIDEMARK_TIMEOUT);
             settle(self.commands.database(), &self.session, soon).await;
         }
         reply::reply(outcome, &path, &self.session)
@@ -232,8 +225,8 @@ fn read_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let key = key
         .to_str()
         .map_err(|error| malformed("Idempotency-Key is no text").caused_by(error))?;
-    if !(1..=MAX_KEY_CHARS).contains(&key.len()) {
-        let detail = format!("Idempotency-Key has 1 to {MAX_KEY_CHARS} characters");
+    if !(1..=MAX_IDEMPOTENCY_KEY_CHARS).contains(&key.len()) {
+        let detail = format!("Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters");
         return Err(malformed(&detail));
     }
     Ok(Some(key.to_owned()))

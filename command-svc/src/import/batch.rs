@@ -8,19 +8,12 @@ use std::collections::{HashSet, VecDeque};
 use schemas::id::ProductId;
 use schemas::problem::Problem;
 
+use super::heap;
 use super::lines::Line;
 use super::tree::{NameTree, Node};
 use super::wish::{self, Wish};
-use super::{heap, pace};
+use crate::config::{MAX_BATCH_BYTES, MAX_KNOWN_PATHS, MAX_QUEUED_BYTES, MAX_QUEUED_LINES};
 use crate::domain::text::SkuKey;
-
-/// Of the lines of a batch, in memory, whatever the pace allows beyond.
-const MAX_HEAP_BYTES: usize = 2 * 1024 * 1024;
-/// Of all lines that wait for a batch.
-const MAX_QUEUED_HEAP_BYTES: usize = 4 * 1024 * 1024;
-const MAX_QUEUED_LINES: usize = 4 * pace::MAX_SIZE;
-/// Paths that are remembered as being there.
-const MAX_KNOWN_PATHS: usize = 100_000;
 
 /// A line as it was read.
 #[derive(Debug)]
@@ -95,7 +88,7 @@ impl Queue {
 
     /// False where no more lines are to wait.
     pub fn has_room(&self) -> bool {
-        self.heap_bytes < MAX_QUEUED_HEAP_BYTES && self.lines.len() < MAX_QUEUED_LINES
+        self.heap_bytes < MAX_QUEUED_BYTES && self.lines.len() < MAX_QUEUED_LINES
     }
 
     pub fn clear(&mut self) {
@@ -104,7 +97,7 @@ impl Queue {
 
     /// True where more lines would not make the next batch larger.
     pub fn is_ripe(&self, size: usize) -> bool {
-        self.lines.len() >= size || self.heap_bytes >= MAX_HEAP_BYTES
+        self.lines.len() >= size || self.heap_bytes >= MAX_BATCH_BYTES
     }
 
     /// Puts the next lines together: so many at most, and no sku twice.
@@ -113,7 +106,7 @@ impl Queue {
         let mut skus = HashSet::new();
         let (mut lines, mut heap_bytes) = (0, 0);
         while lines < size
-            && heap_bytes < MAX_HEAP_BYTES
+            && heap_bytes < MAX_BATCH_BYTES
             && let Some(line) = self.lines.pop_front_if(|line| match &line.wish {
                 Ok(wish) => skus.insert(wish.sku_key.clone()),
                 Err(_) => true,
@@ -273,7 +266,7 @@ mod tests {
                 queue.push(ReadLine::new(&line));
             }
             assert!(queue.lines.len() <= most, "{}", queue.lines.len());
-            assert!(queue.heap_bytes < MAX_QUEUED_HEAP_BYTES + 30_000);
+            assert!(queue.heap_bytes < MAX_QUEUED_BYTES + 30_000);
         }
     }
 

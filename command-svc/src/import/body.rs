@@ -9,10 +9,7 @@ use bytes::{Buf, Bytes};
 use flate2::write::MultiGzDecoder;
 
 use super::lines::{Line, Lines};
-
-/// Of a piece, taken at once. The decompressor makes at most 64 KiB of it at once, and takes less
-/// where it would make more.
-const SLICE_BYTES: usize = 16 * 1024;
+use crate::config::SLICE_BYTES;
 
 /// How the body is coded. A gzipped one may have several members, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

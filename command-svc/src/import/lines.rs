@@ -5,8 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// The longest line that is taken, in bytes.
-pub const MAX_LINE_BYTES: usize = 64 * 1024;
+use crate::config::MAX_LINE_BYTES;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

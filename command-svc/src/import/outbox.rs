@@ -7,10 +7,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-/// Answers of some 50,000 lines that are not refused.
-pub const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Handed over at once.
-const PIECE_BYTES: usize = 64 * 1024;
+use crate::config::{ANSWER_PIECE_BYTES, MAX_KEPT_ANSWER_BYTES};
 
 #[derive(Debug)]
 pub struct Outbox {
@@ -38,8 +35,8 @@ impl Outbox {
         }
         self.bytes += answers.len();
         self.last.extend_from_slice(answers);
-        while self.last.len() >= PIECE_BYTES {
-            let piece = self.last.split_to(PIECE_BYTES);
+        while self.last.len() >= ANSWER_PIECE_BYTES {
+            let piece = self.last.split_to(ANSWER_PIECE_BYTES);
             self.pieces.push_back(piece.freeze());
         }
     }
@@ -58,7 +55,7 @@ impl Outbox {
     }
 
     pub fn is_full(&self) -> bool {
-        self.bytes >= MAX_BYTES
+        self.bytes >= MAX_KEPT_ANSWER_BYTES
     }
 
     pub fn moved_at(&self) -> Instant {
@@ -83,7 +80,7 @@ mod tests {
         let mut taken = Vec::new();
         while !outbox.is_empty() {
             let piece = outbox.take(now);
-            assert!(piece.len() <= PIECE_BYTES);
+            assert!(piece.len() <= ANSWER_PIECE_BYTES);
             taken.extend_from_slice(&piece);
         }
         assert_eq!(taken, answers);
@@ -99,7 +96,7 @@ mod tests {
         outbox.push(b"b", later + Duration::from_secs(1));
         assert_eq!(outbox.moved_at(), later, "the first still waits");
         assert!(!outbox.is_full());
-        outbox.push(&vec![0; MAX_BYTES], later);
+        outbox.push(&vec![0; MAX_KEPT_ANSWER_BYTES], later);
         assert!(outbox.is_full());
     }
 }

@@ -5,16 +5,9 @@
 
 use std::time::Duration;
 
-/// Lanes are to be held for 20 ms at most, since commands wait for them. Times vary: the median has
-/// to be well below that.
-const SHRUNK_AT: Duration = Duration::from_millis(15);
-const GROWN_AT: Duration = Duration::from_millis(12);
-const FIRST: usize = 50;
-/// Below it a commit costs more than what it commits.
-const FEWEST: usize = 16;
-pub const MAX_SIZE: usize = 500;
-/// Batches between two steps.
-const MEASURES: usize = 3;
+use crate::config::{
+    FIRST_BATCH, GROW_BELOW, MAX_BATCH, MEASURED_BATCHES, MIN_BATCH, SHRINK_ABOVE,
+};
 
 #[derive(Debug)]
 pub struct Pace {
@@ -25,8 +18,8 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            size: FIRST,
-            held: Vec::with_capacity(MEASURES),
+            size: FIRST_BATCH,
+            held: Vec::with_capacity(MEASURED_BATCHES),
         }
     }
 }
@@ -43,17 +36,17 @@ impl Pace {
             return;
         }
         self.held.push(held);
-        if self.held.len() < MEASURES {
+        if self.held.len() < MEASURED_BATCHES {
             return;
         }
         self.held.sort();
-        let median = self.held[MEASURES / 2];
+        let median = self.held[MEASURED_BATCHES / 2];
         self.held.clear();
         let step = self.size / 4;
-        if median > SHRUNK_AT {
-            self.size = (self.size - step).max(FEWEST);
-        } else if median < GROWN_AT {
-            self.size = (self.size + step).min(MAX_SIZE);
+        if median > SHRINK_ABOVE {
+            self.size = (self.size - step).max(MIN_BATCH);
+        } else if median < GROW_BELOW {
+            self.size = (self.size + step).min(MAX_BATCH);
         }
     }
 }
@@ -82,14 +75,14 @@ mod tests {
     fn a_fast_machine_gets_large_batches_and_a_slow_one_small_ones() {
         let (fast, _) = settle(Duration::from_micros(10), Duration::from_millis(1));
         let (slow, _) = settle(Duration::from_micros(500), Duration::from_millis(1));
-        assert_eq!(fast, MAX_SIZE);
-        assert!((FEWEST..FIRST).contains(&slow), "{slow}");
+        assert_eq!(fast, MAX_BATCH);
+        assert!((MIN_BATCH..FIRST_BATCH).contains(&slow), "{slow}");
     }
 
     #[test]
     fn a_slow_commit_alone_keeps_nothing_from_growing() {
         let (size, _) = settle(Duration::from_micros(10), Duration::from_millis(10));
-        assert!(size > 3 * FIRST, "{size}");
+        assert!(size > 3 * FIRST_BATCH, "{size}");
     }
 
     #[test]
@@ -97,7 +90,7 @@ mod tests {
         for per_product in [20, 50, 100, 200, 500] {
             let commit = Duration::from_millis(2);
             let (_, held) = settle(Duration::from_micros(per_product), commit);
-            assert!(held <= SHRUNK_AT, "{per_product} µs a product: {held:?}");
+            assert!(held <= SHRINK_ABOVE, "{per_product} µs a product: {held:?}");
         }
     }
 
@@ -105,9 +98,9 @@ mod tests {
     fn one_batch_that_met_a_slow_disk_changes_nothing() {
         let mut pace = Pace::default();
         for held in [5, 900, 15] {
-            pace.learn(FIRST, Duration::from_millis(held));
+            pace.learn(FIRST_BATCH, Duration::from_millis(held));
         }
-        assert_eq!(pace.size(), FIRST);
+        assert_eq!(pace.size(), FIRST_BATCH);
     }
 
     #[test]
@@ -116,6 +109,6 @@ mod tests {
         for _ in 0..100 {
             pace.learn(1, Duration::from_micros(10));
         }
-        assert_eq!(pace.size(), FIRST);
+        assert_eq!(pace.size(), FIRST_BATCH);
     }
 }

@@ -26,26 +26,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::batch::{Batch, Footprint, KnownPaths, Queue, ReadLine};
 use super::body::{Body, Coding, Step};
 use super::imported::Imported;
-use super::outbox::{self, Outbox};
+use super::outbox::Outbox;
 use super::pace::{self, Pace};
 use super::transaction::import;
 use super::{Imports, metrics};
-
-/// Transactions of one import.
-const IN_FLIGHT: usize = 2;
-/// Lines wait no longer for others to come.
-const GATHER: Duration = Duration::from_millis(20);
-/// A client that neither sends nor takes anything for so long has left.
-const CLIENT_IDLE: Duration = Duration::from_secs(60);
-/// A client that lets answers wait for so long, once no more are kept for it, reads only after it
-/// has sent everything.
-const STALLED: Duration = Duration::from_secs(10);
-/// Telling a client that its import stopped.
-const TELL: Duration = Duration::from_secs(1);
-/// All tries of a batch.
-const BUDGET: Duration = Duration::from_secs(10);
-/// The same, while the database is away.
-const SHORT_BUDGET: Duration = Duration::from_secs(1);
+use crate::config::{
+    BATCH_TIMEOUT, BATCH_TIMEOUT_WHILE_AWAY, BATCHES_IN_FLIGHT, CLIENT_IDLE_TIMEOUT, GATHER_TIME,
+    MAX_KEPT_ANSWER_BYTES, STALL_TIMEOUT, STOP_NOTICE_TIMEOUT,
+};
 
 /// Why an answer ends without totals. Batches that were under way are through or will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +42,7 @@ pub enum Stopped {
     ClientLeft,
     #[error("the body could not be read to its end")]
     Body,
-    #[error("nothing of the body came for {CLIENT_IDLE:?}")]
+    #[error("nothing of the body came for {CLIENT_IDLE_TIMEOUT:?}")]
     Silent,
     #[error("the service stops")]
     Shutdown,
@@ -113,7 +101,7 @@ impl Run {
             footprints: VecDeque::new(),
             known: KnownPaths::default(),
             pace: Pace::default(),
-            budget: BUDGET,
+            budget: BATCH_TIMEOUT,
             totals: ImportTotals {
                 lines: 0,
                 created: 0,
@@ -133,7 +121,7 @@ impl Run {
             tracing::info!(import.lines = self.totals.lines, reason = %stopped, "import stopped");
             // An answer that just ended would look whole. The client may have gone.
             let telling = self.client.answers.send(Err(stopped));
-            let _ = timeout(TELL, telling).await;
+            let _ = timeout(STOP_NOTICE_TIMEOUT, telling).await;
         }
         drop(running);
     }
@@ -150,13 +138,13 @@ impl Run {
             }
             let wants_more = self.wants_more();
             let starves = self.body.is_starved();
-            let may_start = self.in_flight.len() < IN_FLIGHT;
+            let may_start = self.in_flight.len() < BATCHES_IN_FLIGHT;
             let ripe_at = self
                 .ripe_at
                 .filter(|at| may_start && *at > clock::instant());
             let stalled_at = self.stalled_at();
             tokio::select! {
-                piece = timeout(CLIENT_IDLE, self.client.pieces.recv()), if wants_more && starves => {
+                piece = timeout(CLIENT_IDLE_TIMEOUT, self.client.pieces.recv()), if wants_more && starves => {
                     match piece.map_err(|_| Stopped::Silent)?.transpose()? {
                         Some(piece) => self.body.push(piece),
                         None => self.body.end(),
@@ -195,9 +183,9 @@ impl Run {
         if self.outbox.is_empty() || self.body.is_discarded() && !self.is_answered {
             None
         } else if self.is_answered || self.outbox.is_full() && self.body.is_through() {
-            Some(moved_at + CLIENT_IDLE)
+            Some(moved_at + CLIENT_IDLE_TIMEOUT)
         } else {
-            self.outbox.is_full().then(|| moved_at + STALLED)
+            self.outbox.is_full().then(|| moved_at + STALL_TIMEOUT)
         }
     }
 
@@ -225,13 +213,13 @@ impl Run {
             };
             self.queue.push(ReadLine::new(&line));
             self.ripe_at
-                .get_or_insert_with(|| clock::instant() + GATHER);
+                .get_or_insert_with(|| clock::instant() + GATHER_TIME);
         }
         Ok(())
     }
 
     fn start_batches(&mut self) {
-        while self.in_flight.len() < IN_FLIGHT
+        while self.in_flight.len() < BATCHES_IN_FLIGHT
             && !self.outbox.is_full()
             && self.is_ripe()
             && self.start_batch()
@@ -262,7 +250,7 @@ impl Run {
             return false;
         }
         self.footprints.push_back(footprint);
-        self.ripe_at = (!self.queue.is_empty()).then(|| clock::instant() + GATHER);
+        self.ripe_at = (!self.queue.is_empty()).then(|| clock::instant() + GATHER_TIME);
         let (imports, meta, budget) = (self.imports.clone(), self.client.meta.clone(), self.budget);
         let importing = async move {
             let imported = import(&imports, &meta, batch, budget).await;
@@ -283,9 +271,9 @@ impl Run {
             self.pace.learn(written, held);
         }
         self.budget = if imported.unavailable {
-            SHORT_BUDGET
+            BATCH_TIMEOUT_WHILE_AWAY
         } else {
-            BUDGET
+            BATCH_TIMEOUT
         };
         for position in &imported.positions {
             self.client.tidemark.raise(*position);
@@ -351,10 +339,10 @@ impl Run {
 /// For a client that did not read.
 fn cut_short(lines: u64) -> ImportCutShort {
     let detail = format!(
-        "no answer was read for {STALLED:?} while {} MiB of them waited: what comes after the \
+        "no answer was read for {STALL_TIMEOUT:?} while {} MiB of them waited: what comes after the \
          lines answered here was not imported. Read answers while sending, and send the file \
          again: what is there is unchanged",
-        outbox::MAX_BYTES / 1024 / 1024
+        MAX_KEPT_ANSWER_BYTES / 1024 / 1024
     );
     ImportCutShort {
         lines,

@@ -21,6 +21,7 @@ use super::imported::Imported;
 use super::plan::{BySku, Plan, is_unchanged, plan};
 use super::tree::Grown;
 use super::{Imports, metrics};
+use crate::config::BATCH_ATTEMPT_TIMEOUT;
 use crate::domain::category::{self, Category};
 use crate::domain::product::Product;
 use crate::domain::text::{Sku, SkuKey};
@@ -29,9 +30,6 @@ use crate::store::tree::{TreeLock, lock_tree};
 use crate::store::{
     self, AbortReason, Attempts, Changes, Repeat, StoreError, Stored, TransactionError, Tx, log,
 };
-
-/// One try, waiting for a connection included.
-const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Why a batch is given up within its transaction.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +90,15 @@ async fn import_within(
     let at = clock::now();
     let mut attempts = Attempts::new(deadline, Repeat::Idempotent, metrics::retried);
     loop {
-        match attempt(imports, meta, batch, at, deadline.at_most(ATTEMPT)).await {
+        match attempt(
+            imports,
+            meta,
+            batch,
+            at,
+            deadline.at_most(BATCH_ATTEMPT_TIMEOUT),
+        )
+        .await
+        {
             Ok(mut imported) => {
                 imported.refuse_unread(batch);
                 return Ok(imported);

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::clock::Deadline;
 use chassis::kafka::{KafkaBrokers, producer_config};
@@ -18,11 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::row::EventRow;
-
-/// Asking for the topic's partitions.
-const METADATA_LIMIT: Duration = Duration::from_secs(2);
-/// Letting go of a producer: its thread looks up every 100 ms, then purges for at most 500 ms.
-const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+use crate::config::{METADATA_TIMEOUT, PRODUCER_CLOSE_TIMEOUT};
 
 /// Everything that the producer calls back about.
 #[derive(Debug, PartialEq, Eq)]
@@ -142,7 +137,7 @@ impl Publisher {
         let publisher = self.clone();
         spawn_blocking(move || {
             let client = publisher.producer.client();
-            let metadata = client.fetch_metadata(Some(&publisher.topic), METADATA_LIMIT)?;
+            let metadata = client.fetch_metadata(Some(&publisher.topic), METADATA_TIMEOUT)?;
             let topic = metadata
                 .topics()
                 .first()
@@ -181,7 +176,11 @@ impl Publisher {
     /// Forgets what is in flight and lets go of the producer, off the runtime's threads.
     pub async fn close(self) {
         let closing = spawn_blocking(move || drop(self));
-        if Deadline::within(CLOSE_LIMIT).run(closing).await.is_err() {
+        if Deadline::within(PRODUCER_CLOSE_TIMEOUT)
+            .run(closing)
+            .await
+            .is_err()
+        {
             tracing::warn!("the relay's producer takes long to close");
         }
     }

@@ -4,7 +4,6 @@
 //! alone. So whatever ends a session, the next one begins at or before the first unsettled event.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
 use chassis::health::Probe;
@@ -20,21 +19,12 @@ use super::publisher::{Publisher, Report, Sent};
 use super::source::{Source, SourceError};
 use super::watch::KafkaWatch;
 use super::{RelayOptions, Shared, metrics};
+use crate::config::{
+    MAINTENANCE_INTERVAL, MAX_EVENTS_IN_FLIGHT, MIN_READ_INTERVAL, POLL_INTERVAL,
+    RELAY_DRAIN_TIMEOUT, TOPIC_CHECK_TIMEOUT,
+};
 use crate::crash_point;
 use crate::topics::{TopicError, ensure_events};
-
-/// Commits of other replicas are found within this time.
-const POLL: Duration = Duration::from_millis(10);
-/// Under load, a read takes what has gathered since the last: each costs PostgreSQL, Kafka and every
-/// reader of the topic about as much as the events in it.
-const PACE: Duration = Duration::from_millis(5);
-/// Remembering positions, trying for more partitions.
-const TEND: Duration = Duration::from_secs(1);
-/// Events in flight at most; one read may exceed it.
-const WINDOW: usize = 4_096;
-/// Publishing what is committed, once the process has to stop.
-const DRAIN: Duration = Duration::from_secs(2);
-const TOPIC_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -85,7 +75,7 @@ impl<'a> Session<'a> {
         if found != options.names.epoch() {
             return Err(SessionError::EpochChanged { found });
         }
-        let deadline = Deadline::within(TOPIC_LIMIT);
+        let deadline = Deadline::within(TOPIC_CHECK_TIMEOUT);
         let created = ensure_events(
             &options.brokers,
             options.partitions,
@@ -152,7 +142,7 @@ impl<'a> Session<'a> {
                 idle = self.send_next().await? == 0;
             }
             match drain {
-                None if stop.is_cancelled() => drain = Some(Deadline::within(DRAIN)),
+                None if stop.is_cancelled() => drain = Some(Deadline::within(RELAY_DRAIN_TIMEOUT)),
                 Some(_) if idle && self.progress.in_flight() == 0 => return Ok(()),
                 Some(deadline) if deadline.has_passed() => return Ok(()),
                 _ => {}
@@ -162,7 +152,7 @@ impl<'a> Session<'a> {
     }
 
     fn has_room(&self) -> bool {
-        self.progress.in_flight() < WINDOW && !self.owned.is_empty()
+        self.progress.in_flight() < MAX_EVENTS_IN_FLIGHT && !self.owned.is_empty()
     }
 
     async fn wait(&mut self, stop: &CancellationToken, stopping: bool) -> Result<(), SessionError> {
@@ -174,7 +164,7 @@ impl<'a> Session<'a> {
                 }
             }
             () = self.shared.wake.notified(), if has_room => {
-                self.next_read = self.next_read.min(self.last_read + PACE);
+                self.next_read = self.next_read.min(self.last_read + MIN_READ_INTERVAL);
             }
             answer = self.kafka.answer() => {
                 if answer.is_ok_and(|partitions| partitions != self.partitions) {
@@ -192,7 +182,12 @@ impl<'a> Session<'a> {
     async fn send_next(&mut self) -> Result<usize, SessionError> {
         self.last_read = clock::instant();
         let rows = self.source.read(self.progress.sent()).await?;
-        self.next_read = self.last_read + if rows.is_empty() { POLL } else { PACE };
+        self.next_read = self.last_read
+            + if rows.is_empty() {
+                POLL_INTERVAL
+            } else {
+                MIN_READ_INTERVAL
+            };
         let count = rows.len();
         for row in rows {
             let position = row.position;
@@ -203,7 +198,7 @@ impl<'a> Session<'a> {
                 .publisher
                 .send(row, position.lane.partition(self.partitions));
             if sent == Sent::Full {
-                self.next_read = self.last_read + POLL;
+                self.next_read = self.last_read + POLL_INTERVAL;
                 break;
             }
             self.progress.send(position)?;
@@ -256,7 +251,7 @@ impl<'a> Session<'a> {
 
     /// What is due every second.
     async fn tend(&mut self) -> Result<(), SessionError> {
-        self.next_tend = clock::instant() + TEND;
+        self.next_tend = clock::instant() + MAINTENANCE_INTERVAL;
         self.remember().await?;
         self.own_more().await?;
         let lanes: Vec<Lane> = self.progress.sent().map(|position| position.lane).collect();

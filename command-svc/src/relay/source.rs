@@ -3,8 +3,6 @@
 //! Ownership is a session-level advisory lock for each Kafka partition. It keeps replicas from
 //! doing the same work twice, and nothing else rests on it: readers drop what comes twice.
 
-use std::time::Duration;
-
 use chassis::clock::{Deadline, DeadlinePassed};
 use chassis::postgres::{OwnedConnection, Session, SetupError, Target, connect_alone};
 use futures::{StreamExt, pin_mut};
@@ -16,6 +14,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::row::{EventRow, EventRowError};
+use crate::config::{MAX_EVENTS_PER_LANE, MAX_READ_BYTES, RELAY_STATEMENT_TIMEOUT};
 
 const UNPUBLISHED: &str = include_str!("../store/sql/relay/unpublished.sql");
 const REMEMBER: &str = include_str!("../store/sql/relay/remember.sql");
@@ -30,12 +29,6 @@ const KEEPALIVES: &str = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 
 
 /// The first half of the locks' keys; the second is the partition.
 const LOCK_CLASS: i32 = 0x7464_726c;
-/// Any one statement.
-const LIMIT: Duration = Duration::from_secs(5);
-/// Events read of one lane at a time: 64 lanes stay within what a sort holds in memory.
-const EVENTS_PER_LANE: i64 = 32;
-/// Data read at a time; the last event may exceed it.
-const BYTES_PER_READ: usize = 4 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -47,7 +40,7 @@ pub enum SourceError {
         #[source]
         source: tokio_postgres::Error,
     },
-    #[error("{operation}: no answer within {LIMIT:?}")]
+    #[error("{operation}: no answer within {RELAY_STATEMENT_TIMEOUT:?}")]
     Silent { operation: &'static str },
     #[error(transparent)]
     Event(#[from] EventRowError),
@@ -149,15 +142,15 @@ impl Source {
         sent: impl Iterator<Item = Position>,
     ) -> Result<Vec<EventRow>, SourceError> {
         const OPERATION: &str = "read unpublished events";
-        let deadline = Deadline::within(LIMIT);
+        let deadline = Deadline::within(RELAY_STATEMENT_TIMEOUT);
         let (lanes, seqs) = columns(sent)?;
-        let params: [&(dyn ToSql + Sync); 3] = [&lanes, &seqs, &EVENTS_PER_LANE];
+        let params: [&(dyn ToSql + Sync); 3] = [&lanes, &seqs, &MAX_EVENTS_PER_LANE];
         let rows = self.connection.client.query_raw(&self.unpublished, params);
         let rows = until(OPERATION, deadline, rows).await?;
         pin_mut!(rows);
         let mut read = Vec::new();
         let mut bytes = 0;
-        while bytes < BYTES_PER_READ {
+        while bytes < MAX_READ_BYTES {
             let Some(row) =
                 until(OPERATION, deadline, async { rows.next().await.transpose() }).await?
             else {
@@ -193,7 +186,12 @@ async fn within<T>(
     operation: &'static str,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, SourceError> {
-    until(operation, Deadline::within(LIMIT), statement).await
+    until(
+        operation,
+        Deadline::within(RELAY_STATEMENT_TIMEOUT),
+        statement,
+    )
+    .await
 }
 
 async fn until<T>(

@@ -1,8 +1,6 @@
 //! Whether Kafka is there: acks say so by themselves, and in silence it is asked. How many
 //! partitions the topic has no ack says, so that is asked under traffic too.
 
-use std::time::Duration;
-
 use chassis::clock;
 use chassis::health::Probe;
 use rdkafka::error::KafkaResult;
@@ -10,11 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::publisher::{Publisher, answer};
+use crate::config::{BROKER_CHECK_INTERVAL, BROKER_SILENCE};
 
-/// Silence after which Kafka is asked for a sign.
-const ASK_AFTER: Duration = Duration::from_secs(2);
-/// However much is heard, so that a topic that has grown is noticed.
-const ASK_EVERY: Duration = Duration::from_secs(5);
 const SILENT: &str = "brokers do not answer";
 
 #[derive(Debug)]
@@ -56,7 +51,8 @@ impl<'a> KafkaWatch<'a> {
 
     /// Asks for the topic's partitions in silence, and now and then, unless a question is open.
     pub fn ask_when_due(&mut self, publisher: &Publisher) {
-        let is_due = self.heard.elapsed() >= ASK_AFTER || self.asked.elapsed() >= ASK_EVERY;
+        let is_due =
+            self.heard.elapsed() >= BROKER_SILENCE || self.asked.elapsed() >= BROKER_CHECK_INTERVAL;
         if self.question.is_none() && is_due {
             self.asked = clock::instant();
             self.question = Some(publisher.ask_partitions());

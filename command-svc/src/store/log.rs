@@ -1,7 +1,5 @@
 //! The event log: appending, the last step before commit, and finding where a stream stands.
 
-use std::time::Duration;
-
 use chassis::clock::{self, Deadline};
 use chrono::{DateTime, Utc};
 use futures::try_join;
@@ -16,11 +14,7 @@ use uuid::Uuid;
 use super::idempotency::{self, IdempotencyKey, SentAnswer};
 use super::statement::{EVENT_APPEND, EVENT_HEADS, EVENT_LOCK_TIMEOUT, EVENT_POSITIONS};
 use super::{RowError, StoreError, Tx, to_bigint};
-
-/// Waiting for lanes, at most.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Left of a deadline for COMMIT to be answered, however long the lanes are waited for.
-const FOR_COMMIT: Duration = Duration::from_millis(200);
+use crate::config::{COMMIT_RESERVE, MAX_LOCK_WAIT};
 
 /// Events to append, an element each; a broadcast is one element a lane.
 #[derive(Debug, Default)]
@@ -180,8 +174,8 @@ pub async fn append_timed(
 }
 
 async fn limit_lock_waits(tx: &Tx, deadline: Deadline) -> Result<(), StoreError> {
-    let left = deadline.remaining().saturating_sub(FOR_COMMIT);
-    let limit = left.min(LOCK_TIMEOUT).as_millis();
+    let left = deadline.remaining().saturating_sub(COMMIT_RESERVE);
+    let limit = left.min(MAX_LOCK_WAIT).as_millis();
     // To PostgreSQL, 0 is no limit.
     if limit == 0 {
         return Err(StoreError::Deadline);

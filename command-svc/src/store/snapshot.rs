@@ -9,9 +9,7 @@ use uuid::Uuid;
 
 use super::statement::{EVENT_GAPS, EVENT_OF_STREAMS, EVENT_ORPHANS};
 use super::{RowError, Statement};
-
-/// Rows of a page; memory is bounded by it.
-pub const PAGE: usize = 1_000;
+use crate::config::VERIFY_PAGE_ROWS;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -55,7 +53,7 @@ impl<'a> Snapshot<'a> {
         statement: Statement,
         after: Uuid,
     ) -> Result<Vec<Row>, SnapshotError> {
-        let limit = i64::try_from(PAGE).expect("a page is small");
+        let limit = i64::try_from(VERIFY_PAGE_ROWS).expect("a page is small");
         self.query(statement, &[&after, &limit]).await
     }
 

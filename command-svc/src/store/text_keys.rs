@@ -15,11 +15,10 @@ use super::statement::{
     PRODUCT_WITHOUT_KEY,
 };
 use super::tree::TREE;
+use crate::config::KEY_PAGE_ROWS;
 use crate::domain::text::{NameKey, SkuKey, given_way};
 
 type SqlError = tokio_postgres::Error;
-
-const PAGE: i64 = 2_000;
 
 /// A row as far as its key goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +52,9 @@ pub async fn complete(client: &mut Client) -> Result<(), SqlError> {
 /// Answers the last sku of the page; none where there are no more.
 async fn complete_page(client: &mut Client, after: &str) -> Result<Option<String>, SqlError> {
     let tx = client.transaction().await?;
-    let rows = tx.query(PRODUCT_WITHOUT_KEY.text, &[&after, &PAGE]).await?;
+    let rows = tx
+        .query(PRODUCT_WITHOUT_KEY.text, &[&after, &KEY_PAGE_ROWS])
+        .await?;
     let mut products = rows.iter().map(product).collect::<Result<Vec<_>, _>>()?;
     let Some(last) = products.last().map(|product| product.text.clone()) else {
         return Ok(None);

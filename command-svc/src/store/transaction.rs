@@ -11,9 +11,7 @@ use chassis::postgres::Fault;
 use chassis::retry;
 
 use super::{Database, StoreError, Tx};
-
-/// How many connections a command may lose before COMMIT: with the next one it gives up.
-const MAX_LOST_CONNECTIONS: u32 = 2;
+use crate::config::MAX_LOST_CONNECTIONS;
 
 /// Why a transaction has no result.
 #[derive(Debug, thiserror::Error)]

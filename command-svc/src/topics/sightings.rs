@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-const LOOKS: u32 = 3;
-const OVER: Duration = Duration::from_secs(10);
+use crate::config::{LOST_TOPIC_LOOKS, LOST_TOPIC_TIME};
 
 /// What one look told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +33,7 @@ impl Sightings {
         }
         self.missing += 1;
         let first = *self.first.get_or_insert(at);
-        self.missing >= LOOKS && at.saturating_sub(first) >= OVER
+        self.missing >= LOST_TOPIC_LOOKS && at.saturating_sub(first) >= LOST_TOPIC_TIME
     }
 
     /// True while the topic is missing, and not yet known to be lost.

@@ -4,8 +4,6 @@
 //! table. With the watermark topic goes what readers were shown, so that no tidemark can be
 //! compared any more: a new history begins, and every process that was of the old one ends.
 
-use std::time::Duration;
-
 use chassis::clock::{self, Deadline};
 use chassis::kafka::{KafkaBrokers, topic_exists};
 use chassis::postgres::{Session, SetupError, Target, connect_alone};
@@ -18,15 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::sightings::{Sight, Sightings};
 use super::{TopicError, ensure_events};
+use crate::config::{
+    EPOCH_CHANGE_TIMEOUT, MISSING_TOPIC_INTERVAL, TOPIC_LOOK_TIMEOUT, TOPIC_MAKE_TIMEOUT,
+    TOPIC_WATCH_INTERVAL,
+};
 use crate::store::Database;
 use crate::store::migration::{self, MigrationError};
 use crate::store::statement::{EVENT_BEGIN_EPOCH, TOPIC_REMEMBER, TOPIC_REMEMBERED};
-
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
-const LOOK_WITHIN: Duration = Duration::from_secs(4);
-const MAKE_WITHIN: Duration = Duration::from_secs(10);
-const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Watches the topics of one history.
 #[derive(Debug)]
@@ -67,9 +63,9 @@ impl Watch {
                 return stop.cancelled().await;
             }
             let pause = if sightings.is_suspect() {
-                LOOK_AGAIN_AFTER
+                MISSING_TOPIC_INTERVAL
             } else {
-                LOOK_EVERY
+                TOPIC_WATCH_INTERVAL
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
@@ -93,7 +89,7 @@ impl Watch {
     }
 
     async fn sight_of(&self, topic: &str) -> Sight {
-        match topic_exists(&self.brokers, topic, Deadline::within(LOOK_WITHIN)).await {
+        match topic_exists(&self.brokers, topic, Deadline::within(TOPIC_LOOK_TIMEOUT)).await {
             Ok(true) => Sight::Present,
             Ok(false) => Sight::Missing,
             Err(error) => {
@@ -104,13 +100,13 @@ impl Watch {
     }
 
     async fn make_events(&self) -> Result<(), TopicError> {
-        let deadline = Deadline::within(MAKE_WITHIN);
+        let deadline = Deadline::within(TOPIC_MAKE_TIMEOUT);
         ensure_events(&self.brokers, self.partitions, &self.names, deadline).await
     }
 
     /// True where the database holds another history now, begun by this process or another one.
     async fn begin_another(&self) -> bool {
-        let begun = tokio::time::timeout(BEGIN_WITHIN, self.begin()).await;
+        let begun = tokio::time::timeout(EPOCH_CHANGE_TIMEOUT, self.begin()).await;
         match begun.unwrap_or(Err(BeginError::TooSlow)) {
             Ok(()) => true,
             Err(error) => {
