@@ -5,7 +5,6 @@
 
 use actix_web::web::{self, ServiceConfig, delete, patch, post, put};
 
-mod body;
 mod category;
 mod described;
 mod if_match;

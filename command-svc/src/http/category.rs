@@ -1,4 +1,4 @@
-//! `/v1/categories`; how categories and their refusals look.
+//! `/v1/categories`: its routes and bodies; how categories and their refusals look.
 
 use actix_web::{HttpResponse, web};
 use chassis::clock;
@@ -7,7 +7,7 @@ use schemas::event::CategoryRef;
 use schemas::event::category::CategoryPath;
 use schemas::id::CategoryId;
 use schemas::problem::{Problem, ProblemType};
-use schemas::rest::command as rest;
+use schemas::rest::command::{self as rest, Patch};
 
 use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
@@ -15,6 +15,7 @@ use crate::domain::category::{
     Category, ChangeCategory, Command as Wish, MAX_DEPTH, PlaceRefusal, Refusal, Surroundings,
 };
 use crate::execute::{Resource, ToProblem};
+use crate::parse::{Fields, Invalid};
 
 /// Adds a category to the tree, as a root or below another.
 #[utoipa::path(
@@ -63,6 +64,38 @@ pub async fn retire(
     id: web::Path<CategoryId>,
 ) -> Result<HttpResponse, ApiError> {
     request.execute::<Category>(*id, Wish::Retire, &[]).await
+}
+
+impl TryFrom<(CategoryId, rest::CreateCategory)> for Wish {
+    type Error = Invalid;
+
+    fn try_from((id, body): (CategoryId, rest::CreateCategory)) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_rest_body();
+        let name = fields.category_name(&body.name);
+        let parent_id = body.parent_id.map(CategoryId);
+        let create = name.map(|name| Self::Create {
+            id,
+            name,
+            parent_id,
+        });
+        Ok(fields.into_result(create)?)
+    }
+}
+
+impl TryFrom<rest::ChangeCategory> for ChangeCategory {
+    type Error = Invalid;
+
+    fn try_from(body: rest::ChangeCategory) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_rest_body();
+        let name = fields.required("/name", body.name);
+        let name = name.and_then(|name| fields.category_name(&name));
+        let parent_id = match body.parent_id {
+            Patch::Absent => None,
+            Patch::Null => Some(None),
+            Patch::Value(id) => Some(Some(CategoryId(id))),
+        };
+        Ok(fields.into_result(Some(Self { name, parent_id }))?)
+    }
 }
 
 impl Resource for Category {

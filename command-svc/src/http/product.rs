@@ -1,19 +1,25 @@
-//! `/v1/products`, and the price and listing of one; how products and their refusals look.
+//! `/v1/products`, and the price and listing of one: routes and bodies; how products and their
+//! refusals look.
 
 use actix_web::{HttpResponse, web};
 use chassis::clock;
 use chassis::problem::ApiError;
-use schemas::id::ProductId;
+use schemas::id::{CategoryId, ProductId};
+use schemas::money::Money;
 use schemas::problem::{Problem, ProblemType, Violation};
-use schemas::rest::command as rest;
+use schemas::rest::command::{self as rest, Patch};
 use serde_json::json;
+use uuid::Uuid;
 
-use super::body::price;
 use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
+use crate::domain::attributes::AttributesChange;
 use crate::domain::category::Places;
-use crate::domain::product::{ChangeProduct, Command as Wish, CreateProduct, Product, Refusal};
+use crate::domain::product::{
+    Categories, ChangeProduct, Command as Wish, CreateProduct, Product, Refusal,
+};
 use crate::execute::{Resource, ToProblem};
+use crate::parse::{Fields, Invalid, clearable};
 
 /// Adds a product, listed from the start, with what is in stock of it.
 #[utoipa::path(
@@ -85,6 +91,76 @@ pub async fn change_listing(
 ) -> Result<HttpResponse, ApiError> {
     let wish = Wish::ChangeListing(body.parse::<rest::ChangeListing>()?.listed);
     request.execute::<Product>(*id, wish, body.bytes()).await
+}
+
+impl TryFrom<(ProductId, rest::CreateProduct)> for CreateProduct {
+    type Error = Invalid;
+
+    fn try_from((id, body): (ProductId, rest::CreateProduct)) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_rest_body();
+        let sku = fields.sku(&body.sku);
+        let name = fields.name(&body.name);
+        let description = fields.description(&body.description);
+        let brand = fields.brand(&body.brand);
+        let price = fields.money("/price", &body.price);
+        let categories = categories(&mut fields, body.category_ids);
+        let attributes = fields.attributes(body.attributes);
+        let inventory = fields.inventory(body.inventory);
+        let create = (|| {
+            Some(Self {
+                id,
+                sku: sku?,
+                name: name?,
+                description: description?,
+                brand: brand?,
+                price: price?,
+                categories: categories?,
+                attributes: attributes?,
+                inventory: inventory?,
+            })
+        })();
+        Ok(fields.into_result(create)?)
+    }
+}
+
+impl TryFrom<rest::ChangeProduct> for ChangeProduct {
+    type Error = Invalid;
+
+    fn try_from(body: rest::ChangeProduct) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_rest_body();
+        let name = fields.required("/name", body.name);
+        let name = name.and_then(|name| fields.name(&name));
+        let description = clearable(body.description);
+        let description = description.and_then(|text| fields.description(&text));
+        let brand = clearable(body.brand).and_then(|text| fields.brand(&text));
+        let ids = clearable(body.category_ids);
+        let categories = ids.and_then(|ids| categories(&mut fields, ids));
+        let attributes = match body.attributes {
+            Patch::Absent => None,
+            Patch::Null => Some(AttributesChange::Clear),
+            Patch::Value(merge) => fields.take_all(AttributesChange::parse_merge(merge)),
+        };
+        let change = Self {
+            name,
+            description,
+            brand,
+            categories,
+            attributes,
+        };
+        Ok(fields.into_result(Some(change))?)
+    }
+}
+
+/// The body of a price on its own.
+fn price(body: &rest::MoneyBody) -> Result<Money, Invalid> {
+    let mut fields = Fields::of_rest_body();
+    let price = fields.money("", body);
+    Ok(fields.into_result(price)?)
+}
+
+fn categories(fields: &mut Fields, ids: Vec<Uuid>) -> Option<Categories> {
+    let ids = ids.into_iter().map(CategoryId);
+    fields.take("/category_ids", Categories::parse(ids))
 }
 
 impl Resource for Product {

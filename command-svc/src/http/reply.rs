@@ -9,6 +9,7 @@ use schemas::problem::{Problem, ProblemType};
 
 use crate::config::RETRY_AFTER_MS;
 use crate::execute::{ExecuteError, Outcome};
+use crate::parse::Invalid;
 use crate::store::idempotency::SentAnswer;
 
 static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -31,6 +32,12 @@ pub fn reply(outcome: Outcome, path: &str, session: &Session) -> Result<HttpResp
         response.insert_header((IDEMPOTENCY_REPLAYED.clone(), "true"));
     }
     Ok(response.body(body))
+}
+
+impl From<Invalid> for ApiError {
+    fn from(Invalid(violations): Invalid) -> Self {
+        Self::validation(&violations)
+    }
 }
 
 impl From<ExecuteError> for ApiError {

@@ -1,4 +1,4 @@
-//! Movements of the stock of a product; how stocks and their refusals look.
+//! Movements of the stock of a product: route and body; how stocks and their refusals look.
 
 use actix_web::{HttpResponse, web};
 use chassis::problem::ApiError;
@@ -8,9 +8,11 @@ use schemas::rest::command as rest;
 
 use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
-use crate::domain::number::MAX_UNITS;
+use crate::domain::number::{Delta, MAX_UNITS};
 use crate::domain::stock::{Command as Wish, Refusal, Stock};
+use crate::domain::text::Reason;
 use crate::execute::{Resource, ToProblem};
+use crate::parse::{Fields, Invalid};
 
 /// Moves units in or out of stock; never below what is reserved. ETag and If-Match are the
 /// stock's own: selling does not change the version of the product.
@@ -29,6 +31,20 @@ pub async fn move_stock(
 ) -> Result<HttpResponse, ApiError> {
     let wish = Wish::try_from(body.parse::<rest::MoveStock>()?)?;
     request.execute::<Stock>(*id, wish, body.bytes()).await
+}
+
+impl TryFrom<rest::MoveStock> for Wish {
+    type Error = Invalid;
+
+    fn try_from(body: rest::MoveStock) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_rest_body();
+        let delta = fields.take("/delta", Delta::parse(body.delta));
+        let reason = fields.take("/reason", Reason::parse(&body.reason));
+        let moved = delta
+            .zip(reason)
+            .map(|(delta, reason)| Self::Move { delta, reason });
+        Ok(fields.into_result(moved)?)
+    }
 }
 
 impl Resource for Stock {

@@ -1,15 +1,12 @@
 //! A line of a product import, read: what the catalogue shall hold under a sku.
 //!
-//! Pure. Nobody will correct these texts by hand, so control characters become blanks in all of them
-//! but the sku, which is never changed into another; what still cannot be, is refused with every
-//! violation at once.
+//! Pure. A line that cannot be read is refused with every violation at once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use chassis::extract::parse_json_line;
 use schemas::money::Money;
 use schemas::problem::{Problem, ProblemType, Violation};
-use schemas::rest::command::{MoneyBody, Patch};
 use schemas::rest::import::ProductUpsert;
 use schemas::text::without_controls;
 
@@ -18,10 +15,8 @@ use crate::domain::attributes::Attributes;
 use crate::domain::category::MAX_DEPTH;
 use crate::domain::number::Inventory;
 use crate::domain::product::MAX_CATEGORIES;
-use crate::domain::text::{
-    Brand, CategoryName, Description, Name, NameKey, Sku, SkuKey, cleaned_lines,
-};
-use crate::domain::violations::{Violations, pointer_step};
+use crate::domain::text::{Brand, CategoryName, Description, Name, NameKey, Sku, SkuKey};
+use crate::parse::{Fields, clearable};
 
 /// The names from a root down to a category.
 pub type NamePath = Vec<CategoryName>;
@@ -66,32 +61,24 @@ pub fn missing(member: &str) -> Violation {
 }
 
 fn parse(body: ProductUpsert) -> Result<Wish, Vec<Violation>> {
-    let mut violations = Violations::default();
-    let sku = match &body.sku {
-        Some(sku) => violations.take("/sku", Sku::parse(sku)),
-        None => {
-            violations.add("/sku", "missing field `sku`");
-            None
-        }
-    };
-    let name = needed(&mut violations, "/name", body.name)
-        .and_then(|name| violations.take("/name", Name::parse(&without_controls(&name))));
-    let price = needed(&mut violations, "/price", body.price)
-        .and_then(|body| price(&mut violations, &body));
-    let description = given(body.description, |text| {
-        violations.take("/description", Description::parse(&cleaned_lines(&text)))
-    });
-    let brand = given(body.brand, |text| {
-        violations.take("/brand", Brand::parse(&without_controls(&text)))
-    });
-    let paths = given(body.categories, |paths| {
-        parse_paths(&mut violations, &paths)
-    });
-    let attributes = given(body.attributes, |attributes| {
-        parse_attributes(&mut violations, attributes)
-    });
-    let inventory = given(body.inventory, Some).unwrap_or_default();
-    let inventory = violations.take("/inventory", Inventory::parse(inventory));
+    let mut fields = Fields::of_import_line();
+    if body.sku.is_none() {
+        fields.add("/sku", "missing field `sku`");
+    }
+    let sku = body.sku.and_then(|sku| fields.sku(&sku));
+    let name = fields.required("/name", body.name);
+    let name = name.and_then(|name| fields.name(&name));
+    let price = fields.required("/price", body.price);
+    let price = price.and_then(|price| fields.money("/price", &price));
+    let description = clearable(body.description);
+    let description = description.and_then(|text| fields.description(&text));
+    let brand = clearable(body.brand).and_then(|text| fields.brand(&text));
+    let paths = clearable(body.categories);
+    let paths = paths.and_then(|paths| parse_paths(&mut fields, &paths));
+    let attributes = clearable(body.attributes);
+    let attributes = attributes.and_then(|attributes| fields.attributes(attributes));
+    let inventory = clearable(body.inventory).unwrap_or_default();
+    let inventory = fields.inventory(inventory);
     let wish = sku.zip(inventory).map(|(sku, inventory)| Wish {
         sku_key: SkuKey::from(&sku),
         sku,
@@ -103,68 +90,22 @@ fn parse(body: ProductUpsert) -> Result<Wish, Vec<Violation>> {
         attributes,
         inventory,
     });
-    violations.into_result(wish)
+    fields.into_result(wish)
 }
 
-/// A member that cannot be cleared.
-fn needed<T>(violations: &mut Violations, pointer: &str, member: Patch<T>) -> Option<T> {
-    match member {
-        Patch::Absent => None,
-        Patch::Null => {
-            violations.add(pointer, "must not be null");
-            None
-        }
-        Patch::Value(value) => Some(value),
-    }
-}
-
-/// A member that null clears.
-fn given<B: Default, T>(member: Patch<B>, parse: impl FnOnce(B) -> Option<T>) -> Option<T> {
-    match member {
-        Patch::Absent => None,
-        Patch::Null => parse(B::default()),
-        Patch::Value(value) => parse(value),
-    }
-}
-
-fn price(violations: &mut Violations, body: &MoneyBody) -> Option<Money> {
-    let amount = violations.take("/price/amount", Money::new(body.amount, "EUR"));
-    let price = violations.take("/price/currency", Money::new(0, &body.currency));
-    Some(Money {
-        amount: amount?.amount,
-        ..price?
-    })
-}
-
-fn parse_attributes(
-    violations: &mut Violations,
-    given: BTreeMap<String, String>,
-) -> Option<Attributes> {
-    let mut cleaned = BTreeMap::new();
-    for (name, value) in given {
-        let name = without_controls(&name).into_owned();
-        let value = cleaned_lines(&value).into_owned();
-        if cleaned.insert(name.clone(), value).is_some() {
-            let pointer = format!("/attributes/{}", pointer_step(&name));
-            violations.add(&pointer, "the name is given more than once");
-        }
-    }
-    violations.take_all(Attributes::parse(cleaned))
-}
-
-fn parse_paths(violations: &mut Violations, categories: &[String]) -> Option<Vec<NamePath>> {
+fn parse_paths(fields: &mut Fields, categories: &[String]) -> Option<Vec<NamePath>> {
     let mut paths = Vec::new();
     let mut named = HashSet::new();
     let mut complete = true;
     for (index, text) in categories.iter().enumerate() {
-        match violations.take(&format!("/categories/{index}"), path(text)) {
+        match fields.take(&format!("/categories/{index}"), path(text)) {
             Some(path) if path.is_empty() || !named.insert(keys(&path)) => {}
             Some(path) => paths.push(path),
             None => complete = false,
         }
         if paths.len() > MAX_CATEGORIES {
             let message = format!("must name at most {MAX_CATEGORIES} categories");
-            violations.add("/categories", &message);
+            fields.add("/categories", &message);
             return None;
         }
     }
