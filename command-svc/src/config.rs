@@ -17,7 +17,7 @@ pub const DEFAULT_PORT: u16 = 8081;
 pub const MAX_RUNNING_COMMANDS: usize = 1_024;
 /// What a request may take, every wait within it included.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an answer may be delayed to read what a foreign tidemark stands for.
+/// How long an answer may be delayed to read the lane heads for a foreign tidemark.
 pub const FOREIGN_TIDEMARK_TIMEOUT: Duration = Duration::from_millis(200);
 pub const MAX_IDEMPOTENCY_KEY_CHARS: usize = 255;
 /// When to try again, where nothing better is known.
@@ -59,7 +59,7 @@ pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A client that lets answers wait for this long, once no more are kept for it, reads only after
 /// it has sent everything.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client is told that its import stopped.
+/// How long the service tries to tell a client that its import stopped.
 pub const STOP_NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 /// All tries of a batch.
 pub const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,8 +103,8 @@ pub const MEASURED_BATCHES: usize = 3;
 
 /// Commits of other replicas are found within this time.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// Under load, a read takes what has gathered since the last: each costs PostgreSQL, Kafka and every
-/// reader of the topic about as much as the events in it.
+/// Under load, a read takes what has gathered since the last: each costs PostgreSQL, Kafka and
+/// every reader of the topic about as much as the events in it.
 pub const MIN_READ_INTERVAL: Duration = Duration::from_millis(5);
 /// Between two times that positions are remembered and more partitions are tried for.
 pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
@@ -124,7 +124,7 @@ pub const RELAY_STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_EVENTS_PER_LANE: i64 = 32;
 /// Data read at a time; the last event may exceed it.
 pub const MAX_READ_BYTES: usize = 4 * 1024 * 1024;
-/// Silence after which Kafka is asked for a sign.
+/// Silence after which Kafka is asked whether it is there.
 pub const BROKER_SILENCE: Duration = Duration::from_secs(2);
 /// Kafka is asked this often however much is heard, so that a topic that has grown is noticed.
 pub const BROKER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -180,7 +180,7 @@ pub struct CommandArgs {
     #[command(flatten)]
     pub postgres: PostgresArgs,
     /// Where PostgreSQL is without a pooler between: migrations and the relay hold locks of their
-    /// session. The same as DATABASE_URL unless told.
+    /// session. DATABASE_URL by default.
     #[arg(long, env = "DIRECT_DATABASE_URL", hide_env_values = true)]
     pub direct_database_url: Option<SecretString>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Named places where a process can be told to die, for stories about crashes.
+//! Named places where tests of crashes can make a process abort.
 //!
 //! Only with the feature `crash-points`; without it a place costs nothing.
 
@@ -10,7 +10,7 @@ const VARIABLE: &str = "TIDEMARK_CRASH_POINT";
 #[cfg(feature = "crash-points")]
 pub fn reach(place: &str) {
     if std::env::var(VARIABLE).is_ok_and(|named| named == place) {
-        tracing::warn!(crash.point = place, "aborting as told");
+        tracing::warn!(crash.point = place, "aborting at the crash point");
         std::process::abort();
     }
 }

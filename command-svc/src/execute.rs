@@ -1,5 +1,5 @@
-//! Executing a command of any aggregate: one transaction that locks, reads, decides, writes rows and
-//! appends events.
+//! Executing a command of any aggregate: one transaction that locks, reads, decides, writes rows
+//! and appends events.
 //!
 //! Locks in this order: idempotency row, tree, rows by id, inserts by sku, lanes; the lanes last,
 //! in the same round trip as COMMIT. Changes of products that arrive together share a transaction:
@@ -59,7 +59,8 @@ struct Shared {
 }
 
 impl Commands {
-    /// Commands will run on the current runtime, which has to be that of the database's connections.
+    /// Commands will run on the current runtime, which has to be that of the database's
+    /// connections.
     pub fn new(database: Database) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -76,7 +77,7 @@ impl Commands {
     }
 
     /// Runs beside the connections, not on the caller's thread: a command wakes its caller once,
-    /// and goes on to its end should the caller go away.
+    /// and runs to its end if the caller goes away.
     pub async fn execute<A: Resource>(
         &self,
         id: A::Id,
@@ -90,7 +91,7 @@ impl Commands {
             Ok(executed) => executed,
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is going down.
+                // The runtime is stopping.
                 Err(_) => Err(ExecuteError::OutcomeUnknown(StoreError::Deadline)),
             },
         }

@@ -1,8 +1,8 @@
 //! Imports: a stream of lines becomes products, batch by batch, and a stream of answers.
 //!
 //! Pure parts read lines (`body`, `lines`, `wish`), bound what waits (`heap`, `outbox`), put them
-//! together (`batch`, `tree`, `pace`) and decide (`plan`) by the rules of the commands; `transaction`
-//! writes a batch and tries again, `run` moves it all along.
+//! together (`batch`, `tree`, `pace`) and decide (`plan`) by the rules of the commands;
+//! `transaction` writes a batch and tries again, `run` moves it all along.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Imports {
         }
     }
 
-    /// Leave for one more import; none where enough are under way.
+    /// A permit for one more import; none where too many are running.
     pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.running).try_acquire_owned().ok()
     }
@@ -76,7 +76,7 @@ impl Imports {
         });
     }
 
-    /// Where every lane stands: at or above all that was decided before.
+    /// The head of every lane: at or above all that was decided before.
     async fn heads(&self) -> Result<Vec<Position>, StoreError> {
         let deadline = Deadline::within(HEADS_TIMEOUT);
         let attempt = || async {

@@ -1,8 +1,8 @@
 //! Members of REST bodies and of import lines become values of the domain, or all of their
 //! violations are told at once.
 //!
-//! One rule for both, but for control characters: REST refuses them, and imports, whose texts nobody
-//! will correct by hand, turn them into blanks. A sku is never changed into another.
+//! One rule for both, but for control characters: REST refuses them, and imports, whose texts will
+//! not be corrected by hand, turn them into blanks. A sku is never changed into another.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

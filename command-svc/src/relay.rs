@@ -1,8 +1,8 @@
 //! The relay: committed events go to Kafka, lane by lane, in order of seq.
 //!
 //! It remembers its positions coarsely and after acks alone: a crash makes some events come twice,
-//! which readers drop by seq, and never skips one. It goes on trying for as long as the process
-//! lives; what waits meanwhile waits in the event table, not in memory.
+//! which readers drop by seq, and never skips one. It goes on trying while the process runs; what
+//! is not published yet waits in the event table, not in memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +50,7 @@ pub struct Relay {
     shared: Arc<Shared>,
 }
 
-/// Tells the relay of commits. Cheap to clone.
+/// Notifies the relay of commits. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RelayHandle {
     shared: Arc<Shared>,
@@ -123,7 +123,7 @@ impl Relay {
             match self.one_session(batch_bytes, &stop).await {
                 Ok(()) => break,
                 Err(error @ SessionError::EpochChanged { .. }) => {
-                    tracing::error!(error = %Chain(&error), "the relay ends");
+                    tracing::error!(error = %Chain(&error), "the relay stopped");
                     break;
                 }
                 Err(SessionError::BatchTooLarge) => {
@@ -138,7 +138,7 @@ impl Relay {
                     tracing::debug!(error = %Chain(&error), "the relay still fails");
                 }
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "the relay starts over");
+                    tracing::warn!(error = %Chain(&error), "the relay failed, restarting it");
                     failing = true;
                     backoff.reset();
                 }

@@ -1,4 +1,4 @@
-//! The process of the write side: binds its address, serves until told to stop, then drains.
+//! The process of the write side: binds its address, serves until it is stopped, then drains.
 
 use std::time::Duration;
 

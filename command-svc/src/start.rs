@@ -1,7 +1,7 @@
 //! Starting: the schema, the epoch, Kafka's topics, the relay; then watching over PostgreSQL.
 //!
-//! Commands are let in as soon as the epoch is known: they need PostgreSQL alone. Whatever is away
-//! is waited for, for as long as it takes.
+//! Commands are accepted as soon as the epoch is known: they need PostgreSQL alone. A server that
+//! cannot be reached is waited for without a limit.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub enum StartError {
     Database(#[from] tokio_postgres::Error),
     #[error(transparent)]
     Migration(#[from] MigrationError),
-    #[error("the epoch of the database is no number of 32 bits")]
+    #[error("the epoch of the database is not a number of 32 bits")]
     Epoch(#[from] std::num::TryFromIntError),
     #[error(transparent)]
     EpochChanged(#[from] EpochChanged),
@@ -56,7 +56,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// No waiting mends these.
+    /// True where trying again cannot help.
     fn is_final(&self) -> bool {
         match self {
             Self::Setup(_) | Self::EpochChanged(_) | Self::Epoch(_) => true,
@@ -67,7 +67,7 @@ impl StartError {
 }
 
 impl Start {
-    /// Ends once everything runs, when told to stop, or on what no waiting mends.
+    /// Ends once everything runs, when it is stopped, or on an error that trying again cannot help.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
         let (epoch, kafka) = (
             self.health.requirement("epoch"),
@@ -91,9 +91,9 @@ impl Start {
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => error,
             };
-            tracing::warn!(error = %Chain(&error), "not started yet, trying again");
+            tracing::warn!(error = %Chain(&error), "failed to start, trying again");
             if let StartError::Topics(_) = error {
-                kafka.down("topics could not be made");
+                kafka.down("topics could not be created");
             }
             if token.run_until_cancelled(backoff.pause()).await.is_none() {
                 return Ok(());
@@ -106,7 +106,8 @@ impl Start {
         self.epoch.set(epoch)?;
         known.up();
         let names = Names::new(self.args.namespace.prefix.clone(), epoch);
-        // Not under the lock: it may be repeated, and without Kafka others shall start all the same.
+        // Not under the lock: it may be repeated, and without Kafka others shall start all the
+        // same.
         self.make_topics(&names).await?;
         tracing::info!(epoch = %epoch, "started");
         Ok(names)

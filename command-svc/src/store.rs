@@ -2,7 +2,8 @@
 //!
 //! Futures of one `Tx` that are polled together (`futures::try_join!` polls in order) travel in one
 //! round trip and run in that order. That holds only because every statement is prepared before
-//! (`Database::borrow` sees to it): one that has to be prepared first would be overtaken by its successors.
+//! (`Database::borrow` sees to it): one that has to be prepared first would be overtaken by its
+//! successors.
 
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ pub enum StoreError {
     },
     #[error("reach the database before the deadline")]
     Deadline,
-    #[error("see the commit to its end")]
+    #[error("wait for the end of the commit")]
     Abandoned,
     #[error("commit together with others")]
     Group(#[source] Arc<Self>),
@@ -76,13 +77,13 @@ pub enum StoreError {
 /// A row that does not say what its table promises.
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
-    #[error("a column has another type")]
+    #[error("read a column")]
     Column(#[from] SqlError),
     #[error(transparent)]
     Lane(#[from] LaneOutOfRange),
     #[error("a number is out of range")]
     Number(#[from] std::num::TryFromIntError),
-    #[error("attributes are no texts")]
+    #[error("attributes are not texts")]
     Attributes(#[from] serde_json::Error),
     #[error(transparent)]
     Money(#[from] schemas::money::MoneyError),

@@ -18,7 +18,7 @@ pub use watch::{Watch, remember, was_made};
 
 use crate::config::{TOPICS_ATTEMPT_TIMEOUT, TOPICS_TIMEOUT};
 
-/// Seven days: readers that were away for longer fill from the event table.
+/// Seven days: readers that were stopped for longer read from the event table.
 const EVENTS: [(&str, &str); 2] = [("cleanup.policy", "delete"), ("retention.ms", "604800000")];
 
 /// Small segments that are rolled and compacted soon; what is younger than a minute stays, so that
@@ -47,7 +47,7 @@ pub async fn ensure(
     ensure_one(brokers, &names.watermarks(), (1, &WATERMARKS), deadline).await
 }
 
-/// The topic of the events alone: the relay makes it anew should it be gone.
+/// The topic of the events alone: the relay creates it again if it was deleted.
 pub(crate) async fn ensure_events(
     brokers: &KafkaBrokers,
     partitions: i32,

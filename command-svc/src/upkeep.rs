@@ -1,5 +1,5 @@
-//! Upkeep while commands are served: is PostgreSQL there, is it still the same history, and away
-//! with idempotency keys whose time is over.
+//! Background tasks while commands are served: watch whether PostgreSQL answers and still holds the
+//! same history, and remove old idempotency keys.
 
 use chassis::clock::Deadline;
 use chassis::health::Probe;
@@ -25,7 +25,7 @@ pub fn spawn(database: &Database, postgres: Probe, shutdown: &Shutdown) {
     );
 }
 
-/// Tells health whether PostgreSQL answers, and ends when it has begun another history.
+/// Reports to health whether PostgreSQL answers, and ends when it holds another history.
 async fn watch_postgres(database: Database, probe: Probe, stop: CancellationToken) {
     let ended = database.history_ended();
     let mut pause = PING_RETRY_INTERVAL;
@@ -72,7 +72,7 @@ async fn expire_keys(database: Database, stop: CancellationToken) {
             Ok(expired) if expired == MAX_EXPIRED_KEYS.unsigned_abs() => PING_RETRY_INTERVAL,
             Ok(_) => KEY_EXPIRY_INTERVAL,
             Err(error) => {
-                tracing::debug!(error = %Chain(&error), "old idempotency keys stay for now");
+                tracing::debug!(error = %Chain(&error), "failed to remove old idempotency keys");
                 KEY_EXPIRY_INTERVAL
             }
         };

@@ -33,7 +33,7 @@ pub struct Verified {
     pub differences: u64,
 }
 
-/// Compares every row with its events. Each difference is told as it is found.
+/// Compares every row with its events. Each difference is reported as it is found.
 pub async fn rows(
     client: &mut Client,
     tell: impl FnMut(Difference),

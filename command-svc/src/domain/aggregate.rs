@@ -28,7 +28,7 @@ pub trait Aggregate: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
     /// True for a command that makes a new state.
     fn creates(command: &Self::Command) -> bool;
 
-    /// The events that follow from a command; none where its wish is true already.
+    /// The events that follow from a command; a no-op produces none.
     fn decide(
         state: Option<&Self>,
         command: &Self::Command,
@@ -36,6 +36,6 @@ pub trait Aggregate: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
         at: DateTime<Utc>,
     ) -> Result<Vec<Event>, Self::Refusal>;
 
-    /// The state after an event. Events that do not concern it leave it alone; none takes it away.
+    /// The state after an event. Events that do not concern it leave it alone; none removes it.
     fn evolve(state: Option<Self>, event: &Event) -> Option<Self>;
 }

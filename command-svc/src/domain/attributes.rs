@@ -22,7 +22,7 @@ const POINTER: &str = "/attributes";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes(BTreeMap<String, String>);
 
-/// What a merge patch says of attributes: a value sets one, none takes it away.
+/// What a merge patch says of attributes: a value sets one, none removes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttributesChange {
     Clear,

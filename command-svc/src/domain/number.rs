@@ -7,7 +7,7 @@ pub const MAX_UNITS: i64 = 1_000_000_000_000;
 pub enum NumberError {
     #[error("must be between 0 and {MAX_UNITS}")]
     Inventory,
-    #[error("must not be 0, and at most {MAX_UNITS} either way")]
+    #[error("must not be 0, and at most {MAX_UNITS} in either direction")]
     Delta,
 }
 

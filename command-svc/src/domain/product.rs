@@ -1,4 +1,4 @@
-//! A product: what it is, what it costs, where it stands in the catalogue, whether it is listed.
+//! A product: what it is, what it costs, which categories it is in, whether it is listed.
 //!
 //! Only the product's own stream is folded here; its stock has another, so that selling does not
 //! change the version of the product.

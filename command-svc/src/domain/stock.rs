@@ -132,7 +132,7 @@ impl Aggregate for Stock {
     }
 }
 
-/// What a new product starts with; no units are no event.
+/// What a new product starts with; without units there is no event.
 pub fn opening(product_id: ProductId, inventory: Inventory, at: DateTime<Utc>) -> Option<Event> {
     let units = inventory.units();
     let opened = StockAdjusted {

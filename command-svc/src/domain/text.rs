@@ -169,7 +169,7 @@ fn without_separator(text: &str) -> Result<(), TextError> {
     }
 }
 
-/// For imported texts of several lines, which nobody will correct by hand: blanks for control
+/// For imported texts of several lines, which will not be corrected by hand: blanks for control
 /// characters other than line breaks and tabs.
 pub fn cleaned_lines(text: &str) -> Cow<'_, str> {
     let is_refused = |c| is_refused(c, Form::Lines);

@@ -1,10 +1,10 @@
-//! Gathering: a body is told everything that is wrong with it at once, each at its JSON pointer.
+//! Violations: everything that is wrong with a body is reported at once, each at its JSON pointer.
 
 use std::fmt::Display;
 
 use schemas::problem::Violation;
 
-/// A body is told no more than this: a large one could be wrong in tens of thousands of places.
+/// No more are reported: a large body could be wrong in tens of thousands of places.
 const MAX_VIOLATIONS: usize = 100;
 
 /// What was found wrong so far, at most `MAX_VIOLATIONS`.

@@ -1,4 +1,4 @@
-//! What a command is answered: a representation as it stands now, or a problem.
+//! The answer to a command: the current representation, or a problem.
 //!
 //! How a state and its refusals look to clients is said in `http`, beside the routes of each.
 
@@ -29,7 +29,7 @@ pub trait Resource: Tracked<Refusal: ToProblem> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     Created(Representation),
-    /// As it stands now, changed by this command or not.
+    /// The current one, changed by this command or not.
     Current(Representation),
     /// A refusal, or another version than was expected.
     Refused(Problem),

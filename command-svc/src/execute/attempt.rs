@@ -44,7 +44,7 @@ impl<A: Resource> Attempt<'_, A> {
         let key = self.context.key.as_ref();
         let load = A::load(tx, self.id, self.command);
         let loaded = match key {
-            // Claimed before anything else is locked: a replay waits for nobody.
+            // Claimed before anything else is locked: a replay waits for no other lock.
             Some(key) => {
                 let ((), claimed) = try_join!(tx.begin(), idempotency::claim(tx, key))?;
                 if !claimed {

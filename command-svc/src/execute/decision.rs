@@ -65,7 +65,7 @@ pub(super) async fn decide<A: Resource>(
     let known = before.map(|own| own.value.id());
     let changes = Changes::of(state, events);
     if let Some(id) = known {
-        let current = changes.get::<A>(id).expect("no event takes a row away");
+        let current = changes.get::<A>(id).expect("no event removes a row");
         let answer = Answer::Current(Representation::of(current, &context));
         return Ok(if changes.is_empty() {
             Decision::unchanged(answer, basis)

@@ -1,10 +1,10 @@
 //! Group commit: changes that arrive together share one transaction.
 //!
 //! While one transaction is on its way to the disk, the next changes gather; PostgreSQL begins,
-//! takes the lanes and commits once for all of them. Nobody waits for a group to fill, and a group
-//! waits for no row. What cannot ride along goes alone, as if there were no groups: a change whose
-//! row somebody else holds, one that appends nothing (a refusal, another version, an already true
-//! wish), one that needs more than its own row, and whatever has an idempotency key.
+//! takes the lanes and commits once for all of them. No command waits for a group to fill, and a
+//! group waits for no row. What cannot ride along goes alone, as if there were no groups: a change
+//! whose row another transaction holds, one that appends nothing (a refusal, another version, a
+//! no-op), one that needs more than its own row, and whatever has an idempotency key.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -33,7 +33,7 @@ use group::Group;
 use queue::{Leader, Queue};
 use rider::{Rider, RiderOf};
 
-/// Those who wait to be committed together.
+/// Changes that wait to be committed together.
 #[derive(Debug)]
 pub(super) struct GroupCommit(Arc<Queue<Member>>);
 
@@ -46,11 +46,11 @@ struct Member {
     verdict: oneshot::Sender<Verdict>,
 }
 
-/// What became of a change that was to be committed with others.
+/// The outcome of a change that was to be committed with others.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Committed(Outcome),
-    /// Nothing was done: it is to be executed alone.
+    /// Nothing was done: the command has to run alone.
     Alone,
     /// It may have been committed.
     Unknown(StoreError),
@@ -93,7 +93,7 @@ impl Commands {
                 if queue.leave(ticket) {
                     return Verdict::Alone;
                 }
-                // Its group goes on without it.
+                // Its group is committed without waiting for it.
                 return told
                     .try_recv()
                     .unwrap_or(Verdict::Unknown(StoreError::Deadline));
@@ -103,10 +103,10 @@ impl Commands {
     }
 }
 
-/// Commits group after group, until nobody waits.
+/// Commits group after group, until no change waits.
 async fn lead(database: Database, mut leader: Leader<Member>) {
     while leader.goes_on() {
-        // First the connection, so that more may gather and whoever has no time left can leave.
+        // First the connection, so that more may gather and members without time left can leave.
         match database
             .borrow(Deadline::within(GROUP_CONNECTION_TIMEOUT))
             .await
@@ -114,11 +114,11 @@ async fn lead(database: Database, mut leader: Leader<Member>) {
             Ok(tx) => {
                 let committed = commit(&database, &tx, leader.take(MAX_GROUP));
                 if AssertUnwindSafe(committed).catch_unwind().await.is_err() {
-                    tracing::error!("a group was abandoned: its outcome is unknown");
+                    tracing::error!("a group panicked: its outcome is unknown");
                 }
             }
             Err(error) if error.fault() == Fault::Timeout => {}
-            // Each finds out for itself, and answers as it would alone.
+            // Each meets the error alone, and answers it.
             Err(_) => leader
                 .take(MAX_GROUP)
                 .into_iter()
@@ -191,11 +191,11 @@ async fn append(
     Ok(appended)
 }
 
-/// Nothing was committed, and each may fare better alone.
+/// Nothing was committed: each member runs alone.
 fn dissolve(members: Vec<Member>, failure: &Failure) {
     metrics::retried(failure.label());
     let count = members.len();
-    tracing::debug!(command.count = count, error = %Chain(failure), "a group is dissolved");
+    tracing::debug!(command.count = count, error = %Chain(failure), "failed to commit a group");
     members.into_iter().for_each(Member::go_alone);
 }
 
@@ -204,7 +204,7 @@ impl Member {
         self.tell(Verdict::Alone);
     }
 
-    /// Whoever has gone away meanwhile is not told.
+    /// A caller that has given up is not notified.
     fn tell(self, verdict: Verdict) {
         self.verdict.send(verdict).ok();
     }

@@ -1,4 +1,4 @@
-//! What became of a command, and what metrics call it.
+//! The outcome of a command, and its label in metrics.
 
 use schemas::lane::Position;
 

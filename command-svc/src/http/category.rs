@@ -139,16 +139,14 @@ fn path(category: &Category, around: &Surroundings) -> CategoryPath {
 impl ToProblem for Refusal {
     fn to_problem(&self) -> Problem {
         match self {
-            Self::NoSuchCategory => {
-                Problem::new(ProblemType::NotFound, "there is no category of this id")
-            }
+            Self::NoSuchCategory => Problem::new(ProblemType::NotFound, "no category has this id"),
             Self::NameTaken => Problem::new(
                 ProblemType::CategoryNameTaken,
                 "choose another name or another parent",
             ),
             Self::InUse => Problem::new(
                 ProblemType::CategoryInUse,
-                "take its products and categories elsewhere first",
+                "move its products and categories elsewhere first",
             ),
             Self::Retired(id) => retired(*id),
             Self::Cycle => Problem::new(
@@ -157,7 +155,7 @@ impl ToProblem for Refusal {
             ),
             Self::TooDeep => Problem::new(
                 ProblemType::CategoryTooDeep,
-                "the category would end below the last level",
+                "the category would be deeper than the tree may be",
             )
             .with("max_depth", MAX_DEPTH),
             Self::Place(refusal) => refusal.to_problem(),
@@ -170,7 +168,7 @@ impl ToProblem for PlaceRefusal {
         match self {
             Self::Unknown(id) => Problem::new(
                 ProblemType::UnknownCategory,
-                "there is no category of a named id",
+                "no category has one of the given ids",
             )
             .with("category_id", id),
             Self::Retired(id) => retired(*id),
@@ -179,7 +177,7 @@ impl ToProblem for PlaceRefusal {
 }
 
 fn retired(id: CategoryId) -> Problem {
-    let detail = "a retired category takes no more changes";
+    let detail = "a retired category cannot be changed";
     Problem::new(ProblemType::CategoryRetired, detail).with("category_id", id)
 }
 

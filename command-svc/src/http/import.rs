@@ -44,7 +44,7 @@ const GZIP: [&str; 2] = ["gzip", "x-gzip"];
 /// and stops no other. Read the answers while sending: 4 MiB of them are kept, those of some 50,000
 /// lines; where more wait and none is read for 10 s, the rest of the lines is not imported, and the
 /// last answer is the problem `answers-not-read` in place of the totals. An answer without totals
-/// broke off: send the file again, what is there is `unchanged`.
+/// was cut off: send the file again, products that are there already are `unchanged`.
 #[utoipa::path(
     post, path = "/v1/imports/products", tag = "imports",
     request_body(content = ProductUpsert, content_type = "application/x-ndjson"),
@@ -64,7 +64,7 @@ pub async fn import_products(request: ImportRequest) -> HttpResponse {
     } = request;
     let tidemark = session
         .tidemark()
-        .expect("no request is let in before the epoch is known");
+        .expect("no request is accepted before the epoch is known");
     let client = Client {
         pieces,
         coding,
@@ -84,7 +84,7 @@ pub async fn import_products(request: ImportRequest) -> HttpResponse {
 async fn forward(mut payload: Payload, pieces: Sender<Piece>) {
     while let Some(piece) = payload.next().await {
         let piece = piece.map_err(|error| {
-            tracing::debug!(error = %error, "the body of an import broke off");
+            tracing::debug!(error = %error, "failed to read the body of an import");
             Stopped::Body
         });
         let broke_off = piece.is_err();
@@ -184,7 +184,7 @@ fn check_headers(request: &HttpRequest) -> Result<Coding, ApiError> {
 }
 
 fn busy() -> ApiError {
-    let detail = "as many imports are under way as are taken at once";
+    let detail = "too many imports are running";
     Problem::new(ProblemType::TooManyRequests, detail)
         .retry_after_ms(IMPORT_RETRY_AFTER_MS)
         .into()

@@ -37,7 +37,7 @@ pub async fn create(request: CommandRequest, body: CommandBody) -> Result<HttpRe
         .await
 }
 
-/// Changes what a product is, or where it stands in the tree (JSON merge patch).
+/// Changes what a product is, or which categories it is in (JSON merge patch).
 #[utoipa::path(
     patch, path = "/v1/products/{id}", tag = "products",
     params(("id" = ProductId, Path), CommandHeaders),
@@ -194,9 +194,7 @@ impl Resource for Product {
 impl ToProblem for Refusal {
     fn to_problem(&self) -> Problem {
         match self {
-            Self::NoSuchProduct => {
-                Problem::new(ProblemType::NotFound, "there is no product of this id")
-            }
+            Self::NoSuchProduct => Problem::new(ProblemType::NotFound, "no product has this id"),
             Self::SkuTaken => Problem::new(ProblemType::SkuTaken, "choose another sku").with(
                 "errors",
                 json!([{"pointer": "/sku", "message": "is taken"}]),

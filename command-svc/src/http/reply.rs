@@ -44,7 +44,7 @@ impl From<ExecuteError> for ApiError {
     fn from(error: ExecuteError) -> Self {
         match error {
             ExecuteError::Overloaded => {
-                let detail = "too many commands are under way";
+                let detail = "too many commands are running";
                 let problem = Problem::new(ProblemType::TooManyRequests, detail);
                 Self::from(problem.retry_after_ms(RETRY_AFTER_MS))
             }

@@ -117,7 +117,7 @@ impl CommandRequest {
         })
     }
 
-    /// Executes the command that the body stands for, and replies.
+    /// Executes a command, and replies.
     pub async fn execute<A: Resource>(
         self,
         id: A::Id,
@@ -178,8 +178,9 @@ impl CommandRequest {
     }
 }
 
-/// Keys of one role and subject say nothing to another. An admin's is the subject alone, as it was
-/// when nobody else could send commands: what was kept then is still found.
+/// Keys of one role and subject are separate from those of another. An admin's is the subject
+/// alone, as in earlier releases, which let only admins send commands: their kept answers are still
+/// found.
 fn principal(role: Role, subject: Uuid) -> String {
     match role {
         Role::Admin => subject.to_string(),
@@ -187,14 +188,17 @@ fn principal(role: Role, subject: Uuid) -> String {
     }
 }
 
-/// A foreign tidemark stands for the heads at its arrival. Unread, it stays with the client.
+/// A foreign tidemark is replaced by the lane heads at its arrival. If these cannot be read, the
+/// client keeps it.
 async fn settle(database: &Database, session: &Session, deadline: Deadline) {
     match database.heads(deadline).await {
         Ok(heads) => {
             heads.into_iter().for_each(|head| session.raise(head));
             session.settle();
         }
-        Err(error) => tracing::debug!(error = %Chain(&error), "a foreign tidemark is returned"),
+        Err(error) => {
+            tracing::debug!(error = %Chain(&error), "failed to read the lane heads for a foreign tidemark")
+        }
     }
 }
 
@@ -211,7 +215,7 @@ fn read_if_match(headers: &HeaderMap) -> Result<Expected, ApiError> {
         .get_all(IF_MATCH)
         .map(|line| line.to_str())
         .collect();
-    let lines = lines.map_err(|error| malformed("If-Match is no text").caused_by(error))?;
+    let lines = lines.map_err(|error| malformed("If-Match is not valid text").caused_by(error))?;
     if lines.is_empty() {
         return Ok(Expected::Nothing);
     }
@@ -224,9 +228,10 @@ fn read_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     };
     let key = key
         .to_str()
-        .map_err(|error| malformed("Idempotency-Key is no text").caused_by(error))?;
+        .map_err(|error| malformed("Idempotency-Key is not valid text").caused_by(error))?;
     if !(1..=MAX_IDEMPOTENCY_KEY_CHARS).contains(&key.len()) {
-        let detail = format!("Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters");
+        let detail =
+            format!("Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters");
         return Err(malformed(&detail));
     }
     Ok(Some(key.to_owned()))

@@ -67,18 +67,16 @@ impl Resource for Stock {
 impl ToProblem for Refusal {
     fn to_problem(&self) -> Problem {
         match self {
-            Self::NoSuchProduct => {
-                Problem::new(ProblemType::NotFound, "there is no product of this id")
+            Self::NoSuchProduct => Problem::new(ProblemType::NotFound, "no product has this id"),
+            Self::Insufficient { available } => {
+                Problem::new(ProblemType::InsufficientStock, "not enough units in stock")
+                    .with("available", available)
             }
-            Self::Insufficient { available } => Problem::new(
-                ProblemType::InsufficientStock,
-                "fewer units are available than would go",
+            Self::Overflow => Problem::new(
+                ProblemType::StockOverflow,
+                "the stock would exceed the largest number that is counted",
             )
-            .with("available", available),
-            Self::Overflow => {
-                Problem::new(ProblemType::StockOverflow, "more units than are counted")
-                    .with("max_on_hand", MAX_UNITS)
-            }
+            .with("max_on_hand", MAX_UNITS),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Lines that are imported together, in one transaction.
 //!
-//! Pure. A batch holds a sku once: what a file says of it twice goes into two batches, one after the
-//! other. Two batches may be under way at once where neither could decide the other.
+//! Pure. A batch holds a sku once: what a file says of it twice goes into two batches, one after
+//! the other. Two batches may run at once where neither depends on the other.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -57,7 +57,7 @@ pub struct Batch {
     pub tree: NameTree,
 }
 
-/// What a batch that is under way may be deciding.
+/// What a running batch may change.
 #[derive(Debug, Default)]
 pub struct Footprint {
     skus: HashSet<SkuKey>,
@@ -72,7 +72,7 @@ pub struct Queue {
     heap_bytes: usize,
 }
 
-/// Categories that were there in a batch of this import: nobody makes them again.
+/// Categories that a batch of this import has found or made: they are not made again.
 #[derive(Debug, Default)]
 pub struct KnownPaths(HashSet<String>);
 
@@ -100,7 +100,7 @@ impl Queue {
         self.lines.len() >= size || self.heap_bytes >= MAX_BATCH_BYTES
     }
 
-    /// Puts the next lines together: so many at most, and no sku twice.
+    /// Takes the next lines as a batch: at most `size` of them, and no sku twice.
     pub fn take(&mut self, size: usize, mut new_id: impl FnMut() -> ProductId) -> Batch {
         let mut batch = Batch::default();
         let mut skus = HashSet::new();

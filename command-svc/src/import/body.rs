@@ -36,7 +36,7 @@ pub struct Body {
     /// None where it is not compressed.
     decompressor: Option<Box<MultiGzDecoder<Vec<u8>>>>,
     is_empty: bool,
-    /// Nobody wants the rest any more.
+    /// The rest is not needed any more.
     is_discarded: bool,
     lines: Lines,
     /// Something came to the lines since there was none.

@@ -18,14 +18,14 @@ pub struct Line {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a line takes at most {MAX_LINE_BYTES} bytes")]
+#[error("a line must have at most {MAX_LINE_BYTES} bytes")]
 pub struct TooLong;
 
 #[derive(Debug, Default)]
 pub struct Lines {
     /// What has come of the current line, and all after it.
     buffer: BytesMut,
-    /// So much of the buffer holds no line end.
+    /// This much of the buffer holds no line end.
     searched: usize,
     /// The current line was too long already.
     skipping: bool,

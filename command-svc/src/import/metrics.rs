@@ -15,7 +15,7 @@ const RETRIES: &str = "tidemark_import_retries_total";
 
 pub fn describe() {
     describe_counter!(LINES, Unit::Count, "lines imported, by status");
-    describe_gauge!(RUNNING, Unit::Count, "imports under way");
+    describe_gauge!(RUNNING, Unit::Count, "imports that are running");
     describe_histogram!(BATCH_LINES, Unit::Count, "lines in one transaction");
     describe_histogram!(
         LANES_HELD,

@@ -1,6 +1,7 @@
 //! Answers that the client has not taken yet.
 //!
-//! Pure: time is an argument. They are bounded by their bytes: what comes in stops while it is full.
+//! Pure: time is an argument. They are bounded by their bytes: what comes in stops while it is
+//! full.
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,7 @@ use crate::config::{ANSWER_PIECE_BYTES, MAX_KEPT_ANSWER_BYTES};
 #[derive(Debug)]
 pub struct Outbox {
     pieces: VecDeque<Bytes>,
-    /// The youngest answers, which are no whole piece yet.
+    /// The newest answers, which do not fill a piece yet.
     last: BytesMut,
     bytes: usize,
     /// When the client took something last, or could have for the first time.

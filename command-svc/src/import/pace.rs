@@ -1,7 +1,7 @@
 //! How many products go into one transaction: as many as hold the lanes for less than 20 ms.
 //!
-//! Pure. Holding is measured, so the pace finds itself on any machine and under any load. The median
-//! of a few batches counts: one that met a slow disk says little about size.
+//! Pure. Holding is measured, so the pace finds itself on any machine and under any load. The
+//! median of a few batches counts: one that met a slow disk says little about size.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Pace {
         self.size
     }
 
-    /// Learns how long a batch that wrote so many products held the lanes.
+    /// Takes into account how long a batch that wrote `written` products held the lanes.
     pub fn learn(&mut self, written: usize, held: Duration) {
         if written * 2 < self.size {
             return;

@@ -1,6 +1,6 @@
 //! What a batch does: for each line, the events that make the catalogue as the line wishes.
 //!
-//! Pure. The rules are those of the commands: what is true already is no event, and an inventory
+//! Pure. The rules are those of the commands: a no-op produces no event, and an inventory
 //! counts where the product is made.
 
 use std::collections::HashMap;
@@ -118,10 +118,12 @@ impl Plan {
         // Only a try of this very line, whose outcome was lost, can have made it under this id.
         let was_made_here = id == entry.id;
         let events = change(entry, &product.value, grown, at)?;
-        let status = match () {
-            () if was_made_here => LineStatus::Created,
-            () if events.is_empty() => LineStatus::Unchanged,
-            () => LineStatus::Updated,
+        let status = if was_made_here {
+            LineStatus::Created
+        } else if events.is_empty() {
+            LineStatus::Unchanged
+        } else {
+            LineStatus::Updated
         };
         if !events.is_empty() {
             self.changes.hold(product);
@@ -162,7 +164,7 @@ fn change(
     Ok(events)
 }
 
-/// What a line makes that names a sku nobody has, or which members it lacks.
+/// The product that a line with a new sku makes, or which members the line lacks.
 fn new_product(entry: &Entry, grown: &Grown) -> Result<CreateProduct, Box<Problem>> {
     let wish = &*entry.wish;
     let (Some(name), Some(price)) = (wish.name.clone(), wish.price) else {

@@ -2,8 +2,8 @@
 //!
 //! Bounded everywhere: lines wait for batches, batches for each other, answers for the client, and
 //! while too much waits, no more of the body is read. A client that does not read while it sends is
-//! told so, once more answers wait than are kept for it. One that leaves stops what is not yet under
-//! way.
+//! told so, once more answers wait than are kept for it. One that leaves stops what is not yet
+//! under way.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -35,14 +35,14 @@ use crate::config::{
     MAX_KEPT_ANSWER_BYTES, STALL_TIMEOUT, STOP_NOTICE_TIMEOUT,
 };
 
-/// Why an answer ends without totals. Batches that were under way are through or will be.
+/// Why an answer ends without totals. Batches that were running are committed or will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
     #[error("the client left")]
     ClientLeft,
     #[error("the body could not be read to its end")]
     Body,
-    #[error("nothing of the body came for {CLIENT_IDLE_TIMEOUT:?}")]
+    #[error("no part of the body arrived for {CLIENT_IDLE_TIMEOUT:?}")]
     Silent,
     #[error("the service stops")]
     Shutdown,
@@ -52,7 +52,7 @@ pub enum Stopped {
     Totals,
 }
 
-/// A piece of the body, or a sign that it broke off.
+/// A piece of the body, or that it was cut off.
 pub type Piece = Result<Bytes, Stopped>;
 
 /// Both ends of the client's connection.
@@ -73,7 +73,7 @@ pub struct Run {
     client: Client,
     body: Body,
     queue: Queue,
-    /// Waits for one under way, which could decide something of it.
+    /// Waits for a running one that it may depend on.
     held: Option<Batch>,
     /// When the oldest waiting line has waited for long enough.
     ripe_at: Option<Instant>,
@@ -189,7 +189,7 @@ impl Run {
         }
     }
 
-    /// A client that may still be sending is let send to the end, and then told what became of it.
+    /// A client that may still be sending may send to the end; then it gets the outcome.
     fn stall(&mut self) -> Result<(), Stopped> {
         if self.is_answered || self.body.is_through() {
             return Err(Stopped::ClientLeft);
@@ -205,7 +205,7 @@ impl Run {
     fn read(&mut self) -> Result<(), Stopped> {
         while self.queue.has_room() {
             let step = self.body.step().map_err(|error| {
-                tracing::debug!(error = %error, "the body of an import cannot be decompressed");
+                tracing::debug!(error = %error, "failed to decompress the body of an import");
                 Stopped::Body
             })?;
             let Step::Line(line) = step else {
@@ -233,7 +233,7 @@ impl Run {
         next || self.held.is_some()
     }
 
-    /// False where the next batch has to wait for one that is under way.
+    /// False where the next batch has to wait for a running one.
     fn start_batch(&mut self) -> bool {
         let new_id = || ProductId(clock::new_id());
         let batch = match self.held.take() {
@@ -322,7 +322,7 @@ impl Run {
 
     async fn totals(&mut self) -> Result<ImportTotals, Stopped> {
         let heads = self.imports.heads().await.map_err(|error| {
-            tracing::warn!(error = %Chain(&error), "the heads of the lanes could not be read");
+            tracing::warn!(error = %Chain(&error), "failed to read the lane heads");
             Stopped::Totals
         })?;
         for head in heads {

@@ -1,8 +1,8 @@
 //! A batch as one transaction: look, lock what has to change, write, append, commit.
 //!
 //! Locks come in the order of all commands: tree, products by id, inserts by sku, lanes. A batch is
-//! there wholly or not at all. It may be tried any number of times, also after a commit whose answer
-//! was lost: what is there already is unchanged. Where a line breaks it, it is halved.
+//! there wholly or not at all. It may be tried any number of times, also after a commit whose
+//! answer was lost: what is there already is unchanged. Where a line breaks it, it is halved.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use crate::store::{
 /// Why a batch is given up within its transaction.
 #[derive(Debug, thiserror::Error)]
 enum Abort {
-    #[error("make products whose skus were taken in the meantime")]
+    #[error("insert products: another transaction has taken a sku")]
     SkuTaken,
     #[error("grow the tree of categories: {0:?}")]
     Tree(category::Refusal),
@@ -53,7 +53,7 @@ struct Transaction<'a> {
 }
 
 /// Imports a batch, trying again within the budget. What cannot be imported is refused; a batch
-/// with a line that breaks it is halved until that line stands alone.
+/// with a line that breaks it is halved until that line is alone.
 pub async fn import(imports: &Imports, meta: &Meta, batch: Batch, budget: Duration) -> Imported {
     let mut imported = Imported::default();
     let mut waiting = vec![batch];
@@ -63,14 +63,15 @@ pub async fn import(imports: &Imports, meta: &Meta, batch: Batch, budget: Durati
             Err(error) if is_of_the_batch(&error) => match batch.split() {
                 Ok((first, second)) => waiting.extend([second, first]),
                 Err(line) => {
-                    tracing::error!(error = %Chain(&error), "a line could not be imported");
-                    let detail = "the failure of this line was logged under the request's id";
+                    tracing::error!(error = %Chain(&error), "failed to import a line");
+                    let detail =
+                        "this line failed: the log has the reason under the id of the request";
                     imported.refuse(&line, &Problem::new(ProblemType::Internal, detail));
                 }
             },
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "a batch could not be imported in time");
-                let detail = "the database could not take this line in time: send it again";
+                tracing::warn!(error = %Chain(&error), "failed to import a batch in time");
+                let detail = "the database did not answer in time: send this line again";
                 let problem = Problem::new(ProblemType::DependencyUnavailable, detail);
                 imported.refuse(&batch, &problem.retry_after_ms(1_000));
                 imported.unavailable = true;

@@ -292,13 +292,13 @@ mod tests {
     #[test]
     #[expect(
         clippy::print_stderr,
-        reason = "whoever runs the tests has to learn of it"
+        reason = "the person who runs the tests has to see it"
     )]
     fn every_line_of_the_real_shops_can_be_read() {
         for name in ["clothing", "electronics", "grocery"] {
             let path = format!("{REAL_DATA}/{name}-products.ndjson.gz");
             let Ok(file) = File::open(&path) else {
-                eprintln!("skipped: there is no {path}");
+                eprintln!("skipped: {path} does not exist");
                 continue;
             };
             let lines = BufReader::new(MultiGzDecoder::new(file)).split(b'\n');

@@ -193,7 +193,10 @@ mod tests {
         let mut progress = after_sending(2);
         assert!(progress.send(at(3, 2)).is_err());
         assert!(progress.send(at(3, 4)).is_err());
-        assert!(progress.send(at(4, 1)).is_err(), "a lane of somebody else");
+        assert!(
+            progress.send(at(4, 1)).is_err(),
+            "a lane that another process owns"
+        );
         assert!(progress.send(at(3, 3)).is_ok());
     }
 

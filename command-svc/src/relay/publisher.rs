@@ -23,7 +23,7 @@ use crate::config::{METADATA_TIMEOUT, PRODUCER_CLOSE_TIMEOUT};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Report {
     Delivered(Position),
-    /// Kafka will not take a record of so many bytes.
+    /// Kafka refuses a record of this many bytes.
     TooLarge {
         position: Position,
         bytes: usize,
@@ -60,7 +60,7 @@ impl ClientContext for Reporter {
             Some(code @ RDKafkaErrorCode::Fatal) => Report::Failed(code),
             _ => return,
         };
-        // Nobody listens any more once the session has ended.
+        // The receiver is gone once the session has ended.
         let _ = self.0.send(report);
     }
 }
@@ -109,7 +109,7 @@ pub enum Sent {
 
 impl Publisher {
     /// `batch_bytes`: a record that is larger travels alone. Answers also how many partitions the
-    /// topic has; 0 where there is no such topic.
+    /// topic has; 0 if the topic does not exist.
     pub async fn open(
         brokers: &KafkaBrokers,
         topic: &str,
@@ -132,7 +132,7 @@ impl Publisher {
         }
     }
 
-    /// Asks Kafka how many partitions the topic has; 0 where there is no such topic.
+    /// Asks Kafka how many partitions the topic has; 0 if the topic does not exist.
     pub fn ask_partitions(&self) -> JoinHandle<KafkaResult<i32>> {
         let publisher = self.clone();
         spawn_blocking(move || {
@@ -173,7 +173,7 @@ impl Publisher {
         }
     }
 
-    /// Forgets what is in flight and lets go of the producer, off the runtime's threads.
+    /// Drops what is in flight and closes the producer, outside of the runtime's threads.
     pub async fn close(self) {
         let closing = spawn_blocking(move || drop(self));
         if Deadline::within(PRODUCER_CLOSE_TIMEOUT)
@@ -181,7 +181,7 @@ impl Publisher {
             .await
             .is_err()
         {
-            tracing::warn!("the relay's producer takes long to close");
+            tracing::warn!("the relay's producer did not close in time");
         }
     }
 }

@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
         Ok(remembered?)
     }
 
-    /// Lets go of everything. What is in flight may still arrive, and come again.
+    /// Releases everything. What is in flight may still arrive, and be published again.
     pub async fn close(self) {
         self.shared.own_lanes(0);
         metrics::owned(0);
@@ -272,7 +272,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Takes the partitions that nobody owns.
+    /// Takes the partitions that no process owns.
     async fn own_more(&mut self) -> Result<(), SessionError> {
         let wanted: Vec<i32> = (0..self.partitions)
             .filter(|partition| !self.owned.contains(partition))

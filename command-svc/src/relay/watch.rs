@@ -35,7 +35,7 @@ impl<'a> KafkaWatch<'a> {
         }
     }
 
-    /// Notes a sign of Kafka.
+    /// Notes that Kafka answered.
     pub fn hear(&mut self) {
         self.heard = clock::instant();
         if !self.is_up {
@@ -70,7 +70,7 @@ impl<'a> KafkaWatch<'a> {
         match &partitions {
             Ok(_) => self.hear(),
             Err(error) => {
-                tracing::debug!(error = %error, "asking kafka for the events topic failed");
+                tracing::debug!(error = %error, "failed to ask kafka for the events topic");
                 self.brokers_are_down();
             }
         }

@@ -81,8 +81,8 @@ impl Persisted for Category {
     differing_members!(id, name, parent_id, retired, created_at, updated_at);
 }
 
-/// The category, what stands around it, and the wanted parent. Its own position is among those of
-/// the paths.
+/// The category, its surroundings in the tree, and the wanted parent. Its own position is among
+/// those of the paths.
 async fn load_changing(
     tx: &Tx,
     id: CategoryId,

@@ -38,7 +38,7 @@ macro_rules! tables {
             events: Vec<(u64, Event)>,
         }
 
-        /// Ids of rows to be held, where nobody else holds them.
+        /// Ids of rows to be locked, where no other transaction holds them.
         #[derive(Debug, Default)]
         pub struct Wanted {
             $($table: Vec<<$state as Aggregate>::Id>,)+
@@ -75,7 +75,7 @@ macro_rules! tables {
                 self.events.push((version, event));
             }
 
-            /// Holds those of the wanted rows that nobody else holds. Never waits.
+            /// Locks those of the wanted rows that no other transaction holds. Never waits.
             pub async fn lock_free(tx: &Tx, wanted: Wanted) -> Result<Self, StoreError> {
                 let ($($table,)+) = try_join!($(lock_free::<$state>(tx, wanted.$table)),+)?;
                 let mut changes = Self::default();

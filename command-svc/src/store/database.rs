@@ -1,4 +1,4 @@
-//! The database: its connections, the history it holds, and who is told of commits.
+//! The database: its connections, the history it holds, and who is notified of commits.
 
 use std::sync::{Arc, OnceLock};
 
@@ -68,10 +68,10 @@ impl Database {
         self.shared.epoch.get()
     }
 
-    /// The epoch that this process started with: known before any request is let in.
+    /// The epoch that this process started with: known before any request is accepted.
     pub fn epoch(&self) -> Epoch {
         self.started_with()
-            .expect("no request is let in before the epoch is known")
+            .expect("no request is accepted before the epoch is known")
     }
 
     /// The epoch that the database holds now.
@@ -88,7 +88,7 @@ impl Database {
         heads.unwrap_or(Err(StoreError::Deadline))
     }
 
-    /// Sets who is told of commits; once.
+    /// Sets who is notified of commits; once.
     pub fn on_commit(&self, hint: CommitHint) {
         // A second start-up cannot happen, and the first hint would still be right.
         let _ = self.shared.hint.set(hint);

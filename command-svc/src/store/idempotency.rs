@@ -1,4 +1,5 @@
-//! Answers by idempotency key: claimed first in a transaction, filled by the append step, kept 24 h.
+//! Answers by idempotency key: claimed first in a transaction, filled by the append step, kept 24
+//! h.
 
 use schemas::lane::{Lane, Position};
 use serde_json::Value;
@@ -10,10 +11,10 @@ use super::statement::{
 };
 use super::{RowError, StoreError, Tx};
 
-/// A client's key, and what it stands for.
+/// A client's key, and the request that it was used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// Keys of one client say nothing to another.
+    /// Keys of one client are separate from those of another.
     pub principal: String,
     pub key: String,
     /// SHA-256 of the request that the key was used for.
@@ -43,7 +44,7 @@ pub enum Kept {
     Typed(Value),
 }
 
-/// True where the key is ours: nobody has used it, or too long ago. Waits for a twin that is still
+/// True where the key is free: unused, or used too long ago. Waits for a twin that is still
 /// deciding. The first lock of a transaction.
 pub async fn claim(tx: &Tx, key: &IdempotencyKey) -> Result<bool, StoreError> {
     let claimed = tx
@@ -55,7 +56,7 @@ pub async fn claim(tx: &Tx, key: &IdempotencyKey) -> Result<bool, StoreError> {
     Ok(claimed > 0)
 }
 
-/// None where the key's row was removed meanwhile.
+/// None where the key's row has been removed.
 pub async fn kept(tx: &Tx, key: &IdempotencyKey) -> Result<Option<KeptAnswer>, StoreError> {
     let row = tx
         .query_first(IDEMPOTENCY_SELECT, &[&key.principal, &key.key])
@@ -77,7 +78,7 @@ pub async fn keep(tx: &Tx, key: &IdempotencyKey, sent: &SentAnswer) -> Result<()
     .map(|_| ())
 }
 
-/// Removes at most so many answers that are too old, and says how many they were.
+/// Removes at most `limit` answers that are too old; returns their number.
 pub async fn expire(tx: &Tx, limit: i64) -> Result<u64, StoreError> {
     tx.execute(IDEMPOTENCY_EXPIRE, &[&limit]).await
 }

@@ -75,7 +75,7 @@ pub async fn products(
     Ok(products)
 }
 
-/// A name that is taken meanwhile is an error: nothing may follow it but to begin anew.
+/// A name that another transaction has taken is an error: the transaction has to be run again.
 pub async fn insert_categories(tx: &Tx, created: &[&Stored<Category>]) -> Result<(), StoreError> {
     let Some(first) = created.first() else {
         return Ok(());
@@ -108,9 +108,7 @@ pub async fn clock(tx: &Tx) -> Result<DateTime<Utc>, StoreError> {
 }
 
 fn read_time(rows: &[Row], statement: &'static str) -> Result<DateTime<Utc>, StoreError> {
-    let row = rows
-        .first()
-        .expect("the statement makes one row whatever there is");
+    let row = rows.first().expect("the statement always returns one row");
     row.try_get(0)
         .map_err(|error| StoreError::row(statement)(error.into()))
 }

@@ -1,4 +1,4 @@
-//! The event log: appending, the last step before commit, and finding where a stream stands.
+//! The event log: appending, the last step before commit, and the positions of streams.
 
 use chassis::clock::{self, Deadline};
 use chrono::{DateTime, Utc};
@@ -176,7 +176,7 @@ pub async fn append_timed(
 async fn limit_lock_waits(tx: &Tx, deadline: Deadline) -> Result<(), StoreError> {
     let left = deadline.remaining().saturating_sub(COMMIT_RESERVE);
     let limit = left.min(MAX_LOCK_WAIT).as_millis();
-    // To PostgreSQL, 0 is no limit.
+    // PostgreSQL takes 0 for no limit.
     if limit == 0 {
         return Err(StoreError::Deadline);
     }

@@ -1,4 +1,4 @@
-//! Bringing the schema up to date: by one process at a time, before any command is let in.
+//! Migrates the schema: one process at a time, before any command is accepted.
 
 use chassis::postgres::code;
 use refinery::error::Kind;
@@ -11,7 +11,7 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// The advisory lock that stands for the schema; sessions hold it.
+/// The advisory lock of the schema; sessions hold it.
 const SCHEMA: i64 = 0x7469_6465_7363_6865;
 
 /// Classes of SQLSTATE that speak of the statement, not of the server.
@@ -28,7 +28,7 @@ pub enum MigrationError {
     History(#[source] tokio_postgres::Error),
     #[error("migrate the schema")]
     Migrate(#[source] Box<refinery::Error>),
-    #[error("give keys to rows without")]
+    #[error("add the missing keys of texts")]
     Keys(#[source] tokio_postgres::Error),
     #[error("the database was migrated with another {0} than the one of this release")]
     Changed(Migration),
@@ -37,7 +37,7 @@ pub enum MigrationError {
 }
 
 impl MigrationError {
-    /// True where no waiting mends it: what is to be applied does not fit what is there. To
+    /// True where trying again cannot help: what is to be applied does not fit what is there. To
     /// refinery, a statement that fails is a failed connection.
     pub fn is_final(&self) -> bool {
         match self {

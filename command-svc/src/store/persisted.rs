@@ -26,7 +26,7 @@ pub trait Persisted: Aggregate {
         false
     }
 
-    /// Locks those rows that nobody else holds. Never waits.
+    /// Locks those rows that no other transaction holds. Never waits.
     fn lock_free(
         _: &Tx,
         _: &[Self::Id],
@@ -100,14 +100,14 @@ pub struct Loaded<A: Aggregate> {
     pub basis: Basis,
 }
 
-/// Where the log stands for what a command is decided on.
+/// The positions of the log that a command is decided on.
 #[derive(Debug, Default)]
 pub struct Basis {
     pub positions: Vec<Position>,
     /// The last event of the state, if its position is not among those. What a command appends to
     /// a subject is above all earlier events of that subject: this need not be named then.
     pub last_event: Option<(StreamId, u64)>,
-    /// The last events of what stands in the way: they matter to refusals.
+    /// The last events of what a command conflicts with: they matter to refusals.
     pub witnesses: Vec<(StreamId, u64)>,
 }
 

@@ -57,7 +57,7 @@ impl<T: Persisted> Table<T> {
             None => (None, None, 0),
         };
         let state = T::evolve(state, event);
-        debug_assert!(state.is_some() || !is_held, "no event takes a state away");
+        debug_assert!(state.is_some() || !is_held, "no event removes a state");
         let value = state?;
         let is_own = stream.kind == T::STREAM;
         let version = version + u64::from(is_own);

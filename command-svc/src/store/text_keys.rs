@@ -1,7 +1,8 @@
 //! Keys of rows that have none: written before there were keys, or by a release without them.
 //!
-//! A step of starting, under the lock of migrations and before commands are let in. It goes on where
-//! it was broken off: pages are committed one by one. Where keys collide, the older row has it.
+//! A step of starting, under the lock of migrations and before commands are accepted. It goes on
+//! where it was broken off: pages are committed one by one. Where keys collide, the older row has
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +50,7 @@ pub async fn complete(client: &mut Client) -> Result<(), SqlError> {
     tx.commit().await
 }
 
-/// Answers the last sku of the page; none where there are no more.
+/// Returns the last sku of the page; none after the last page.
 async fn complete_page(client: &mut Client, after: &str) -> Result<Option<String>, SqlError> {
     let tx = client.transaction().await?;
     let rows = tx

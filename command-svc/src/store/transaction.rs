@@ -39,9 +39,9 @@ pub trait AbortReason: std::error::Error + 'static {
 /// After what a transaction may be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// A command happens once. Where it may have been committed, its idempotency key tells.
+    /// A command happens once. Where it may have been committed, its idempotency key shows it.
     Command { keyed: bool },
-    /// Nothing changes where it was committed already: only a mistake of ours is not repeated.
+    /// Nothing changes where it was committed already: only a programming error is not repeated.
     Idempotent,
 }
 
@@ -57,7 +57,7 @@ pub struct Attempts {
 }
 
 impl Database {
-    /// Runs a transaction; where it fails, ends it and tells whether it may have been committed. A
+    /// Runs a transaction; if it fails, ends it and says whether it may have been committed. A
     /// database that holds another history by now ends the process.
     pub async fn settle<T, A: AbortReason>(
         &self,
@@ -91,7 +91,7 @@ impl Database {
 }
 
 impl Attempts {
-    /// `count` is told what ended a try that another one follows.
+    /// `count` is called with what ended a try that another one follows.
     pub fn new(deadline: Deadline, repeat: Repeat, count: fn(&'static str)) -> Self {
         Self {
             deadline,
@@ -190,7 +190,7 @@ impl<A> TransactionError<A> {
     }
 }
 
-/// Of transactions that nobody gives up.
+/// For transactions that are never given up.
 impl AbortReason for Infallible {
     fn label(&self) -> &'static str {
         match *self {}

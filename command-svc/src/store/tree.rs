@@ -1,4 +1,4 @@
-//! The tree of categories: its lock, paths in it, and what stands around a category.
+//! The tree of categories: its lock, paths in it, and the surroundings of a category.
 //!
 //! The lock comes before everything but the idempotency row: shared where names or paths are copied
 //! into events, exclusive where they change.
@@ -20,7 +20,7 @@ use super::{RowError, StoreError, Tx};
 use crate::domain::category::{ChangeCategory, Place, Places, Surroundings};
 use crate::domain::text::NameKey;
 
-/// The advisory lock that stands for the tree.
+/// The advisory lock of the tree.
 pub(super) const TREE: i64 = 0x7469_6465_7472_6565;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub async fn places(tx: &Tx, ids: &[CategoryId]) -> Result<Found, StoreError> {
     read_places(&rows).map_err(StoreError::row(CATEGORY_PLACES.name))
 }
 
-/// What stands around a category that shall be changed like this, except the places; and which
+/// The surroundings of a category that is to be changed like this, except the places; and which
 /// streams say so.
 pub async fn surroundings(
     tx: &Tx,
@@ -69,7 +69,7 @@ pub async fn surroundings(
     let params: [&(dyn ToSql + Sync); 5] =
         [&id.0, &name, &wish.parent_id.is_some(), &parent_id, &key];
     let row = tx.query_first(CATEGORY_SURROUNDINGS, &params).await?;
-    let row = row.expect("the statement makes one row whatever there is");
+    let row = row.expect("the statement always returns one row");
     read_surroundings(&row).map_err(StoreError::row(CATEGORY_SURROUNDINGS.name))
 }
 

@@ -1,6 +1,6 @@
 //! One transaction on a pooled connection.
 //!
-//! A transaction that is dropped while open (a deadline, an error nobody handled) takes its
+//! A transaction that is dropped while open (a deadline, an unhandled error) takes its
 //! connection along: it is closed, never lent again with an open transaction on it.
 
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,14 +1,14 @@
 //! When a topic that cannot be seen is lost.
 //!
-//! A broker that is slow, restarting or away says nothing of its topics. One that answers may still
-//! be reading its own metadata. So a topic is lost only when it is missing in three answers, with
-//! at least ten seconds from the first to the last, and nothing else seen between.
+//! A broker that is slow, restarting or unreachable says nothing about its topics. One that answers
+//! may still be reading its own metadata. So a topic is lost only when it is missing in three
+//! answers, with at least ten seconds from the first to the last, and nothing else seen between.
 
 use std::time::Duration;
 
 use crate::config::{LOST_TOPIC_LOOKS, LOST_TOPIC_TIME};
 
-/// What one look told.
+/// The result of one look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
     Present,

@@ -1,7 +1,7 @@
-//! Watching over both topics for as long as the process lives.
+//! Watches both topics while the process runs.
 //!
-//! Both may be deleted without harm. The topic of events is made anew: what it held is in the event
-//! table. With the watermark topic goes what readers were shown, so that no tidemark can be
+//! Both may be deleted without harm. The topic of events is created again: what it held is in the
+//! event table. With the watermark topic goes what readers were shown, so that no tidemark can be
 //! compared any more: a new history begins, and every process that was of the old one ends.
 
 use chassis::clock::{self, Deadline};
@@ -47,7 +47,7 @@ enum BeginError {
 }
 
 impl Watch {
-    /// Runs until told to stop, or until another history has begun.
+    /// Runs until it is stopped, or until another history has begun.
     pub async fn run(self, stop: CancellationToken) {
         let mut sightings = Sightings::default();
         let began = clock::instant();
@@ -83,7 +83,7 @@ impl Watch {
         if self.sight_of(&self.names.events()).await == Sight::Missing
             && let Err(error) = self.make_events().await
         {
-            tracing::warn!(error = %Chain(&error), "the topic of events is not made yet");
+            tracing::warn!(error = %Chain(&error), "failed to create the topic of events");
         }
         sightings.see(sight, clock::instant() - began)
     }
@@ -93,7 +93,7 @@ impl Watch {
             Ok(true) => Sight::Present,
             Ok(false) => Sight::Missing,
             Err(error) => {
-                tracing::debug!(error = %Chain(&error), "a topic is not seen");
+                tracing::debug!(error = %Chain(&error), "failed to look for the topics");
                 Sight::Unknown
             }
         }
@@ -110,13 +110,13 @@ impl Watch {
         match begun.unwrap_or(Err(BeginError::TooSlow)) {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(error = %Chain(&error), "another history is not begun yet");
+                tracing::error!(error = %Chain(&error), "failed to begin another history");
                 false
             }
         }
     }
 
-    /// Under the lock of migrations, so that nobody starts into the history that ends.
+    /// Under the lock of migrations, so that no process starts into the history that ends.
     async fn begin(&self) -> Result<(), BeginError> {
         let target = Target::new(&self.database_url, "command-svc-topics", Session::Unlimited)?;
         let connection = connect_alone(&target, &Handle::current()).await?;

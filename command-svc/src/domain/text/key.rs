@@ -1,7 +1,7 @@
-//! Keys by which texts are told apart, beside the form in which they are stored.
+//! Keys by which texts are compared, beside the form in which they are stored.
 //!
 //! Where two texts that were there before their keys have the same one, the older keeps it, and the
-//! other gets its own id appended: no text holds a line end, so nobody else ever has that key.
+//! other gets its own id appended: no text holds a line end, so no other row ever has that key.
 
 use std::fmt;
 

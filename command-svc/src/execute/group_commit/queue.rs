@@ -1,9 +1,9 @@
-//! Who waits to be committed, and who leads: a few leaders, each taking what has gathered.
+//! Commands that wait to be committed, and a few leaders, each of which takes what waits.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Bounded by the commands that are let in.
+/// Bounded by the number of running commands.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     most_leaders: usize,
@@ -21,7 +21,7 @@ struct State<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
 
-/// The duty to take what waits, until nothing does. Given up when dropped.
+/// Takes what waits, until nothing does. Its place is free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct Leader<T> {
     queue: Arc<Queue<T>>,
@@ -41,7 +41,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Whoever joins while a leader is missing makes one.
+    /// Makes a leader where one is missing.
     pub fn join(self: &Arc<Self>, member: T) -> (Ticket, Option<Leader<T>>) {
         let mut state = self.lock();
         state.tickets += 1;
@@ -72,7 +72,7 @@ impl<T> Queue<T> {
 }
 
 impl<T> Leader<T> {
-    /// False once nothing waits: whoever joins after that makes another leader.
+    /// False once nothing waits: the next member that joins makes another leader.
     pub fn goes_on(&mut self) -> bool {
         let mut state = self.queue.lock();
         if state.waiting.is_empty() {
@@ -122,7 +122,7 @@ mod tests {
         assert!(leader.goes_on());
         assert_eq!(leader.take(10), [3]);
         assert!(!leader.goes_on());
-        assert!(queue.join(4).1.is_some(), "nobody leads any longer");
+        assert!(queue.join(4).1.is_some(), "there is no leader any more");
     }
 
     #[test]

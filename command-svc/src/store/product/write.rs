@@ -17,7 +17,7 @@ use super::uuids;
 use crate::domain::product::Product;
 use crate::domain::text::SkuKey;
 
-/// Answers the ids that went in; the skus of the others are taken.
+/// Returns the ids that were inserted; the skus of the others are taken.
 pub async fn insert(
     tx: &Tx,
     products: &[&Stored<Product>],

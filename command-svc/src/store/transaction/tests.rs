@@ -38,7 +38,7 @@ fn lost() -> StoreError {
     StoreError::Borrow(PoolError::Closed)
 }
 
-/// A mistake of ours.
+/// A programming error.
 fn mistake() -> StoreError {
     StoreError::Abandoned
 }
@@ -64,7 +64,7 @@ fn a_command_is_repeated_where_nothing_was_committed_and_it_may_pass(
     let is_lost = fault == Fault::ConnectionLost;
     assert_eq!(command.allows(fault, false, true), passes || is_lost);
     assert_eq!(command.allows(fault, false, false), passes);
-    // Whatever broke it within COMMIT, only a key tells what became of it.
+    // Whatever broke it within COMMIT, only a key shows the outcome.
     assert_eq!(command.allows(fault, true, true), command == KEYED);
     assert_eq!(command.allows(fault, true, false), command == KEYED);
 }

@@ -47,7 +47,7 @@ fn stored(id: ProductId) -> Stored<Product> {
     Stored { value, version: 3 }
 }
 
-/// Of both products; the lamp stands in a category.
+/// Of both products; the lamp is in a category.
 fn group() -> Group {
     let mut lamp = stored(LAMP);
     lamp.value.category_ids.push(LIGHTS);
