@@ -11,18 +11,33 @@ use uuid::Uuid;
 use super::log::category_stream;
 use super::persisted::differing_members;
 use super::snapshot::{Snapshot, SnapshotError};
-use super::statement::{
-    CATEGORY_HOLDER, CATEGORY_INSERT, CATEGORY_LOCK, CATEGORY_PAGE, CATEGORY_UPDATE,
-};
+use super::statement::statements;
 use super::tree::{TreeLock, lock_tree, places, surroundings};
 use super::{
-    Basis, Found, Loaded, Persisted, Row, RowError, StoreError, Stored, Taken, TextKey, Tx,
-    to_bigint,
+    Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, TextKey,
+    Tx, to_bigint,
 };
 use crate::domain::category::{Category, ChangeCategory, Command, Refusal, Surroundings};
 use crate::domain::text::NameKey;
 
+statements! {
+    /// Prepared on every connection.
+    STATEMENTS:
+    CATEGORY_HOLDER = "category/holder",
+    CATEGORY_INSERT = "category/insert",
+    CATEGORY_LOCK = "category/lock",
+    CATEGORY_UPDATE = "category/update",
+}
+
+statements! {
+    /// For `verify`.
+    SNAPSHOT:
+    CATEGORY_PAGE = "category/page",
+}
+
 impl Persisted for Category {
+    const STATEMENTS: &'static [Statement] = STATEMENTS;
+
     async fn load(tx: &Tx, id: CategoryId, command: &Command) -> Result<Loaded<Self>, StoreError> {
         match command {
             Command::Create { parent_id, .. } => load_parent(tx, *parent_id).await,

@@ -4,10 +4,12 @@
 //! Pure until it is written: table by table in the order of locks, with one statement for all rows
 //! of a kind, all in the round trip that appends the events.
 
+use std::sync::LazyLock;
+
 use futures::try_join;
 use schemas::event::Event;
 
-use super::{Persisted, Row, StoreError, Stored, Table, Tx, log};
+use super::{Persisted, Row, Statement, StoreError, Stored, Table, Tx, log, statement};
 use crate::domain::Aggregate;
 use crate::domain::category::Category;
 use crate::domain::product::Product;
@@ -43,6 +45,11 @@ macro_rules! tables {
         pub struct Wanted {
             $($table: Vec<<$state as Aggregate>::Id>,)+
         }
+
+        /// What `Database::borrow` prepares.
+        pub(super) static STATEMENTS: LazyLock<Vec<Statement>> = LazyLock::new(|| {
+            [statement::COMMON, $(<$state as Persisted>::STATEMENTS),+].concat()
+        });
 
         /// One after the other.
         pub async fn each_table<E: EachTable>(each: &mut E) -> Result<(), E::Error> {

@@ -10,7 +10,7 @@ use schemas::id::Epoch;
 use schemas::lane::Position;
 use tokio_util::sync::CancellationToken;
 
-use super::{StoreError, Tx, epoch, log, statement};
+use super::{StoreError, Tx, changes, epoch, log};
 
 /// Called after each commit with what was appended; must not block.
 pub type CommitHint = Box<dyn Fn(&[Position]) + Send + Sync>;
@@ -49,7 +49,7 @@ impl Database {
     pub async fn borrow(&self, deadline: Deadline) -> Result<Tx, StoreError> {
         let tx = self.borrow_bare(deadline).await?;
         deadline
-            .run(tx.warm(statement::ALL))
+            .run(tx.warm(&changes::STATEMENTS))
             .await
             .map_err(|_| StoreError::Deadline)??;
         Ok(tx)

@@ -8,11 +8,15 @@ use schemas::lane::Position;
 use uuid::Uuid;
 
 use super::snapshot::{Snapshot, SnapshotError};
-use super::{Row, StoreError, Stored, Tx};
+use super::{Row, Statement, StoreError, Stored, Tx};
 use crate::domain::Aggregate;
 
 /// A state that has a table. `Changes` holds the rows of all of them.
 pub trait Persisted: Aggregate {
+    /// All that the methods below run in a transaction: prepared on every connection, since a
+    /// statement that has to be prepared first would be overtaken by those behind it.
+    const STATEMENTS: &'static [Statement];
+
     /// Locks and reads what a command is decided on.
     fn load(
         tx: &Tx,

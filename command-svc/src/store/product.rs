@@ -13,9 +13,7 @@ use uuid::Uuid;
 use super::log::product_stream;
 use super::persisted::differing_members;
 use super::snapshot::{Snapshot, SnapshotError};
-use super::statement::{
-    PRODUCT_CATEGORY_SELECT, PRODUCT_HOLDERS_OF_SKU, PRODUCT_LOCK, PRODUCT_LOCK_FREE, PRODUCT_PAGE,
-};
+use super::statement::statements;
 use super::tree::{self, TreeLock, lock_tree, places};
 use super::{
     Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, TextKey,
@@ -28,7 +26,29 @@ mod write;
 
 pub use write::insert;
 
+statements! {
+    /// Prepared on every connection.
+    STATEMENTS:
+    PRODUCT_HOLDERS_OF_SKU = "product/holders_of_sku",
+    PRODUCT_INSERT = "product/insert",
+    PRODUCT_LOCK = "product/lock",
+    PRODUCT_LOCK_FREE = "product/lock_free",
+    PRODUCT_UPDATE = "product/update",
+    PRODUCT_UPDATE_PRICES = "product/update_prices",
+    PRODUCT_CATEGORY_DELETE = "product_category/delete",
+    PRODUCT_CATEGORY_INSERT = "product_category/insert",
+    PRODUCT_CATEGORY_SELECT = "product_category/select",
+}
+
+statements! {
+    /// For `verify`.
+    SNAPSHOT:
+    PRODUCT_PAGE = "product/page",
+}
+
 impl Persisted for Product {
+    const STATEMENTS: &'static [Statement] = STATEMENTS;
+
     /// Commands that name categories copy their paths, under the tree's lock.
     async fn load(tx: &Tx, id: ProductId, command: &Command) -> Result<Loaded<Self>, StoreError> {
         let (found, state) = try_join!(load_places(tx, command), load_row(tx, id, command))?;

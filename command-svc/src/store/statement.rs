@@ -1,4 +1,6 @@
-//! Every statement of the write side, by the file that holds it: `sql/<table>/<verb>.sql`.
+//! The statements of the write side, by the files that hold them: `sql/<table>/<verb>.sql`.
+//!
+//! Those of an aggregate stand beside its rows, in `Persisted::STATEMENTS`.
 
 /// A statement and its name in errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,27 +9,30 @@ pub struct Statement {
     pub text: &'static str,
 }
 
+/// Statements by the paths of their files, and a list of them all.
 macro_rules! statements {
     ($(#[$doc:meta])* $list:ident: $($name:ident = $path:literal),+ $(,)?) => {
-        $(pub const $name: Statement =
-            Statement { name: $path, text: include_str!(concat!("sql/", $path, ".sql")) };)+
+        $(pub const $name: $crate::store::Statement = $crate::store::Statement {
+            name: $path,
+            text: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"), "/src/store/sql/", $path, ".sql"
+            )),
+        };)+
 
         $(#[$doc])*
-        pub const $list: &[Statement] = &[$($name),+];
+        pub const $list: &[$crate::store::Statement] = &[$($name),+];
     };
 }
 
+pub(super) use statements;
+
 statements! {
-    /// What `Database::borrow` prepares.
-    ALL:
-    CATEGORY_HOLDER = "category/holder",
-    CATEGORY_INSERT = "category/insert",
-    CATEGORY_LOCK = "category/lock",
+    /// What transactions need, besides the statements of each table.
+    COMMON:
     CATEGORY_LOCK_TREE = "category/lock_tree",
     CATEGORY_LOCK_TREE_SHARED = "category/lock_tree_shared",
     CATEGORY_PLACES = "category/places",
     CATEGORY_SURROUNDINGS = "category/surroundings",
-    CATEGORY_UPDATE = "category/update",
     EVENT_APPEND = "event/append",
     EVENT_EPOCH = "event/epoch",
     EVENT_HEADS = "event/heads",
@@ -41,29 +46,14 @@ statements! {
     IMPORT_CLOCK = "import/clock",
     IMPORT_INSERT_CATEGORIES = "import/insert_categories",
     IMPORT_PRODUCTS = "import/products",
-    PRODUCT_HOLDERS_OF_SKU = "product/holders_of_sku",
-    PRODUCT_INSERT = "product/insert",
-    PRODUCT_LOCK = "product/lock",
-    PRODUCT_LOCK_FREE = "product/lock_free",
-    PRODUCT_UPDATE = "product/update",
-    PRODUCT_UPDATE_PRICES = "product/update_prices",
-    PRODUCT_CATEGORY_DELETE = "product_category/delete",
-    PRODUCT_CATEGORY_INSERT = "product_category/insert",
-    PRODUCT_CATEGORY_SELECT = "product_category/select",
-    STOCK_INSERT = "stock/insert",
-    STOCK_LOCK = "stock/lock",
-    STOCK_UPDATE = "stock/update",
 }
 
 statements! {
-    /// What `snapshot` reads, on a connection of its own.
+    /// What `snapshot` reads, besides a page of each table.
     SNAPSHOT:
-    CATEGORY_PAGE = "category/page",
     EVENT_GAPS = "event/gaps",
     EVENT_OF_STREAMS = "event/of_streams",
     EVENT_ORPHANS = "event/orphans",
-    PRODUCT_PAGE = "product/page",
-    STOCK_PAGE = "stock/page",
 }
 
 statements! {

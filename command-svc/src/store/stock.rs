@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::log::{product_stream, stock_stream};
 use super::persisted::differing_members;
 use super::snapshot::{Snapshot, SnapshotError};
-use super::statement::{STOCK_INSERT, STOCK_LOCK, STOCK_PAGE, STOCK_UPDATE};
+use super::statement::statements;
 use super::{
     Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint,
 };
@@ -25,7 +25,23 @@ async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Stock>>, StoreErr
     stocks.map_err(StoreError::row(STOCK_LOCK.name))
 }
 
+statements! {
+    /// Prepared on every connection.
+    STATEMENTS:
+    STOCK_INSERT = "stock/insert",
+    STOCK_LOCK = "stock/lock",
+    STOCK_UPDATE = "stock/update",
+}
+
+statements! {
+    /// For `verify`.
+    SNAPSHOT:
+    STOCK_PAGE = "stock/page",
+}
+
 impl Persisted for Stock {
+    const STATEMENTS: &'static [Statement] = STATEMENTS;
+
     async fn load(tx: &Tx, id: ProductId, _: &Command) -> Result<Loaded<Self>, StoreError> {
         let state = lock(tx, &[id]).await?.pop();
         let basis = Basis {

@@ -8,12 +8,11 @@ use serde_json::Value;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::super::statement::{
-    PRODUCT_CATEGORY_DELETE, PRODUCT_CATEGORY_INSERT, PRODUCT_INSERT, PRODUCT_UPDATE,
-    PRODUCT_UPDATE_PRICES,
-};
 use super::super::{Row, RowError, StoreError, Stored, Tx, to_bigint};
-use super::uuids;
+use super::{
+    PRODUCT_CATEGORY_DELETE, PRODUCT_CATEGORY_INSERT, PRODUCT_INSERT, PRODUCT_UPDATE,
+    PRODUCT_UPDATE_PRICES, uuids,
+};
 use crate::domain::product::Product;
 use crate::domain::text::SkuKey;
 

@@ -2,9 +2,8 @@
 
 use anyhow::{Context, Result};
 use chassis::clock;
-use command_svc::store::statement::{
-    EVENT_APPEND, EVENT_EPOCH, PRODUCT_CATEGORY_SELECT, PRODUCT_LOCK, PRODUCT_UPDATE_PRICES,
-};
+use command_svc::store::product::{PRODUCT_CATEGORY_SELECT, PRODUCT_LOCK, PRODUCT_UPDATE_PRICES};
+use command_svc::store::statement::{EVENT_APPEND, EVENT_EPOCH};
 use futures::future::try_join_all;
 use futures::try_join;
 use schemas::event::{Event, Meta, PriceChanged};

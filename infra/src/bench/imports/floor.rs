@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
-use command_svc::store::statement::{
-    EVENT_APPEND, EVENT_EPOCH, PRODUCT_CATEGORY_INSERT, PRODUCT_INSERT, STOCK_INSERT,
-};
+use command_svc::store::product::{PRODUCT_CATEGORY_INSERT, PRODUCT_INSERT};
+use command_svc::store::statement::{EVENT_APPEND, EVENT_EPOCH};
+use command_svc::store::stock::STOCK_INSERT;
 use futures::future::try_join_all;
 use futures::try_join;
 use serde_json::Value;
