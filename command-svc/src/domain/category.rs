@@ -32,7 +32,7 @@ pub struct Category {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum CategoryCommand {
     Create {
         id: CategoryId,
         name: CategoryName,
@@ -51,7 +51,7 @@ pub struct ChangeCategory {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum CategoryRefusal {
     NoSuchCategory,
     NameTaken,
     InUse,
@@ -123,7 +123,7 @@ impl Places {
     }
 }
 
-impl Refuse for Refusal {
+impl Refuse for CategoryRefusal {
     fn kind(&self) -> RefusalKind {
         match self {
             Self::NoSuchCategory => RefusalKind::NotFound,
@@ -137,7 +137,7 @@ impl Refuse for Refusal {
     }
 }
 
-impl From<PlaceRefusal> for Refusal {
+impl From<PlaceRefusal> for CategoryRefusal {
     fn from(refusal: PlaceRefusal) -> Self {
         Self::Place(refusal)
     }
@@ -145,8 +145,8 @@ impl From<PlaceRefusal> for Refusal {
 
 impl Aggregate for Category {
     type Id = CategoryId;
-    type Command = Command;
-    type Refusal = Refusal;
+    type Command = CategoryCommand;
+    type Refusal = CategoryRefusal;
     type Context = Surroundings;
 
     const STREAM: StreamKind = StreamKind::Category;
@@ -155,38 +155,40 @@ impl Aggregate for Category {
         self.id
     }
 
-    fn command_name(command: &Command) -> &'static str {
+    fn command_name(command: &CategoryCommand) -> &'static str {
         match command {
-            Command::Create { .. } => "create_category",
-            Command::Change(_) => "change_category",
-            Command::Retire => "retire_category",
+            CategoryCommand::Create { .. } => "create_category",
+            CategoryCommand::Change(_) => "change_category",
+            CategoryCommand::Retire => "retire_category",
         }
     }
 
-    fn creates(command: &Command) -> bool {
-        matches!(command, Command::Create { .. })
+    fn creates(command: &CategoryCommand) -> bool {
+        matches!(command, CategoryCommand::Create { .. })
     }
 
     fn decide(
         state: Option<&Self>,
-        command: &Command,
+        command: &CategoryCommand,
         around: &Surroundings,
         at: DateTime<Utc>,
-    ) -> Result<Vec<Event>, Refusal> {
+    ) -> Result<Vec<Event>, CategoryRefusal> {
         match (state, command) {
             (
                 None,
-                Command::Create {
+                CategoryCommand::Create {
                     id,
                     name,
                     parent_id,
                 },
             ) => create(*id, name, *parent_id, around, at),
-            (Some(category), Command::Change(wish)) => change(category, wish, around, at),
-            (Some(category), Command::Retire) => retire(category, around, at),
+            (Some(category), CategoryCommand::Change(wish)) => change(category, wish, around, at),
+            (Some(category), CategoryCommand::Retire) => retire(category, around, at),
             // Ids are made for each creation, so there is nothing yet under a new one.
-            (Some(_), Command::Create { .. }) => Err(Refusal::NameTaken),
-            (None, Command::Change(_) | Command::Retire) => Err(Refusal::NoSuchCategory),
+            (Some(_), CategoryCommand::Create { .. }) => Err(CategoryRefusal::NameTaken),
+            (None, CategoryCommand::Change(_) | CategoryCommand::Retire) => {
+                Err(CategoryRefusal::NoSuchCategory)
+            }
         }
     }
 
@@ -219,17 +221,17 @@ fn create(
     parent_id: Option<CategoryId>,
     around: &Surroundings,
     at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
+) -> Result<Vec<Event>, CategoryRefusal> {
     let mut path = around.places.below(parent_id)?;
     path.push(CategoryRef {
         id,
         name: name.to_string(),
     });
     if path.len() > MAX_DEPTH {
-        return Err(Refusal::TooDeep);
+        return Err(CategoryRefusal::TooDeep);
     }
     if around.name_taken {
-        return Err(Refusal::NameTaken);
+        return Err(CategoryRefusal::NameTaken);
     }
     let name = name.to_string();
     let created = CategoryCreated {
@@ -247,9 +249,9 @@ fn change(
     wish: &ChangeCategory,
     around: &Surroundings,
     at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
+) -> Result<Vec<Event>, CategoryRefusal> {
     if category.retired {
-        return Err(Refusal::Retired(category.id));
+        return Err(CategoryRefusal::Retired(category.id));
     }
     let (category_id, occurred_at) = (category.id, at);
     let is_new = |parent_id: &Option<CategoryId>| *parent_id != category.parent_id;
@@ -280,7 +282,7 @@ fn change(
     });
     let events: Vec<Event> = moved.into_iter().chain(renamed).collect();
     if !events.is_empty() && around.name_taken {
-        return Err(Refusal::NameTaken);
+        return Err(CategoryRefusal::NameTaken);
     }
     Ok(events)
 }
@@ -290,13 +292,13 @@ fn ancestors_after(
     category_id: CategoryId,
     parent_id: Option<CategoryId>,
     around: &Surroundings,
-) -> Result<CategoryPath, Refusal> {
+) -> Result<CategoryPath, CategoryRefusal> {
     let ancestors = around.places.below(parent_id)?;
     if ancestors.iter().any(|step| step.id == category_id) {
-        return Err(Refusal::Cycle);
+        return Err(CategoryRefusal::Cycle);
     }
     if ancestors.len() + around.height > MAX_DEPTH {
-        return Err(Refusal::TooDeep);
+        return Err(CategoryRefusal::TooDeep);
     }
     Ok(ancestors)
 }
@@ -305,12 +307,12 @@ fn retire(
     category: &Category,
     around: &Surroundings,
     at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
+) -> Result<Vec<Event>, CategoryRefusal> {
     if category.retired {
         return Ok(Vec::new());
     }
     if around.has_products || around.has_children {
-        return Err(Refusal::InUse);
+        return Err(CategoryRefusal::InUse);
     }
     Ok(vec![
         CategoryRetired {

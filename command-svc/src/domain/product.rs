@@ -43,7 +43,7 @@ pub struct Product {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum ProductCommand {
     Create(Box<CreateProduct>),
     Change(Box<ChangeProduct>),
     ChangePrice(Money),
@@ -75,7 +75,7 @@ pub struct ChangeProduct {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ProductRefusal {
     NoSuchProduct,
     SkuTaken,
     /// A category that the command names.
@@ -119,7 +119,7 @@ impl Categories {
     }
 }
 
-impl Command {
+impl ProductCommand {
     /// The categories that have to be looked up before this can be decided.
     pub fn categories(&self) -> &[CategoryId] {
         match self {
@@ -130,7 +130,7 @@ impl Command {
     }
 }
 
-impl Refuse for Refusal {
+impl Refuse for ProductRefusal {
     fn kind(&self) -> RefusalKind {
         match self {
             Self::NoSuchProduct => RefusalKind::NotFound,
@@ -140,7 +140,7 @@ impl Refuse for Refusal {
     }
 }
 
-impl From<PlaceRefusal> for Refusal {
+impl From<PlaceRefusal> for ProductRefusal {
     fn from(refusal: PlaceRefusal) -> Self {
         Self::Place(refusal)
     }
@@ -148,9 +148,9 @@ impl From<PlaceRefusal> for Refusal {
 
 impl Aggregate for Product {
     type Id = ProductId;
-    type Command = Command;
-    type Refusal = Refusal;
-    /// Holds what `Command::categories` names, where it exists.
+    type Command = ProductCommand;
+    type Refusal = ProductRefusal;
+    /// Holds what `ProductCommand::categories` names, where it exists.
     type Context = Places;
 
     const STREAM: StreamKind = StreamKind::Product;
@@ -159,33 +159,35 @@ impl Aggregate for Product {
         self.id
     }
 
-    fn command_name(command: &Command) -> &'static str {
+    fn command_name(command: &ProductCommand) -> &'static str {
         match command {
-            Command::Create(_) => "create_product",
-            Command::Change(_) => "change_product",
-            Command::ChangePrice(_) => "change_price",
-            Command::ChangeListing(_) => "change_listing",
+            ProductCommand::Create(_) => "create_product",
+            ProductCommand::Change(_) => "change_product",
+            ProductCommand::ChangePrice(_) => "change_price",
+            ProductCommand::ChangeListing(_) => "change_listing",
         }
     }
 
-    fn creates(command: &Command) -> bool {
-        matches!(command, Command::Create(_))
+    fn creates(command: &ProductCommand) -> bool {
+        matches!(command, ProductCommand::Create(_))
     }
 
     fn decide(
         state: Option<&Self>,
-        command: &Command,
+        command: &ProductCommand,
         places: &Places,
         at: DateTime<Utc>,
-    ) -> Result<Vec<Event>, Refusal> {
+    ) -> Result<Vec<Event>, ProductRefusal> {
         match (state, command) {
-            (None, Command::Create(wish)) => create(wish, places, at),
+            (None, ProductCommand::Create(wish)) => create(wish, places, at),
             // Whatever is there holds the sku.
-            (Some(_), Command::Create(_)) => Err(Refusal::SkuTaken),
-            (None, _) => Err(Refusal::NoSuchProduct),
-            (Some(product), Command::Change(wish)) => change(product, wish, places, at),
-            (Some(product), Command::ChangePrice(price)) => Ok(change_price(product, *price, at)),
-            (Some(product), Command::ChangeListing(listed)) => {
+            (Some(_), ProductCommand::Create(_)) => Err(ProductRefusal::SkuTaken),
+            (None, _) => Err(ProductRefusal::NoSuchProduct),
+            (Some(product), ProductCommand::Change(wish)) => change(product, wish, places, at),
+            (Some(product), ProductCommand::ChangePrice(price)) => {
+                Ok(change_price(product, *price, at))
+            }
+            (Some(product), ProductCommand::ChangeListing(listed)) => {
                 Ok(change_listing(product, *listed, at))
             }
         }
@@ -216,7 +218,11 @@ impl Aggregate for Product {
     }
 }
 
-fn create(wish: &CreateProduct, places: &Places, at: DateTime<Utc>) -> Result<Vec<Event>, Refusal> {
+fn create(
+    wish: &CreateProduct,
+    places: &Places,
+    at: DateTime<Utc>,
+) -> Result<Vec<Event>, ProductRefusal> {
     let created = ProductCreated {
         product_id: wish.id,
         sku: wish.sku.to_string(),
@@ -238,7 +244,7 @@ fn change(
     wish: &ChangeProduct,
     places: &Places,
     at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
+) -> Result<Vec<Event>, ProductRefusal> {
     let mut events = Vec::new();
     let details = details_after(product, wish, at)?;
     let before = (
@@ -275,7 +281,7 @@ fn details_after(
     product: &Product,
     wish: &ChangeProduct,
     at: DateTime<Utc>,
-) -> Result<ProductDetailsChanged, Refusal> {
+) -> Result<ProductDetailsChanged, ProductRefusal> {
     fn or(wish: Option<&impl AsRef<str>>, before: &str) -> String {
         wish.map_or(before, AsRef::as_ref).to_owned()
     }
@@ -283,7 +289,7 @@ fn details_after(
         None => product.attributes.clone(),
         Some(change) => change
             .apply(&product.attributes)
-            .map_err(Refusal::Attributes)?,
+            .map_err(ProductRefusal::Attributes)?,
     };
     Ok(ProductDetailsChanged {
         product_id: product.id,

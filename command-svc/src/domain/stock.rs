@@ -24,12 +24,12 @@ pub struct Stock {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum StockCommand {
     Move { delta: Delta, reason: Reason },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum StockRefusal {
     NoSuchProduct,
     Insufficient {
         available: i64,
@@ -38,7 +38,7 @@ pub enum Refusal {
     Overflow,
 }
 
-impl Refuse for Refusal {
+impl Refuse for StockRefusal {
     fn kind(&self) -> RefusalKind {
         match self {
             Self::NoSuchProduct => RefusalKind::NotFound,
@@ -65,8 +65,8 @@ impl Stock {
 
 impl Aggregate for Stock {
     type Id = ProductId;
-    type Command = Command;
-    type Refusal = Refusal;
+    type Command = StockCommand;
+    type Refusal = StockRefusal;
     type Context = ();
 
     const STREAM: StreamKind = StreamKind::Stock;
@@ -75,34 +75,34 @@ impl Aggregate for Stock {
         self.product_id
     }
 
-    fn command_name(command: &Command) -> &'static str {
+    fn command_name(command: &StockCommand) -> &'static str {
         match command {
-            Command::Move { .. } => "move_stock",
+            StockCommand::Move { .. } => "move_stock",
         }
     }
 
     /// A stock is made with its product.
-    fn creates(_: &Command) -> bool {
+    fn creates(_: &StockCommand) -> bool {
         false
     }
 
     fn decide(
         state: Option<&Self>,
-        command: &Command,
+        command: &StockCommand,
         (): &(),
         at: DateTime<Utc>,
-    ) -> Result<Vec<Event>, Refusal> {
-        let stock = state.ok_or(Refusal::NoSuchProduct)?;
-        let Command::Move { delta, reason } = command;
+    ) -> Result<Vec<Event>, StockRefusal> {
+        let stock = state.ok_or(StockRefusal::NoSuchProduct)?;
+        let StockCommand::Move { delta, reason } = command;
         let delta = delta.units();
         let on_hand = stock.on_hand.saturating_add(delta);
         if on_hand < stock.reserved {
-            return Err(Refusal::Insufficient {
+            return Err(StockRefusal::Insufficient {
                 available: stock.available(),
             });
         }
         if on_hand > MAX_UNITS {
-            return Err(Refusal::Overflow);
+            return Err(StockRefusal::Overflow);
         }
         let adjusted = StockAdjusted {
             product_id: stock.product_id,

@@ -12,7 +12,8 @@ use schemas::rest::command::{self as rest, Patch};
 use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
 use crate::domain::category::{
-    Category, ChangeCategory, Command as Wish, MAX_DEPTH, PlaceRefusal, Refusal, Surroundings,
+    Category, CategoryCommand, CategoryRefusal, ChangeCategory, MAX_DEPTH, PlaceRefusal,
+    Surroundings,
 };
 use crate::execute::{Resource, ToProblem};
 use crate::parse::{Fields, Invalid};
@@ -27,7 +28,7 @@ use crate::parse::{Fields, Invalid};
 )]
 pub async fn create(request: CommandRequest, body: CommandBody) -> Result<HttpResponse, ApiError> {
     let id = CategoryId(clock::new_id());
-    let wish = Wish::try_from((id, body.parse::<rest::CreateCategory>()?))?;
+    let wish = CategoryCommand::try_from((id, body.parse::<rest::CreateCategory>()?))?;
     request.execute::<Category>(id, wish, body.bytes()).await
 }
 
@@ -47,7 +48,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChangeCategory::try_from(body.parse::<rest::ChangeCategory>()?)?;
     request
-        .execute::<Category>(*id, Wish::Change(wish), body.bytes())
+        .execute::<Category>(*id, CategoryCommand::Change(wish), body.bytes())
         .await
 }
 
@@ -63,10 +64,12 @@ pub async fn retire(
     request: CommandRequest,
     id: web::Path<CategoryId>,
 ) -> Result<HttpResponse, ApiError> {
-    request.execute::<Category>(*id, Wish::Retire, &[]).await
+    request
+        .execute::<Category>(*id, CategoryCommand::Retire, &[])
+        .await
 }
 
-impl TryFrom<(CategoryId, rest::CreateCategory)> for Wish {
+impl TryFrom<(CategoryId, rest::CreateCategory)> for CategoryCommand {
     type Error = Invalid;
 
     fn try_from((id, body): (CategoryId, rest::CreateCategory)) -> Result<Self, Invalid> {
@@ -136,7 +139,7 @@ fn path(category: &Category, around: &Surroundings) -> CategoryPath {
     path
 }
 
-impl ToProblem for Refusal {
+impl ToProblem for CategoryRefusal {
     fn to_problem(&self) -> Problem {
         match self {
             Self::NoSuchCategory => Problem::new(ProblemType::NotFound, "no category has this id"),
@@ -192,13 +195,13 @@ mod tests {
     const LAMPS: CategoryId = CategoryId(Uuid::from_u128(7));
 
     #[rstest]
-    #[case(Refusal::NoSuchCategory, ProblemType::NotFound, json!({}))]
-    #[case(Refusal::NameTaken, ProblemType::CategoryNameTaken, json!({}))]
-    #[case(Refusal::InUse, ProblemType::CategoryInUse, json!({}))]
-    #[case(Refusal::Cycle, ProblemType::CategoryCycle, json!({}))]
-    #[case(Refusal::TooDeep, ProblemType::CategoryTooDeep, json!({"max_depth": 8}))]
+    #[case(CategoryRefusal::NoSuchCategory, ProblemType::NotFound, json!({}))]
+    #[case(CategoryRefusal::NameTaken, ProblemType::CategoryNameTaken, json!({}))]
+    #[case(CategoryRefusal::InUse, ProblemType::CategoryInUse, json!({}))]
+    #[case(CategoryRefusal::Cycle, ProblemType::CategoryCycle, json!({}))]
+    #[case(CategoryRefusal::TooDeep, ProblemType::CategoryTooDeep, json!({"max_depth": 8}))]
     #[case(
-        Refusal::Retired(LAMPS),
+        CategoryRefusal::Retired(LAMPS),
         ProblemType::CategoryRetired,
         json!({"category_id": LAMPS})
     )]
@@ -213,7 +216,7 @@ mod tests {
         json!({"category_id": LAMPS})
     )]
     fn a_refusal_names_its_type_and_what_it_is_about(
-        #[case] refusal: Refusal,
+        #[case] refusal: CategoryRefusal,
         #[case] problem_type: ProblemType,
         #[case] members: Value,
     ) {

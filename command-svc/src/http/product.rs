@@ -16,7 +16,7 @@ use super::request::{CommandBody, CommandRequest};
 use crate::domain::attributes::AttributesChange;
 use crate::domain::category::Places;
 use crate::domain::product::{
-    Categories, ChangeProduct, Command as Wish, CreateProduct, Product, Refusal,
+    Categories, ChangeProduct, CreateProduct, Product, ProductCommand, ProductRefusal,
 };
 use crate::execute::{Resource, ToProblem};
 use crate::parse::{Fields, Invalid, clearable};
@@ -33,7 +33,7 @@ pub async fn create(request: CommandRequest, body: CommandBody) -> Result<HttpRe
     let id = ProductId(clock::new_id());
     let wish = CreateProduct::try_from((id, body.parse::<rest::CreateProduct>()?))?;
     request
-        .execute::<Product>(id, Wish::Create(Box::new(wish)), body.bytes())
+        .execute::<Product>(id, ProductCommand::Create(Box::new(wish)), body.bytes())
         .await
 }
 
@@ -53,7 +53,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChangeProduct::try_from(body.parse::<rest::ChangeProduct>()?)?;
     request
-        .execute::<Product>(*id, Wish::Change(Box::new(wish)), body.bytes())
+        .execute::<Product>(*id, ProductCommand::Change(Box::new(wish)), body.bytes())
         .await
 }
 
@@ -71,7 +71,7 @@ pub async fn change_price(
     id: web::Path<ProductId>,
     body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
-    let wish = Wish::ChangePrice(price(&body.parse()?)?);
+    let wish = ProductCommand::ChangePrice(price(&body.parse()?)?);
     request.execute::<Product>(*id, wish, body.bytes()).await
 }
 
@@ -89,7 +89,7 @@ pub async fn change_listing(
     id: web::Path<ProductId>,
     body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
-    let wish = Wish::ChangeListing(body.parse::<rest::ChangeListing>()?.listed);
+    let wish = ProductCommand::ChangeListing(body.parse::<rest::ChangeListing>()?.listed);
     request.execute::<Product>(*id, wish, body.bytes()).await
 }
 
@@ -191,7 +191,7 @@ impl Resource for Product {
     }
 }
 
-impl ToProblem for Refusal {
+impl ToProblem for ProductRefusal {
     fn to_problem(&self) -> Problem {
         match self {
             Self::NoSuchProduct => Problem::new(ProblemType::NotFound, "no product has this id"),
@@ -215,19 +215,19 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(Refusal::NoSuchProduct, ProblemType::NotFound, json!({}))]
+    #[case(ProductRefusal::NoSuchProduct, ProblemType::NotFound, json!({}))]
     #[case(
-        Refusal::SkuTaken,
+        ProductRefusal::SkuTaken,
         ProblemType::SkuTaken,
         json!({"errors": [{"pointer": "/sku", "message": "is taken"}]})
     )]
     #[case(
-        Refusal::Attributes("too many".to_owned()),
+        ProductRefusal::Attributes("too many".to_owned()),
         ProblemType::Validation,
         json!({"errors": [{"pointer": "/attributes", "message": "too many"}]})
     )]
     fn a_refusal_names_its_type_and_what_it_is_about(
-        #[case] refusal: Refusal,
+        #[case] refusal: ProductRefusal,
         #[case] problem_type: ProblemType,
         #[case] members: Value,
     ) {

@@ -9,7 +9,7 @@ use schemas::rest::command as rest;
 use super::described::{CommandHeaders, Problems};
 use super::request::{CommandBody, CommandRequest};
 use crate::domain::number::{Delta, MAX_UNITS};
-use crate::domain::stock::{Command as Wish, Refusal, Stock};
+use crate::domain::stock::{Stock, StockCommand, StockRefusal};
 use crate::domain::text::Reason;
 use crate::execute::{Resource, ToProblem};
 use crate::parse::{Fields, Invalid};
@@ -29,11 +29,11 @@ pub async fn move_stock(
     id: web::Path<ProductId>,
     body: CommandBody,
 ) -> Result<HttpResponse, ApiError> {
-    let wish = Wish::try_from(body.parse::<rest::MoveStock>()?)?;
+    let wish = StockCommand::try_from(body.parse::<rest::MoveStock>()?)?;
     request.execute::<Stock>(*id, wish, body.bytes()).await
 }
 
-impl TryFrom<rest::MoveStock> for Wish {
+impl TryFrom<rest::MoveStock> for StockCommand {
     type Error = Invalid;
 
     fn try_from(body: rest::MoveStock) -> Result<Self, Invalid> {
@@ -64,7 +64,7 @@ impl Resource for Stock {
     }
 }
 
-impl ToProblem for Refusal {
+impl ToProblem for StockRefusal {
     fn to_problem(&self) -> Problem {
         match self {
             Self::NoSuchProduct => Problem::new(ProblemType::NotFound, "no product has this id"),
@@ -89,15 +89,15 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(Refusal::NoSuchProduct, ProblemType::NotFound, json!({}))]
+    #[case(StockRefusal::NoSuchProduct, ProblemType::NotFound, json!({}))]
     #[case(
-        Refusal::Insufficient { available: 3 },
+        StockRefusal::Insufficient { available: 3 },
         ProblemType::InsufficientStock,
         json!({"available": 3})
     )]
-    #[case(Refusal::Overflow, ProblemType::StockOverflow, json!({"max_on_hand": MAX_UNITS}))]
+    #[case(StockRefusal::Overflow, ProblemType::StockOverflow, json!({"max_on_hand": MAX_UNITS}))]
     fn a_refusal_names_its_type_and_what_it_is_about(
-        #[case] refusal: Refusal,
+        #[case] refusal: StockRefusal,
         #[case] problem_type: ProblemType,
         #[case] members: Value,
     ) {

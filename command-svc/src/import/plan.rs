@@ -17,7 +17,9 @@ use super::wish::missing;
 use crate::domain::Aggregate;
 use crate::domain::attributes::AttributesChange;
 use crate::domain::category::Category;
-use crate::domain::product::{Categories, ChangeProduct, Command, CreateProduct, Product, Refusal};
+use crate::domain::product::{
+    Categories, ChangeProduct, CreateProduct, Product, ProductCommand, ProductRefusal,
+};
 use crate::domain::text::SkuKey;
 use crate::execute::ToProblem;
 use crate::store::{Changes, Stored};
@@ -100,8 +102,8 @@ impl Plan {
         wish: CreateProduct,
         grown: &Grown,
         at: DateTime<Utc>,
-    ) -> Result<Answered, Refusal> {
-        let command = Command::Create(Box::new(wish));
+    ) -> Result<Answered, ProductRefusal> {
+        let command = ProductCommand::Create(Box::new(wish));
         let events = Product::decide(None, &command, &grown.places, at)?;
         self.changes.extend(events);
         Ok(answered(entry.number, LineStatus::Created, entry.id))
@@ -113,7 +115,7 @@ impl Plan {
         product: Stored<Product>,
         grown: &Grown,
         at: DateTime<Utc>,
-    ) -> Result<Answered, Refusal> {
+    ) -> Result<Answered, ProductRefusal> {
         let id = product.value.id;
         // Only a try of this very line, whose outcome was lost, can have made it under this id.
         let was_made_here = id == entry.id;
@@ -147,9 +149,9 @@ fn change(
     product: &Product,
     grown: &Grown,
     at: DateTime<Utc>,
-) -> Result<Vec<Event>, Refusal> {
+) -> Result<Vec<Event>, ProductRefusal> {
     let wish = &*entry.wish;
-    let change = Command::Change(Box::new(ChangeProduct {
+    let change = ProductCommand::Change(Box::new(ChangeProduct {
         name: wish.name.clone(),
         description: wish.description.clone(),
         brand: wish.brand.clone(),
@@ -158,7 +160,7 @@ fn change(
     }));
     let mut events = Product::decide(Some(product), &change, &grown.places, at)?;
     if let Some(price) = wish.price {
-        let price = Command::ChangePrice(price);
+        let price = ProductCommand::ChangePrice(price);
         events.extend(Product::decide(Some(product), &price, &grown.places, at)?);
     }
     Ok(events)

@@ -22,7 +22,7 @@ use super::plan::{BySku, Plan, is_unchanged, plan};
 use super::tree::Grown;
 use super::{Imports, metrics};
 use crate::config::BATCH_ATTEMPT_TIMEOUT;
-use crate::domain::category::{self, Category};
+use crate::domain::category::{Category, CategoryRefusal};
 use crate::domain::product::Product;
 use crate::domain::text::{Sku, SkuKey};
 use crate::store::import as rows;
@@ -37,7 +37,7 @@ enum Abort {
     #[error("insert products: another transaction has taken a sku")]
     SkuTaken,
     #[error("grow the tree of categories: {0:?}")]
-    Tree(category::Refusal),
+    Tree(CategoryRefusal),
 }
 
 type Failure = TransactionError<Abort>;

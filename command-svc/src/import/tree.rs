@@ -12,7 +12,9 @@ use schemas::id::CategoryId;
 
 use super::wish::NamePath;
 use crate::domain::Aggregate;
-use crate::domain::category::{Category, Command, Place, Places, Refusal, Surroundings};
+use crate::domain::category::{
+    Category, CategoryCommand, CategoryRefusal, Place, Places, Surroundings,
+};
 use crate::domain::text::{CategoryName, NameKey};
 
 /// An index into `NameTree::nodes`.
@@ -100,7 +102,7 @@ impl NameTree {
         wanted: &HashSet<Node>,
         mut new_id: impl FnMut() -> CategoryId,
         at: DateTime<Utc>,
-    ) -> Result<Grown, Refusal> {
+    ) -> Result<Grown, CategoryRefusal> {
         let ids: Vec<CategoryId> = found
             .iter()
             .map(|found| found.unwrap_or_else(&mut new_id))
@@ -146,7 +148,7 @@ fn create(
     name: &CategoryName,
     parent: Option<(CategoryId, CategoryPath)>,
     at: DateTime<Utc>,
-) -> Result<Event, Refusal> {
+) -> Result<Event, CategoryRefusal> {
     let parent_id = parent.as_ref().map(|(id, _)| *id);
     let places = parent.map(|(id, path)| {
         (
@@ -161,7 +163,7 @@ fn create(
         places: places.into_iter().collect(),
         ..Surroundings::default()
     };
-    let command = Command::Create {
+    let command = CategoryCommand::Create {
         id,
         name: name.clone(),
         parent_id,

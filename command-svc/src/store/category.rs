@@ -17,7 +17,9 @@ use super::{
     Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, TextKey,
     Tx, to_bigint,
 };
-use crate::domain::category::{Category, ChangeCategory, Command, Refusal, Surroundings};
+use crate::domain::category::{
+    Category, CategoryCommand, CategoryRefusal, ChangeCategory, Surroundings,
+};
 use crate::domain::text::NameKey;
 
 statements! {
@@ -38,11 +40,15 @@ statements! {
 impl Persisted for Category {
     const STATEMENTS: &'static [Statement] = STATEMENTS;
 
-    async fn load(tx: &Tx, id: CategoryId, command: &Command) -> Result<Loaded<Self>, StoreError> {
+    async fn load(
+        tx: &Tx,
+        id: CategoryId,
+        command: &CategoryCommand,
+    ) -> Result<Loaded<Self>, StoreError> {
         match command {
-            Command::Create { parent_id, .. } => load_parent(tx, *parent_id).await,
-            Command::Change(wish) => load_changing(tx, id, wish).await,
-            Command::Retire => load_changing(tx, id, &ChangeCategory::default()).await,
+            CategoryCommand::Create { parent_id, .. } => load_parent(tx, *parent_id).await,
+            CategoryCommand::Change(wish) => load_changing(tx, id, wish).await,
+            CategoryCommand::Retire => load_changing(tx, id, &ChangeCategory::default()).await,
         }
     }
 
@@ -52,7 +58,7 @@ impl Persisted for Category {
         }
         let holder = holder(tx, new.value.parent_id, &new.value.name).await?;
         Ok(Some(Taken {
-            refusal: Refusal::NameTaken,
+            refusal: CategoryRefusal::NameTaken,
             holders: holder.into_iter().collect(),
         }))
     }

@@ -19,7 +19,7 @@ use super::{
     Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, TextKey,
     Tx,
 };
-use crate::domain::product::{Command, Product, Refusal};
+use crate::domain::product::{Product, ProductCommand, ProductRefusal};
 use crate::domain::text::SkuKey;
 
 mod write;
@@ -50,7 +50,11 @@ impl Persisted for Product {
     const STATEMENTS: &'static [Statement] = STATEMENTS;
 
     /// Commands that name categories copy their paths, under the tree's lock.
-    async fn load(tx: &Tx, id: ProductId, command: &Command) -> Result<Loaded<Self>, StoreError> {
+    async fn load(
+        tx: &Tx,
+        id: ProductId,
+        command: &ProductCommand,
+    ) -> Result<Loaded<Self>, StoreError> {
         let (found, state) = try_join!(load_places(tx, command), load_row(tx, id, command))?;
         let own = state.as_ref();
         let basis = Basis {
@@ -65,11 +69,11 @@ impl Persisted for Product {
         })
     }
 
-    fn may_share(command: &Command) -> bool {
+    fn may_share(command: &ProductCommand) -> bool {
         match command {
-            Command::Create(_) => false,
-            Command::Change(wish) => wish.categories.is_none(),
-            Command::ChangePrice(_) | Command::ChangeListing(_) => true,
+            ProductCommand::Create(_) => false,
+            ProductCommand::Change(wish) => wish.categories.is_none(),
+            ProductCommand::ChangePrice(_) | ProductCommand::ChangeListing(_) => true,
         }
     }
 
@@ -84,7 +88,7 @@ impl Persisted for Product {
         let holders = holders_of_sku(tx, &new.value.sku).await?;
         let holders = holders.into_iter();
         Ok(Some(Taken {
-            refusal: Refusal::SkuTaken,
+            refusal: ProductRefusal::SkuTaken,
             holders: holders
                 .map(|(id, version)| (product_stream(id), version))
                 .collect(),
@@ -124,7 +128,7 @@ impl Persisted for Product {
     );
 }
 
-async fn load_places(tx: &Tx, command: &Command) -> Result<tree::Found, StoreError> {
+async fn load_places(tx: &Tx, command: &ProductCommand) -> Result<tree::Found, StoreError> {
     let named = command.categories();
     if named.is_empty() {
         return Ok(tree::Found::default());
@@ -136,9 +140,9 @@ async fn load_places(tx: &Tx, command: &Command) -> Result<tree::Found, StoreErr
 async fn load_row(
     tx: &Tx,
     id: ProductId,
-    command: &Command,
+    command: &ProductCommand,
 ) -> Result<Option<Stored<Product>>, StoreError> {
-    if let Command::Create(_) = command {
+    if let ProductCommand::Create(_) = command {
         return Ok(None);
     }
     Ok(lock(tx, &[id]).await?.pop())

@@ -15,7 +15,7 @@ use super::statement::statements;
 use super::{
     Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint,
 };
-use crate::domain::stock::{Command, Stock};
+use crate::domain::stock::{Stock, StockCommand};
 
 /// Locks the stocks of these products that exist, in the order of ids.
 async fn lock(tx: &Tx, ids: &[ProductId]) -> Result<Vec<Stored<Stock>>, StoreError> {
@@ -42,7 +42,7 @@ statements! {
 impl Persisted for Stock {
     const STATEMENTS: &'static [Statement] = STATEMENTS;
 
-    async fn load(tx: &Tx, id: ProductId, _: &Command) -> Result<Loaded<Self>, StoreError> {
+    async fn load(tx: &Tx, id: ProductId, _: &StockCommand) -> Result<Loaded<Self>, StoreError> {
         let state = lock(tx, &[id]).await?.pop();
         let basis = Basis {
             last_event: state.as_ref().map(last_event),

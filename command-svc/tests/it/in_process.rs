@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use chassis::clock::Deadline;
 use chassis::postgres::{PoolOptions, Session, pool};
 use chassis::tidemark::EpochHandle;
-use command_svc::domain::product::{Command as Change, Product};
+use command_svc::domain::product::{Product, ProductCommand};
 use command_svc::execute::{Commands, Context, ExecuteError, Expected, Outcome};
 use command_svc::store::Database;
 use command_svc::store::idempotency::IdempotencyKey;
@@ -68,7 +68,7 @@ pub async fn reprice(
         key,
         deadline: Deadline::within(left),
     };
-    let change = Change::ChangePrice(price);
+    let change = ProductCommand::ChangePrice(price);
     commands.execute::<Product>(id, change, context).await
 }
 

@@ -67,30 +67,30 @@ fn retired(number: u128) -> Event {
 /// The fold of these events, met by this command in these surroundings.
 fn given_when(
     events: &[Event],
-    command: &Command,
+    command: &CategoryCommand,
     around: &Surroundings,
-) -> Result<Vec<Event>, Refusal> {
+) -> Result<Vec<Event>, CategoryRefusal> {
     let category = events.iter().fold(None, Category::evolve);
     Category::decide(category.as_ref(), command, around, at())
 }
 
-fn create_below(parent_id: Option<CategoryId>) -> Command {
-    Command::Create {
+fn create_below(parent_id: Option<CategoryId>) -> CategoryCommand {
+    CategoryCommand::Create {
         id: id(9),
         name: name("Lamps"),
         parent_id,
     }
 }
 
-fn rename(text: &str) -> Command {
-    Command::Change(ChangeCategory {
+fn rename(text: &str) -> CategoryCommand {
+    CategoryCommand::Change(ChangeCategory {
         name: Some(name(text)),
         parent_id: None,
     })
 }
 
-fn move_below(parent_id: Option<CategoryId>) -> Command {
-    Command::Change(ChangeCategory {
+fn move_below(parent_id: Option<CategoryId>) -> CategoryCommand {
+    CategoryCommand::Change(ChangeCategory {
         name: None,
         parent_id: Some(parent_id),
     })
@@ -116,12 +116,15 @@ fn a_new_category_knows_its_path() {
 #[case::retired(
     around([(id(2), Place { path: path(2), retired: true })]), PlaceRefusal::Retired(id(2)).into()
 )]
-#[case::on_the_last_level(around([(id(2), living(path(8)))]), Refusal::TooDeep)]
+#[case::on_the_last_level(around([(id(2), living(path(8)))]), CategoryRefusal::TooDeep)]
 #[case::with_a_sibling_of_that_name(
     Surroundings { name_taken: true, ..around([(id(2), living(path(1)))]) },
-    Refusal::NameTaken
+    CategoryRefusal::NameTaken
 )]
-fn a_parent_may_refuse_a_new_category(#[case] around: Surroundings, #[case] refusal: Refusal) {
+fn a_parent_may_refuse_a_new_category(
+    #[case] around: Surroundings,
+    #[case] refusal: CategoryRefusal,
+) {
     assert_eq!(
         given_when(&[], &create_below(Some(id(2))), &around),
         Err(refusal)
@@ -153,7 +156,7 @@ fn a_name_of_a_sibling_is_refused() {
         ..around([])
     };
     let renamed = given_when(&[created(9, "Lamps")], &rename("Lights"), &taken);
-    assert_eq!(renamed, Err(Refusal::NameTaken));
+    assert_eq!(renamed, Err(CategoryRefusal::NameTaken));
 }
 
 #[test]
@@ -163,7 +166,12 @@ fn a_move_and_a_rename_in_one_are_two_facts() {
         parent_id: Some(Some(id(2))),
     };
     let around = around([(id(2), living(path(2)))]);
-    let events = given_when(&[created(9, "Lamps")], &Command::Change(wish), &around).unwrap();
+    let events = given_when(
+        &[created(9, "Lamps")],
+        &CategoryCommand::Change(wish),
+        &around,
+    )
+    .unwrap();
     assert!(matches!(
         &events[..],
         [Event::CategoryMoved(_), Event::CategoryRenamed(_)]
@@ -186,7 +194,7 @@ fn a_category_is_never_below_itself(#[case] path_of_parent: CategoryPath) {
     let parent = path_of_parent.last().unwrap().id;
     let around = around([(parent, living(path_of_parent))]);
     let moved = given_when(&[created(9, "Lamps")], &move_below(Some(parent)), &around);
-    assert_eq!(moved, Err(Refusal::Cycle));
+    assert_eq!(moved, Err(CategoryRefusal::Cycle));
 }
 
 #[rstest]
@@ -201,7 +209,7 @@ fn a_move_counts_what_is_below(#[case] depth: u128, #[case] height: usize, #[cas
     };
     let moved = given_when(&[created(99, "Lamps")], &move_below(Some(parent)), &around);
     assert_eq!(moved.is_ok(), fits);
-    assert!(fits || moved == Err(Refusal::TooDeep));
+    assert!(fits || moved == Err(CategoryRefusal::TooDeep));
 }
 
 #[test]
@@ -216,17 +224,21 @@ fn a_root_that_shall_be_a_root_has_nothing_to_do() {
 #[case::by_products(Surroundings { has_products: true, ..around([]) })]
 #[case::by_categories(Surroundings { has_children: true, ..around([]) })]
 fn a_category_in_use_is_not_retired(#[case] around: Surroundings) {
-    let refused = given_when(&[created(9, "Lamps")], &Command::Retire, &around);
-    assert_eq!(refused, Err(Refusal::InUse));
+    let refused = given_when(&[created(9, "Lamps")], &CategoryCommand::Retire, &around);
+    assert_eq!(refused, Err(CategoryRefusal::InUse));
 }
 
 #[test]
 fn retiring_twice_is_retiring_once() {
-    let first = given_when(&[created(9, "Lamps")], &Command::Retire, &around([]));
+    let first = given_when(
+        &[created(9, "Lamps")],
+        &CategoryCommand::Retire,
+        &around([]),
+    );
     assert_eq!(first, Ok(vec![retired(9)]));
     let given = [created(9, "Lamps"), retired(9)];
     assert_eq!(
-        given_when(&given, &Command::Retire, &around([])),
+        given_when(&given, &CategoryCommand::Retire, &around([])),
         Ok(vec![])
     );
 }
@@ -235,15 +247,15 @@ fn retiring_twice_is_retiring_once() {
 fn a_retired_category_takes_no_more_changes() {
     let given = [created(9, "Lamps"), retired(9)];
     let renamed = given_when(&given, &rename("Lights"), &around([]));
-    assert_eq!(renamed, Err(Refusal::Retired(id(9))));
+    assert_eq!(renamed, Err(CategoryRefusal::Retired(id(9))));
 }
 
 #[test]
 fn what_is_not_there_cannot_be_changed() {
-    for command in [rename("Lights"), Command::Retire] {
+    for command in [rename("Lights"), CategoryCommand::Retire] {
         assert_eq!(
             given_when(&[], &command, &around([])),
-            Err(Refusal::NoSuchCategory)
+            Err(CategoryRefusal::NoSuchCategory)
         );
     }
 }

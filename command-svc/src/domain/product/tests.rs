@@ -67,20 +67,23 @@ fn creation(named: &[u128]) -> CreateProduct {
     }
 }
 
-fn create(named: &[u128]) -> Command {
-    Command::Create(Box::new(creation(named)))
+fn create(named: &[u128]) -> ProductCommand {
+    ProductCommand::Create(Box::new(creation(named)))
 }
 
-fn change(wish: ChangeProduct) -> Command {
-    Command::Change(Box::new(wish))
+fn change(wish: ChangeProduct) -> ProductCommand {
+    ProductCommand::Change(Box::new(wish))
 }
 
 /// A product in categories 1 and 2, after these commands; then what the last one comes to.
-fn given_when(before: &[Command], command: &Command) -> Result<Vec<Event>, Refusal> {
+fn given_when(
+    before: &[ProductCommand],
+    command: &ProductCommand,
+) -> Result<Vec<Event>, ProductRefusal> {
     Product::decide(Some(&product_after(before)), command, &places(), later())
 }
 
-fn product_after(commands: &[Command]) -> Product {
+fn product_after(commands: &[ProductCommand]) -> Product {
     let creation = [create(&[1, 2])];
     let mut product = None;
     for command in creation.iter().chain(commands) {
@@ -109,7 +112,7 @@ fn a_creation_with_units_opens_the_stock() {
         inventory,
         ..creation(&[1])
     };
-    let create = Command::Create(Box::new(wish));
+    let create = ProductCommand::Create(Box::new(wish));
     let events = Product::decide(None, &create, &places(), at()).unwrap();
     let [Event::ProductCreated(_), opening] = &events[..] else {
         panic!("{events:?}")
@@ -123,7 +126,7 @@ fn a_creation_with_units_opens_the_stock() {
 #[rstest]
 #[case::unknown(5, PlaceRefusal::Unknown(category(5)).into())]
 #[case::retired(4, PlaceRefusal::Retired(category(4)).into())]
-fn a_category_has_to_live(#[case] number: u128, #[case] refusal: Refusal) {
+fn a_category_has_to_live(#[case] number: u128, #[case] refusal: ProductRefusal) {
     assert_eq!(
         Product::decide(None, &create(&[number]), &places(), at()),
         Err(refusal.clone())
@@ -137,15 +140,15 @@ fn a_category_has_to_live(#[case] number: u128, #[case] refusal: Refusal) {
 
 #[test]
 fn a_new_price_is_a_fact_and_the_same_price_is_none() {
-    let events = given_when(&[], &Command::ChangePrice(euros(5))).unwrap();
+    let events = given_when(&[], &ProductCommand::ChangePrice(euros(5))).unwrap();
     assert!(matches!(&events[..], [Event::PriceChanged(event)] if event.price == euros(5)));
     assert_eq!(
-        given_when(&[], &Command::ChangePrice(euros(1_999))),
+        given_when(&[], &ProductCommand::ChangePrice(euros(1_999))),
         Ok(vec![])
     );
     let dollars = Money::new(1_999, "USD").unwrap();
     assert_eq!(
-        given_when(&[], &Command::ChangePrice(dollars))
+        given_when(&[], &ProductCommand::ChangePrice(dollars))
             .unwrap()
             .len(),
         1
@@ -154,8 +157,8 @@ fn a_new_price_is_a_fact_and_the_same_price_is_none() {
 
 #[test]
 fn listing_and_unlisting_are_facts_once() {
-    let unlist = Command::ChangeListing(false);
-    let list = Command::ChangeListing(true);
+    let unlist = ProductCommand::ChangeListing(false);
+    let list = ProductCommand::ChangeListing(true);
     assert_eq!(given_when(&[], &list), Ok(vec![]));
     let events = given_when(&[], &unlist).unwrap();
     assert!(matches!(events[..], [Event::ProductUnlisted(_)]));
@@ -226,23 +229,23 @@ fn too_many_categories_are_not_named_at_all() {
 
 #[test]
 fn a_sku_that_is_there_is_taken() {
-    assert_eq!(given_when(&[], &create(&[])), Err(Refusal::SkuTaken));
+    assert_eq!(given_when(&[], &create(&[])), Err(ProductRefusal::SkuTaken));
 }
 
 #[test]
 fn what_is_not_there_cannot_be_changed() {
     for command in [
-        Command::ChangePrice(euros(1)),
-        Command::ChangeListing(false),
+        ProductCommand::ChangePrice(euros(1)),
+        ProductCommand::ChangeListing(false),
     ] {
         assert_eq!(
             Product::decide(None, &command, &places(), at()),
-            Err(Refusal::NoSuchProduct)
+            Err(ProductRefusal::NoSuchProduct)
         );
     }
 }
 
-fn any_command() -> impl Strategy<Value = Command> {
+fn any_command() -> impl Strategy<Value = ProductCommand> {
     let texts = "\\PC{0,300}";
     let patch = (texts, texts, prop::collection::vec(0_u128..6, 0..25)).prop_map(
         |(name, text, numbers)| {
@@ -258,8 +261,8 @@ fn any_command() -> impl Strategy<Value = Command> {
     );
     prop_oneof![
         patch,
-        any::<bool>().prop_map(Command::ChangeListing),
-        (0_i64..=1_000_000_000_000).prop_map(|amount| Command::ChangePrice(euros(amount))),
+        any::<bool>().prop_map(ProductCommand::ChangeListing),
+        (0_i64..=1_000_000_000_000).prop_map(|amount| ProductCommand::ChangePrice(euros(amount))),
         prop::collection::vec(0_u128..6, 0..9).prop_map(|numbers| create(&numbers)),
     ]
 }
@@ -304,7 +307,8 @@ fn the_largest_event_fits_into_the_log() {
         attributes: Attributes::parse(attributes).unwrap(),
         ..creation(&numbers)
     };
-    let events = Product::decide(None, &Command::Create(Box::new(wish)), &places, at()).unwrap();
+    let events =
+        Product::decide(None, &ProductCommand::Create(Box::new(wish)), &places, at()).unwrap();
     let bytes = events[0].to_data().to_string().len();
     // PostgreSQL writes a blank behind each comma and colon.
     assert!(

@@ -15,8 +15,8 @@ fn id() -> ProductId {
     ProductId(uuid::Uuid::from_u128(1))
 }
 
-fn movement(delta: i64) -> Command {
-    Command::Move {
+fn movement(delta: i64) -> StockCommand {
+    StockCommand::Move {
         delta: Delta::parse(delta).unwrap(),
         reason: Reason::parse("counted").unwrap(),
     }
@@ -36,7 +36,7 @@ fn adjusted(delta: i64, on_hand: i64, reserved: i64) -> Event {
 }
 
 /// The fold of these events, met by this command.
-fn given_when(events: &[Event], command: &Command) -> Result<Vec<Event>, Refusal> {
+fn given_when(events: &[Event], command: &StockCommand) -> Result<Vec<Event>, StockRefusal> {
     let empty = Stock::empty(id(), at());
     let stock = events.iter().fold(Some(empty), Stock::evolve);
     Stock::decide(stock.as_ref(), command, &(), at())
@@ -68,14 +68,17 @@ fn more_than_is_available_never_goes(
     #[case] delta: i64,
     #[case] available: i64,
 ) {
-    let refused = Err(Refusal::Insufficient { available });
+    let refused = Err(StockRefusal::Insufficient { available });
     assert_eq!(given_when(given, &movement(delta)), refused);
 }
 
 #[test]
 fn more_than_can_be_counted_never_comes() {
     let given = [adjusted(MAX_UNITS, MAX_UNITS, 0)];
-    assert_eq!(given_when(&given, &movement(1)), Err(Refusal::Overflow));
+    assert_eq!(
+        given_when(&given, &movement(1)),
+        Err(StockRefusal::Overflow)
+    );
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn the_first_units_say_that_they_are_the_first() {
 fn there_is_no_stock_without_a_product() {
     assert_eq!(
         Stock::decide(None, &movement(1), &(), at()),
-        Err(Refusal::NoSuchProduct)
+        Err(StockRefusal::NoSuchProduct)
     );
 }
 
@@ -138,7 +141,7 @@ proptest! {
                     stock = events.iter().fold(Some(stock), Stock::evolve).unwrap();
                     prop_assert_eq!(stock.on_hand, before + delta);
                 }
-                Err(Refusal::Insufficient { .. } | Refusal::Overflow) => {}
+                Err(StockRefusal::Insufficient { .. } | StockRefusal::Overflow) => {}
                 Err(other) => prop_assert!(false, "{:?}", other),
             }
             prop_assert!(stock.on_hand >= stock.reserved && stock.on_hand <= MAX_UNITS);

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::product::{Categories, ChangeProduct, Command, Product};
+use crate::domain::product::{Categories, ChangeProduct, Product, ProductCommand};
 use crate::domain::text::Name;
 use crate::execute::group_commit::rider::RiderOf;
 use crate::execute::{Context, Expected};
@@ -57,7 +57,7 @@ fn group() -> Group {
     Group::new(held)
 }
 
-fn member(id: ProductId, change: Command) -> (Member, oneshot::Receiver<Verdict>) {
+fn member(id: ProductId, change: ProductCommand) -> (Member, oneshot::Receiver<Verdict>) {
     let (verdict, told) = oneshot::channel();
     let context = Context {
         meta: Meta {
@@ -79,12 +79,12 @@ fn member(id: ProductId, change: Command) -> (Member, oneshot::Receiver<Verdict>
     (member, told)
 }
 
-fn price(amount: i64) -> Command {
-    Command::ChangePrice(euros(amount))
+fn price(amount: i64) -> ProductCommand {
+    ProductCommand::ChangePrice(euros(amount))
 }
 
-fn name(name: &str) -> Command {
-    Command::Change(Box::new(ChangeProduct {
+fn name(name: &str) -> ProductCommand {
+    ProductCommand::Change(Box::new(ChangeProduct {
         name: Some(Name::parse(name).unwrap()),
         ..ChangeProduct::default()
     }))
@@ -147,7 +147,10 @@ async fn every_event_has_the_meta_of_its_own_request() {
 #[case::already_true(LAMP, price(1_000))]
 #[case::held_by_somebody_else(ProductId(Uuid::from_u128(7)), price(1))]
 #[tokio::test]
-async fn what_has_to_go_alone_leaves_no_trace(#[case] id: ProductId, #[case] change: Command) {
+async fn what_has_to_go_alone_leaves_no_trace(
+    #[case] id: ProductId,
+    #[case] change: ProductCommand,
+) {
     let mut group = group();
     assert!(group.take_in(member(id, change).0).is_some());
     assert!(group.riders().is_empty() && group.changes().is_empty());
@@ -157,7 +160,7 @@ async fn what_has_to_go_alone_leaves_no_trace(#[case] id: ProductId, #[case] cha
 
 #[test]
 fn what_takes_a_product_out_of_its_categories_goes_alone() {
-    let uncategorized = Command::Change(Box::new(ChangeProduct {
+    let uncategorized = ProductCommand::Change(Box::new(ChangeProduct {
         categories: Some(Categories::default()),
         ..ChangeProduct::default()
     }));
