@@ -1,6 +1,6 @@
 //! Imports: a stream of lines becomes products, batch by batch, and a stream of answers.
 //!
-//! Pure parts read lines (`body`, `lines`, `wish`), bound what waits (`heap`, `outbox`), put them
+//! Pure parts read lines (`body`, `lines`, `product_line`), bound what waits (`heap`, `outbox`), put them
 //! together (`batch`, `tree`, `pace`) and decide (`plan`) by the rules of the commands;
 //! `transaction` writes a batch and tries again, `run` moves it all along.
 
@@ -26,8 +26,8 @@ mod lines;
 mod outbox;
 mod pace;
 mod plan;
+mod product_line;
 mod tree;
-mod wish;
 
 mod imported;
 mod run;

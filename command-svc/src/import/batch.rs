@@ -10,8 +10,8 @@ use schemas::problem::Problem;
 
 use super::heap;
 use super::lines::Line;
+use super::product_line::{self, ProductLine};
 use super::tree::{NameTree, Node};
-use super::wish::{self, Wish};
 use crate::config::{MAX_BATCH_BYTES, MAX_KNOWN_PATHS, MAX_QUEUED_BYTES, MAX_QUEUED_LINES};
 use crate::domain::text::SkuKey;
 
@@ -20,20 +20,20 @@ use crate::domain::text::SkuKey;
 pub struct ReadLine {
     number: u64,
     heap_bytes: usize,
-    wish: Result<Box<Wish>, Box<Problem>>,
+    parsed: Result<Box<ProductLine>, Box<Problem>>,
 }
 
 impl ReadLine {
     pub fn new(line: &Line) -> Self {
-        let wish = wish::read(line).map(Box::new);
-        let heap_bytes = match &wish {
-            Ok(wish) => heap::of_wish(wish),
+        let parsed = product_line::read(line).map(Box::new);
+        let heap_bytes = match &parsed {
+            Ok(line) => heap::of_product_line(line),
             Err(problem) => heap::of_problem(problem),
         };
         Self {
             number: line.number,
             heap_bytes: size_of::<Self>() + heap_bytes,
-            wish,
+            parsed,
         }
     }
 }
@@ -43,7 +43,7 @@ impl ReadLine {
 pub struct Entry {
     pub number: u64,
     pub id: ProductId,
-    pub wish: Box<Wish>,
+    pub line: Box<ProductLine>,
     /// Its categories, in the batch's tree.
     pub categories: Vec<Node>,
 }
@@ -107,8 +107,8 @@ impl Queue {
         let (mut lines, mut heap_bytes) = (0, 0);
         while lines < size
             && heap_bytes < MAX_BATCH_BYTES
-            && let Some(line) = self.lines.pop_front_if(|line| match &line.wish {
-                Ok(wish) => skus.insert(wish.sku_key.clone()),
+            && let Some(line) = self.lines.pop_front_if(|line| match &line.parsed {
+                Ok(line) => skus.insert(line.sku_key.clone()),
                 Err(_) => true,
             })
         {
@@ -124,9 +124,9 @@ impl Queue {
 impl Batch {
     fn add(&mut self, line: ReadLine, new_id: &mut impl FnMut() -> ProductId) {
         let number = line.number;
-        match line.wish {
-            Ok(wish) => {
-                let categories = wish
+        match line.parsed {
+            Ok(line) => {
+                let categories = line
                     .paths
                     .iter()
                     .flatten()
@@ -135,7 +135,7 @@ impl Batch {
                 self.entries.push(Entry {
                     number,
                     id: new_id(),
-                    wish,
+                    line,
                     categories,
                 });
             }
@@ -160,7 +160,7 @@ impl Batch {
                 ..Self::default()
             };
             for entry in entries {
-                let paths = entry.wish.paths.iter().flatten();
+                let paths = entry.line.paths.iter().flatten();
                 let categories = paths.filter_map(|path| half.tree.add(path)).collect();
                 half.entries.push(Entry {
                     categories,
@@ -178,7 +178,7 @@ impl Batch {
             skus: self
                 .entries
                 .iter()
-                .map(|entry| entry.wish.sku_key.clone())
+                .map(|entry| entry.line.sku_key.clone())
                 .collect(),
             paths: paths.filter(|path| !known.0.contains(path)).collect(),
         }

@@ -6,22 +6,22 @@
 use schemas::problem::Problem;
 use serde_json::Value;
 
-use super::wish::Wish;
+use super::product_line::ProductLine;
 
 /// What an allocation takes beside what it holds.
 const ALLOCATION: usize = 16;
 /// A node of a map from text to values, which has room for eleven.
 const JSON_NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + ALLOCATION;
 
-pub fn of_wish(wish: &Wish) -> usize {
+pub fn of_product_line(line: &ProductLine) -> usize {
     let optional = [
-        wish.name.as_ref().map(|text| text.as_str()),
-        wish.description.as_ref().map(|text| text.as_str()),
-        wish.brand.as_ref().map(|text| text.as_str()),
+        line.name.as_ref().map(|text| text.as_str()),
+        line.description.as_ref().map(|text| text.as_str()),
+        line.brand.as_ref().map(|text| text.as_str()),
     ];
-    let texts = [wish.sku.as_str(), wish.sku_key.as_str()].into_iter();
+    let texts = [line.sku.as_str(), line.sku_key.as_str()].into_iter();
     let texts: usize = texts.chain(optional.into_iter().flatten()).map(text).sum();
-    let paths = wish.paths.iter().flatten();
+    let paths = line.paths.iter().flatten();
     let paths: usize = paths
         .map(|path| {
             let names = path
@@ -30,12 +30,12 @@ pub fn of_wish(wish: &Wish) -> usize {
             size_of::<Vec<String>>() + ALLOCATION + names.sum::<usize>()
         })
         .sum();
-    let attributes = wish.attributes.iter().flat_map(|all| all.as_map());
+    let attributes = line.attributes.iter().flat_map(|all| all.as_map());
     let attributes: usize = attributes
         // Nodes of maps are half empty at worst.
         .map(|(name, value)| 4 * size_of::<String>() + text(name) + text(value))
         .sum();
-    size_of::<Wish>() + ALLOCATION + texts + paths + attributes
+    size_of::<ProductLine>() + ALLOCATION + texts + paths + attributes
 }
 
 pub fn of_problem(problem: &Problem) -> usize {
@@ -78,7 +78,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::lines::Line;
-    use super::super::wish::read;
+    use super::super::product_line::read;
     use super::*;
 
     fn line(content: &'static str) -> Line {
@@ -95,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_takes_what_its_texts_take_and_more() {
-        let wish = read(&line(r#"{"sku": "A", "attributes": {"a": "b", "c": "d"}}"#)).unwrap();
+    fn a_line_takes_what_its_texts_take_and_more() {
+        let parsed = read(&line(r#"{"sku": "A", "attributes": {"a": "b", "c": "d"}}"#)).unwrap();
         let other = read(&line(r#"{"sku": "A", "attributes": {"a": "b"}}"#)).unwrap();
-        assert!(of_wish(&wish) > of_wish(&other) + 2 * size_of::<String>());
-        assert!(of_wish(&other) > size_of::<Wish>());
+        assert!(of_product_line(&parsed) > of_product_line(&other) + 2 * size_of::<String>());
+        assert!(of_product_line(&other) > size_of::<ProductLine>());
     }
 }

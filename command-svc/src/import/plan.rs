@@ -1,4 +1,4 @@
-//! What a batch does: for each line, the events that make the catalogue as the line wishes.
+//! What a batch does: for each line, the events that make the catalogue as the line says.
 //!
 //! Pure. The rules are those of the commands: a no-op produces no event, and an inventory
 //! counts where the product is made.
@@ -12,8 +12,8 @@ use schemas::problem::Problem;
 use schemas::rest::import::LineStatus;
 
 use super::batch::Entry;
+use super::product_line::missing;
 use super::tree::Grown;
-use super::wish::missing;
 use crate::domain::Aggregate;
 use crate::domain::attributes::AttributesChange;
 use crate::domain::category::Category;
@@ -69,12 +69,12 @@ pub fn plan(entries: &[Entry], mut known: BySku, grown: &Grown, at: DateTime<Utc
     let mut plan = Plan::default();
     plan.changes.extend(grown.events.iter().cloned());
     for entry in entries {
-        let decided = match known.remove(&entry.wish.sku_key) {
+        let decided = match known.remove(&entry.line.sku_key) {
             Some(product) => plan
                 .upsert(entry, product, grown, at)
                 .map_err(|refusal| Box::new(refusal.to_problem())),
-            None => new_product(entry, grown).and_then(|wish| {
-                plan.create(entry, wish, grown, at)
+            None => new_product(entry, grown).and_then(|create| {
+                plan.create(entry, create, grown, at)
                     .map_err(|refusal| Box::new(refusal.to_problem()))
             }),
         };
@@ -99,11 +99,11 @@ impl Plan {
     fn create(
         &mut self,
         entry: &Entry,
-        wish: CreateProduct,
+        create: CreateProduct,
         grown: &Grown,
         at: DateTime<Utc>,
     ) -> Result<Answered, ProductRefusal> {
-        let command = ProductCommand::Create(Box::new(wish));
+        let command = ProductCommand::Create(Box::new(create));
         let events = Product::decide(None, &command, &grown.places, at)?;
         self.changes.extend(events);
         Ok(answered(entry.number, LineStatus::Created, entry.id))
@@ -150,16 +150,16 @@ fn change(
     grown: &Grown,
     at: DateTime<Utc>,
 ) -> Result<Vec<Event>, ProductRefusal> {
-    let wish = &*entry.wish;
+    let line = &*entry.line;
     let change = ProductCommand::Change(Box::new(ChangeProduct {
-        name: wish.name.clone(),
-        description: wish.description.clone(),
-        brand: wish.brand.clone(),
-        categories: wish.paths.is_some().then(|| categories(entry, grown)),
-        attributes: wish.attributes.clone().map(AttributesChange::Replace),
+        name: line.name.clone(),
+        description: line.description.clone(),
+        brand: line.brand.clone(),
+        categories: line.paths.is_some().then(|| categories(entry, grown)),
+        attributes: line.attributes.clone().map(AttributesChange::Replace),
     }));
     let mut events = Product::decide(Some(product), &change, &grown.places, at)?;
-    if let Some(price) = wish.price {
+    if let Some(price) = line.price {
         let price = ProductCommand::ChangePrice(price);
         events.extend(Product::decide(Some(product), &price, &grown.places, at)?);
     }
@@ -168,11 +168,11 @@ fn change(
 
 /// The product that a line with a new sku makes, or which members the line lacks.
 fn new_product(entry: &Entry, grown: &Grown) -> Result<CreateProduct, Box<Problem>> {
-    let wish = &*entry.wish;
-    let (Some(name), Some(price)) = (wish.name.clone(), wish.price) else {
+    let line = &*entry.line;
+    let (Some(name), Some(price)) = (line.name.clone(), line.price) else {
         let lacking = [
-            ("name", wish.name.is_none()),
-            ("price", wish.price.is_none()),
+            ("name", line.name.is_none()),
+            ("price", line.price.is_none()),
         ];
         let lacking = lacking.into_iter().filter(|(_, is_missing)| *is_missing);
         let violations: Vec<_> = lacking.map(|(member, _)| missing(member)).collect();
@@ -180,14 +180,14 @@ fn new_product(entry: &Entry, grown: &Grown) -> Result<CreateProduct, Box<Proble
     };
     Ok(CreateProduct {
         id: entry.id,
-        sku: wish.sku.clone(),
+        sku: line.sku.clone(),
         name,
-        description: wish.description.clone().unwrap_or_default(),
-        brand: wish.brand.clone().unwrap_or_default(),
+        description: line.description.clone().unwrap_or_default(),
+        brand: line.brand.clone().unwrap_or_default(),
         price,
         categories: categories(entry, grown),
-        attributes: wish.attributes.clone().unwrap_or_default(),
-        inventory: wish.inventory,
+        attributes: line.attributes.clone().unwrap_or_default(),
+        inventory: line.inventory,
     })
 }
 

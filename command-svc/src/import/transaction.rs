@@ -175,7 +175,7 @@ impl Transaction<'_> {
             .batch
             .entries
             .iter()
-            .map(|entry| (&entry.wish.sku, &entry.wish.sku_key))
+            .map(|entry| (&entry.line.sku, &entry.line.sku_key))
             .collect();
         let ((), (), found, products) = try_join!(
             tx.begin(),
@@ -186,7 +186,7 @@ impl Transaction<'_> {
         let new_id = || CategoryId(clock::new_id());
         let decided =
             self.batch.entries.iter().filter(|entry| {
-                products.contains_key(&entry.wish.sku_key) || entry.wish.can_create()
+                products.contains_key(&entry.line.sku_key) || entry.line.can_create()
             });
         let nodes = decided.flat_map(|entry| entry.categories.iter().copied());
         let tree = &self.batch.tree;
@@ -209,7 +209,7 @@ impl Transaction<'_> {
     /// Makes the missing categories, and reads those products again, locked, that will change.
     async fn lock_what_changes(&self, grown: &Grown, mut known: BySku) -> Result<BySku, Failure> {
         let changing = |entry: &Entry| {
-            let product = known.get(&entry.wish.sku_key)?;
+            let product = known.get(&entry.line.sku_key)?;
             (!is_unchanged(entry, product, grown, self.at)).then_some(product.value.id)
         };
         let ids: Vec<ProductId> = self.batch.entries.iter().filter_map(changing).collect();

@@ -10,7 +10,7 @@ use schemas::event::category::CategoryPath;
 use schemas::event::{CategoryRef, Event};
 use schemas::id::CategoryId;
 
-use super::wish::NamePath;
+use super::product_line::NamePath;
 use crate::domain::Aggregate;
 use crate::domain::category::{
     Category, CategoryCommand, CategoryRefusal, Place, Places, Surroundings,

@@ -23,7 +23,7 @@ pub type NamePath = Vec<CategoryName>;
 
 /// None leaves alone what is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct ProductLine {
     pub sku: Sku,
     pub sku_key: SkuKey,
     pub name: Option<Name>,
@@ -37,7 +37,7 @@ pub struct Wish {
     pub inventory: Inventory,
 }
 
-impl Wish {
+impl ProductLine {
     /// False where a new product would lack something.
     pub fn can_create(&self) -> bool {
         self.name.is_some() && self.price.is_some()
@@ -45,7 +45,7 @@ impl Wish {
 }
 
 /// Reads a line, or says why it is refused.
-pub fn read(line: &Line) -> Result<Wish, Box<Problem>> {
+pub fn read(line: &Line) -> Result<ProductLine, Box<Problem>> {
     let content = line
         .content
         .as_ref()
@@ -60,7 +60,7 @@ pub fn missing(member: &str) -> Violation {
     Violation::new(format!("/{member}"), message)
 }
 
-fn parse(body: ProductUpsert) -> Result<Wish, Vec<Violation>> {
+fn parse(body: ProductUpsert) -> Result<ProductLine, Vec<Violation>> {
     let mut fields = Fields::of_import_line();
     if body.sku.is_none() {
         fields.add("/sku", "missing field `sku`");
@@ -79,7 +79,7 @@ fn parse(body: ProductUpsert) -> Result<Wish, Vec<Violation>> {
     let attributes = attributes.and_then(|attributes| fields.attributes(attributes));
     let inventory = clearable(body.inventory).unwrap_or_default();
     let inventory = fields.inventory(inventory);
-    let wish = sku.zip(inventory).map(|(sku, inventory)| Wish {
+    let parsed = sku.zip(inventory).map(|(sku, inventory)| ProductLine {
         sku_key: SkuKey::from(&sku),
         sku,
         name,
@@ -90,7 +90,7 @@ fn parse(body: ProductUpsert) -> Result<Wish, Vec<Violation>> {
         attributes,
         inventory,
     });
-    fields.into_result(wish)
+    fields.into_result(parsed)
 }
 
 fn parse_paths(fields: &mut Fields, categories: &[String]) -> Option<Vec<NamePath>> {
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    fn read_json(line: &Value) -> Result<Wish, Box<Problem>> {
+    fn read_json(line: &Value) -> Result<ProductLine, Box<Problem>> {
         read(&Line {
             number: 1,
             content: Ok(Bytes::from(line.to_string())),
@@ -176,17 +176,17 @@ mod tests {
 
     #[test]
     fn a_line_needs_sku_name_and_price_alone() {
-        let wish = read_json(&lamp()).unwrap();
-        assert_eq!((&wish.description, &wish.paths), (&None, &None));
-        assert_eq!((wish.sku.as_str(), wish.inventory.units()), ("L-1", 0));
+        let parsed = read_json(&lamp()).unwrap();
+        assert_eq!((&parsed.description, &parsed.paths), (&None, &None));
+        assert_eq!((parsed.sku.as_str(), parsed.inventory.units()), ("L-1", 0));
     }
 
     #[test]
     fn control_characters_become_blanks() {
-        let wish = read_json(&with("name", json!("\u{1}Desk\u{85}lamp\n"))).unwrap();
-        assert_eq!(wish.name.unwrap().as_str(), "Desk lamp");
-        let wish = read_json(&with("description", json!("one\ntwo\u{7}"))).unwrap();
-        assert_eq!(wish.description.unwrap().as_str(), "one\ntwo");
+        let parsed = read_json(&with("name", json!("\u{1}Desk\u{85}lamp\n"))).unwrap();
+        assert_eq!(parsed.name.unwrap().as_str(), "Desk lamp");
+        let parsed = read_json(&with("description", json!("one\ntwo\u{7}"))).unwrap();
+        assert_eq!(parsed.description.unwrap().as_str(), "one\ntwo");
     }
 
     #[rstest]
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_category_named_twice_is_named_once() {
-        let wish = read_json(&with("categories", json!(["A > B", " A >  B", "", "A"]))).unwrap();
-        let paths = wish.paths.unwrap();
+        let parsed = read_json(&with("categories", json!(["A > B", " A >  B", "", "A"]))).unwrap();
+        let paths = parsed.paths.unwrap();
         let names: Vec<Vec<&str>> = paths
             .iter()
             .map(|path| path.iter().map(CategoryName::as_str).collect())
@@ -258,12 +258,12 @@ mod tests {
             "sku": "L-1", "description": null, "brand": null, "categories": null,
             "attributes": null, "inventory": null
         });
-        let wish = read_json(&line).unwrap();
-        assert_eq!((wish.name, wish.price), (None, None));
-        assert_eq!(wish.description.unwrap().as_str(), "");
-        assert_eq!(wish.brand.unwrap().as_str(), "");
-        assert_eq!(wish.paths, Some(Vec::new()));
-        assert_eq!(wish.attributes, Some(Attributes::default()));
+        let parsed = read_json(&line).unwrap();
+        assert_eq!((parsed.name, parsed.price), (None, None));
+        assert_eq!(parsed.description.unwrap().as_str(), "");
+        assert_eq!(parsed.brand.unwrap().as_str(), "");
+        assert_eq!(parsed.paths, Some(Vec::new()));
+        assert_eq!(parsed.attributes, Some(Attributes::default()));
     }
 
     #[test]
