@@ -1,10 +1,13 @@
-//! What the OpenAPI document says of every command, beside its body: headers and problems.
+//! What the OpenAPI document says of every command besides its body: headers, problems, the bearer
+//! token.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::{IntoParams, IntoResponses, ToSchema};
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{IntoParams, IntoResponses, Modify, ToSchema};
 
 /// Headers that every command takes.
 #[derive(IntoParams)]
@@ -73,4 +76,18 @@ pub enum Problems {
     /// Has Retry-After; `outcome-unknown` where the connection was lost while committing.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(#[to_schema] ProblemBody),
+}
+
+/// The security scheme of all routes.
+pub struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
 }
