@@ -1,7 +1,7 @@
 //! Imports: a stream of lines becomes products, batch by batch, and a stream of answers.
 //!
-//! Pure parts read lines (`body`, `lines`, `product_line`), bound what waits (`heap`, `outbox`), put them
-//! together (`batch`, `tree`, `pace`) and decide (`plan`) by the rules of the commands;
+//! Pure parts read lines (`body`, `lines`, `product_line`), bound what waits (`heap`, `outbox`),
+//! put them together (`batch`, `tree`, `pace`) and decide (`plan`) by the rules of the commands;
 //! `transaction` writes a batch and tries again, `run` moves it all along.
 
 use std::sync::Arc;

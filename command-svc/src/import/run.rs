@@ -1,9 +1,9 @@
 //! An import from its first line to its totals: read, batch, two transactions in flight, answer.
 //!
 //! Bounded everywhere: lines wait for batches, batches for each other, answers for the client, and
-//! while too much waits, no more of the body is read. A client that does not read while it sends is
-//! told so, once more answers wait than are kept for it. One that leaves stops what is not yet
-//! under way.
+//! while too much waits, no more of the body is read. A client that does not read answers while it
+//! sends gets an error once too many of them wait. When a client leaves, batches that have not
+//! begun are dropped.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub enum Stopped {
     Body,
     #[error("no part of the body arrived for {CLIENT_IDLE_TIMEOUT:?}")]
     Silent,
-    #[error("the service stops")]
+    #[error("the service is stopping")]
     Shutdown,
     #[error("a batch failed unexpectedly")]
     Failed,
@@ -119,7 +119,7 @@ impl Run {
         let running = metrics::Running::start();
         if let Err(stopped) = self.import_all().await {
             tracing::info!(import.lines = self.totals.lines, reason = %stopped, "import stopped");
-            // An answer that just ended would look whole. The client may have gone.
+            // An answer that just ended would look complete. The client may have left.
             let telling = self.client.answers.send(Err(stopped));
             let _ = timeout(STOP_NOTICE_TIMEOUT, telling).await;
         }

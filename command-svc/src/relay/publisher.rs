@@ -1,7 +1,7 @@
 //! The relay's side of Kafka: one idempotent producer, and what it reports.
 //!
-//! A record that Kafka refuses is left to the readers, who fill gaps from the event table; whatever
-//! else fails says nothing about the record, so a new producer sends it again, in order.
+//! A record that Kafka refuses is left to the readers, which fill gaps from the event table. Any
+//! other error is not about the record, so a new producer sends it again, in order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use super::row::EventRow;
 use crate::config::{METADATA_TIMEOUT, PRODUCER_CLOSE_TIMEOUT};
 
-/// Everything that the producer calls back about.
+/// Everything that the producer reports.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Report {
     Delivered(Position),
@@ -28,12 +28,12 @@ pub enum Report {
         position: Position,
         bytes: usize,
     },
-    /// Kafka will never take this record.
+    /// Kafka refuses this record for good.
     Refused {
         position: Position,
         code: RDKafkaErrorCode,
     },
-    /// Nothing was said about the record itself.
+    /// An error that is not about the record.
     Failed(RDKafkaErrorCode),
     BrokersDown,
 }
@@ -54,7 +54,7 @@ struct Reporter(UnboundedSender<Report>);
 
 impl ClientContext for Reporter {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(error = %error, kafka.reason = reason, "the relay's producer reports");
+        tracing::debug!(error = %error, kafka.reason = reason, "the relay's producer reported an error");
         let report = match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => Report::BrokersDown,
             Some(code @ RDKafkaErrorCode::Fatal) => Report::Failed(code),
@@ -97,18 +97,18 @@ impl fmt::Debug for Publisher {
     }
 }
 
-/// What became of an attempt to hand a record over.
+/// The result of handing a record over.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sent {
     InFlight,
-    /// The queue is full; later.
+    /// The queue is full: to be tried again later.
     Full,
     /// At once, without asking Kafka.
     Not(Report),
 }
 
 impl Publisher {
-    /// `batch_bytes`: a record that is larger travels alone. Answers also how many partitions the
+    /// `batch_bytes`: a record that is larger travels alone. Returns also how many partitions the
     /// topic has; 0 if the topic does not exist.
     pub async fn open(
         brokers: &KafkaBrokers,
@@ -161,7 +161,7 @@ impl Publisher {
         };
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::QueueFull) => Sent::Full,
-            // More than a request may hold: not for want of room beside others.
+            // Larger than a request may be, even alone.
             Some(code @ RDKafkaErrorCode::MessageSizeTooLarge) => {
                 Sent::Not(Report::Refused { position, code })
             }

@@ -1,7 +1,8 @@
-//! One life of the relay: a connection, a producer, and the lanes it owns, until either fails.
+//! One session of the relay: a connection, a producer, and the lanes it owns, until either fails.
 //!
 //! Events leave in order of seq, many in flight at once, and a position is remembered after acks
-//! alone. So whatever ends a session, the next one begins at or before the first unsettled event.
+//! alone. So whatever ends a session, the next one begins at or before the first event without an
+//! ack.
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub enum SessionError {
     Interrupted(#[source] RDKafkaErrorCode),
     #[error("publish events in batches of that size")]
     BatchTooLarge,
-    #[error("kafka's topic was deleted or has got more partitions")]
+    #[error("the topic was deleted or has more partitions now")]
     TopicChanged,
     #[error("publish the log in order")]
     Gap(#[from] GapInLog),
@@ -60,7 +61,7 @@ pub struct Session<'a> {
     progress: Progress,
     last_read: Instant,
     next_read: Instant,
-    next_tend: Instant,
+    next_maintenance: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -108,11 +109,12 @@ impl<'a> Session<'a> {
             progress: Progress::default(),
             last_read: now,
             next_read: now,
-            next_tend: now,
+            next_maintenance: now,
         })
     }
 
-    /// Publishes until the token is cancelled and what was committed then has left, or a failure.
+    /// Publishes until the token is cancelled and everything committed until then is published, or
+    /// until a failure.
     pub async fn run(&mut self, stop: &CancellationToken) -> Result<(), SessionError> {
         let ended = self.publish(stop).await;
         let remembered = self.remember().await;
@@ -132,10 +134,10 @@ impl<'a> Session<'a> {
     async fn publish(&mut self, stop: &CancellationToken) -> Result<(), SessionError> {
         let mut drain: Option<Deadline> = None;
         loop {
-            self.settle_what_came()?;
+            self.handle_reports()?;
             let now = clock::instant();
-            if now >= self.next_tend {
-                self.tend().await?;
+            if now >= self.next_maintenance {
+                self.maintain().await?;
             }
             let mut idle = false;
             if self.has_room() && now >= self.next_read {
@@ -160,7 +162,7 @@ impl<'a> Session<'a> {
         tokio::select! {
             report = self.reports.recv() => {
                 if let Some(report) = report {
-                    self.hear(report)?;
+                    self.handle(report)?;
                 }
             }
             () = self.shared.wake.notified(), if has_room => {
@@ -172,13 +174,13 @@ impl<'a> Session<'a> {
                 }
             }
             () = sleep_until(self.next_read), if has_room => {}
-            () = sleep_until(self.next_tend) => {}
+            () = sleep_until(self.next_maintenance) => {}
             () = stop.cancelled(), if !stopping => {}
         }
         Ok(())
     }
 
-    /// Reads what follows and hands it over. Answers how many events there were.
+    /// Reads the next events and hands them to the producer. Returns their number.
     async fn send_next(&mut self) -> Result<usize, SessionError> {
         self.last_read = clock::instant();
         let rows = self.source.read(self.progress.sent()).await?;
@@ -192,7 +194,7 @@ impl<'a> Session<'a> {
         for row in rows {
             let position = row.position;
             self.progress.see_head(position);
-            // Before it is handed over: nothing may leave behind a gap.
+            // Before it is handed over: no event is published behind a gap.
             self.progress.expect(position)?;
             let sent = self
                 .publisher
@@ -203,24 +205,24 @@ impl<'a> Session<'a> {
             }
             self.progress.send(position)?;
             if let Sent::Not(report) = sent {
-                self.hear(report)?;
+                self.handle(report)?;
             }
         }
         Ok(count)
     }
 
-    fn settle_what_came(&mut self) -> Result<(), SessionError> {
+    fn handle_reports(&mut self) -> Result<(), SessionError> {
         while let Ok(report) = self.reports.try_recv() {
-            self.hear(report)?;
+            self.handle(report)?;
         }
         Ok(())
     }
 
-    fn hear(&mut self, report: Report) -> Result<(), SessionError> {
+    fn handle(&mut self, report: Report) -> Result<(), SessionError> {
         match report {
             Report::Delivered(position) => {
                 self.progress.settle(position);
-                self.kafka.hear();
+                self.kafka.note_answer();
                 metrics::published();
                 crash_point::reach("relay-after-publish");
             }
@@ -237,21 +239,21 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Leaves an event to the readers, who notice the gap.
+    /// Leaves an event to the readers, which notice the gap.
     fn refuse(&mut self, position: Position, code: RDKafkaErrorCode) {
         tracing::warn!(
             event.lane = position.lane.number(),
             event.seq = position.seq,
             kafka.code = %code,
-            "kafka refuses an event"
+            "kafka refused an event"
         );
         metrics::refused();
         self.progress.settle(position);
     }
 
     /// What is due every second.
-    async fn tend(&mut self) -> Result<(), SessionError> {
-        self.next_tend = clock::instant() + MAINTENANCE_INTERVAL;
+    async fn maintain(&mut self) -> Result<(), SessionError> {
+        self.next_maintenance = clock::instant() + MAINTENANCE_INTERVAL;
         self.remember().await?;
         self.own_more().await?;
         let lanes: Vec<Lane> = self.progress.sent().map(|position| position.lane).collect();

@@ -1,5 +1,5 @@
-//! Whether Kafka is there: acks say so by themselves, and in silence it is asked. How many
-//! partitions the topic has no ack says, so that is asked under traffic too.
+//! Whether Kafka answers: acks show it, and without acks it is asked. No ack shows how many
+//! partitions the topic has, so that is asked under traffic too.
 
 use chassis::clock;
 use chassis::health::Probe;
@@ -22,7 +22,7 @@ pub struct KafkaWatch<'a> {
 }
 
 impl<'a> KafkaWatch<'a> {
-    /// After a first sign of Kafka.
+    /// After Kafka has answered once.
     pub fn new(probe: &'a Probe) -> Self {
         probe.up();
         let now = clock::instant();
@@ -36,7 +36,7 @@ impl<'a> KafkaWatch<'a> {
     }
 
     /// Notes that Kafka answered.
-    pub fn hear(&mut self) {
+    pub fn note_answer(&mut self) {
         self.heard = clock::instant();
         if !self.is_up {
             self.is_up = true;
@@ -49,7 +49,7 @@ impl<'a> KafkaWatch<'a> {
         self.probe.down(SILENT);
     }
 
-    /// Asks for the topic's partitions in silence, and now and then, unless a question is open.
+    /// Asks for the topic's partitions when it is due, unless a question is open.
     pub fn ask_when_due(&mut self, publisher: &Publisher) {
         let is_due =
             self.heard.elapsed() >= BROKER_SILENCE || self.asked.elapsed() >= BROKER_CHECK_INTERVAL;
@@ -59,7 +59,7 @@ impl<'a> KafkaWatch<'a> {
         }
     }
 
-    /// What the open question is answered; never, while there is none. May be dropped and called
+    /// The answer to the open question; never, while there is none. May be dropped and called
     /// again.
     pub async fn answer(&mut self) -> KafkaResult<i32> {
         let Some(question) = self.question.as_mut() else {
@@ -68,7 +68,7 @@ impl<'a> KafkaWatch<'a> {
         let partitions = answer(question.await);
         self.question = None;
         match &partitions {
-            Ok(_) => self.hear(),
+            Ok(_) => self.note_answer(),
             Err(error) => {
                 tracing::debug!(error = %error, "failed to ask kafka for the events topic");
                 self.brokers_are_down();

@@ -13,7 +13,7 @@ use crate::config::{LOST_TOPIC_LOOKS, LOST_TOPIC_TIME};
 pub enum Sight {
     Present,
     Missing,
-    /// The brokers did not answer, or do not tell.
+    /// The brokers did not answer, or did not say.
     Unknown,
 }
 
@@ -25,7 +25,7 @@ pub struct Sightings {
 }
 
 impl Sightings {
-    /// Takes in a look; true where the topic is lost. Times are of one clock that never goes back.
+    /// Counts a look; true where the topic is lost. Times are of one clock that never goes back.
     pub fn see(&mut self, sight: Sight, at: Duration) -> bool {
         if sight != Sight::Missing {
             *self = Self::default();

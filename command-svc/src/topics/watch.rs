@@ -1,8 +1,8 @@
 //! Watches both topics while the process runs.
 //!
 //! Both may be deleted without harm. The topic of events is created again: what it held is in the
-//! event table. With the watermark topic goes what readers were shown, so that no tidemark can be
-//! compared any more: a new history begins, and every process that was of the old one ends.
+//! event table. The watermark topic holds what readers were shown; without it no tidemark can be
+//! compared any more: a new history begins, and every process of the old one ends.
 
 use chassis::clock::{self, Deadline};
 use chassis::kafka::{KafkaBrokers, topic_exists};
