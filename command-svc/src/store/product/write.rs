@@ -21,6 +21,9 @@ pub async fn insert(
     tx: &Tx,
     products: &[&Stored<Product>],
 ) -> Result<HashSet<ProductId>, StoreError> {
+    if products.is_empty() {
+        return Ok(HashSet::new());
+    }
     let skus: Vec<&str> = products
         .iter()
         .map(|stored| stored.value.sku.as_str())
