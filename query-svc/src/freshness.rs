@@ -8,31 +8,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, ElasticsearchError, Found, SearchOptions};
-use chassis::problem::ApiError;
 use chassis::watermark_tail::WatermarkTail;
 use schemas::lane::{Lane, Position};
+use schemas::view::View;
 
-mod asked;
 mod climb;
+mod error;
 mod heads;
 mod judge;
 mod lag;
 mod need;
+mod options;
 mod places;
 mod read;
-mod refuse;
 
-pub use asked::{Asked, Reading};
+pub use error::LadderError;
 pub use heads::{Heads, HeadsError};
-pub use judge::{Footing, Gap, Ground, LaneGap, Question, Target, Verdict, judge};
+pub use judge::{Footing, Gap, Ground, LaneGap, Question, Verdict, judge};
 pub use lag::Lag;
 pub use need::Need;
+pub use options::{ReadOptions, Reading, Target};
 pub use read::{Read, Reader, Step};
 
 use climb::{Climb, Proof};
 use places::Places;
 
-use crate::gate::Gate;
+use crate::gate::{Gate, GateError};
 use crate::metrics;
 
 /// One for the process: what all reads share.
@@ -81,9 +82,8 @@ impl Ladder {
         &self.elasticsearch
     }
 
-    pub fn tail(&self) -> Result<&WatermarkTail, ApiError> {
-        let starting = || ApiError::unavailable("kafka", "the service is starting");
-        self.tail.get().ok_or_else(starting)
+    pub fn tail(&self) -> Result<&WatermarkTail, LadderError> {
+        self.tail.get().ok_or(LadderError::Starting)
     }
 
     /// True while some client has been served from further on in the watermark topic than this
@@ -97,20 +97,31 @@ impl Ladder {
     /// Says in metrics what this replica knows and how many wait.
     pub fn observe(&self) {
         let Some(tail) = self.tail.get() else { return };
-        let waiting = self.places.taken();
-        tail.read(|state| metrics::observe(waiting, state, clock::now()));
+        let now = clock::now();
+        metrics::set_waiting(self.places.taken());
+        tail.read(|state| {
+            metrics::set_offset(state.offset());
+            for view in View::ALL.map(View::name) {
+                let lag = state.view(view).and_then(|view| Lag::of(view, now));
+                metrics::set_lag(view, lag.map(|lag| (lag.events, lag.seconds)));
+            }
+        });
     }
 
-    /// Reads one document of the reading's first view, as last written.
+    /// Reads one document, as last written. `endpoint` is a label in metrics.
     pub async fn by_id(
         &self,
-        asked: &Asked,
-        reading: Reading,
-    ) -> Result<Read<Option<Found>>, ApiError> {
-        let Target::ById(subject) = reading.target else {
-            return Err(ApiError::internal("a read by id needs an id"));
+        options: &ReadOptions,
+        endpoint: &'static str,
+        view: &'static View,
+        target: Target,
+    ) -> Result<Read<Option<Found>>, LadderError> {
+        let reading = Reading {
+            endpoint,
+            views: std::slice::from_ref(view),
+            target: Some(target),
         };
-        let (view, id) = (reading.views[0], subject.to_string());
+        let (view, id) = (*view, target.id.to_string());
         let get = async |reader: Reader<'_>| {
             let index = reader.index(view);
             reader.elasticsearch.get(index, &id).await
@@ -119,9 +130,9 @@ impl Ladder {
             let found = found.as_ref();
             found.is_some_and(|found| gap.is_proven_by(found.version))
         };
-        let read = self.climb(asked, reading, get, Some(proof)).await?;
+        let read = self.climb(options, reading, get, Some(proof)).await?;
         if let Some(found) = &read.answer {
-            let (lane, seq) = (Lane::of(subject), found.version);
+            let (lane, seq) = (Lane::of(target.subject), found.version);
             read.shows(view, Position { lane, seq });
         }
         Ok(read)
@@ -131,57 +142,61 @@ impl Ladder {
     /// where an index was gone.
     pub async fn search<T>(
         &self,
-        asked: &Asked,
+        options: &ReadOptions,
         reading: Reading,
         ask: impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
-    ) -> Result<Read<T>, ApiError> {
-        self.climb(asked, reading, ask, None).await
+    ) -> Result<Read<T>, LadderError> {
+        self.climb(options, reading, ask, None).await
     }
 
     /// What the request needs. For a foreign tidemark these are the lane heads at its arrival,
     /// which the client's new tidemark then carries.
-    pub async fn need(&self, asked: &Asked, deadline: Deadline) -> Result<Need, ApiError> {
-        let need = Need::of(&asked.presented);
+    pub async fn need(
+        &self,
+        options: &ReadOptions,
+        deadline: Deadline,
+    ) -> Result<Need, LadderError> {
+        let need = Need::of(&options.presented);
         self.shown.fetch_max(need.offset(), Ordering::Relaxed);
-        if asked.presented.foreign.is_empty() {
+        if options.presented.foreign.is_empty() {
             return Ok(need);
         }
         let Some(_turn) = self.places.take_foreign() else {
-            let refused = refuse::too_many_foreign();
-            let is_lenient = asked.prefer.is_lenient();
-            return is_lenient.then(|| need.unmeetable()).ok_or(refused);
+            let is_lenient = options.prefer.is_lenient();
+            let need = is_lenient.then(|| need.unmeetable());
+            return need.ok_or(LadderError::TooManyForeign);
         };
         match self.heads.read("foreign", deadline).await {
             Ok(heads) => {
                 let need = need.with_heads(&heads);
-                asked.session.update(|tidemark| {
+                options.session.update(|tidemark| {
                     need.entries().for_each(|entry| tidemark.raise(entry));
                 });
-                asked.session.settle();
+                options.session.settle();
                 Ok(need)
             }
-            Err(_) if asked.prefer.is_lenient() => Ok(need.unmeetable()),
-            Err(error) => Err(ApiError::unavailable("postgres", error)),
+            Err(_) if options.prefer.is_lenient() => Ok(need.unmeetable()),
+            Err(error) => Err(error.into()),
         }
     }
 
     async fn climb<T>(
         &self,
-        asked: &Asked,
+        options: &ReadOptions,
         reading: Reading,
         read: impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
         proof: Option<Proof<T>>,
-    ) -> Result<Read<T>, ApiError> {
+    ) -> Result<Read<T>, LadderError> {
         let started = clock::instant();
-        let deadline = Deadline::within(asked.budget());
+        let deadline = Deadline::within(options.budget());
         let climbing = async {
             let climb = Climb {
                 ladder: self,
                 tail: self.tail()?,
-                asked,
+                options,
                 reading,
-                need: self.need(asked, deadline).await?,
-                options: affinity(asked),
+                need: self.need(options, deadline).await?,
+                affinity: affinity(options),
                 started,
                 deadline,
             };
@@ -193,19 +208,21 @@ impl Ladder {
                 Ok(read)
             }
             Err(error) => {
-                metrics::count_refused(reading.endpoint, &error);
-                let applied = asked.prefer.applied().into_iter();
-                Err(applied.fold(error, |error, (name, value)| error.with_header(name, value)))
+                metrics::count_refused(reading.endpoint, error.problem_type().name());
+                if matches!(error, LadderError::Elasticsearch(GateError::Full)) {
+                    metrics::count_shed();
+                }
+                Err(error)
             }
         }
     }
 }
 
 /// Keeps a session on the same copies of an index; a new one gets some at random.
-fn affinity(asked: &Asked) -> SearchOptions {
+fn affinity(options: &ReadOptions) -> SearchOptions {
     let fresh = clock::new_id().as_bytes()[15].max(1);
     let mut affinity = fresh;
-    asked.session.update(|tidemark| {
+    options.session.update(|tidemark| {
         if tidemark.affinity() == 0 {
             tidemark.raise_affinity(fresh);
         }

@@ -8,12 +8,8 @@ use std::time::Duration;
 
 use chassis::clock::Deadline;
 use chassis::elasticsearch::ElasticsearchError;
-use chassis::problem::ApiError;
 use recloser::{AsyncRecloser, Recloser};
-use schemas::problem::{Problem, ProblemType};
 use tokio::sync::Semaphore;
-
-use crate::metrics;
 
 /// The longest that a request queues for its turn.
 const LONGEST_QUEUED: Duration = Duration::from_secs(1);
@@ -23,7 +19,6 @@ const QUEUED_PER_TURN: usize = 8;
 const OPEN: Duration = Duration::from_millis(500);
 const CALLS_JUDGED: usize = 20;
 const CALLS_ON_TRIAL: usize = 3;
-const RETRY_MS: u64 = 1_000;
 
 #[derive(Debug)]
 pub struct Gate {
@@ -94,7 +89,7 @@ impl GateError {
     }
 
     /// True where the same calls may succeed later.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Elasticsearch(error) => error.is_transient(),
             Self::Full | Self::Open | Self::Late => true,
@@ -104,22 +99,6 @@ impl GateError {
     /// What speaks against Elasticsearch as a whole.
     fn is_failure(&self) -> bool {
         matches!(self, Self::Elasticsearch(error) if error.is_unreachable())
-    }
-}
-
-impl From<GateError> for ApiError {
-    fn from(error: GateError) -> Self {
-        match error {
-            GateError::Full => {
-                metrics::count_shed();
-                let detail = "more requests are waiting than can be answered in time";
-                let problem =
-                    Problem::new(ProblemType::TooManyRequests, detail).retry_after_ms(RETRY_MS);
-                Self::from(problem).caused_by(error)
-            }
-            GateError::Elasticsearch(error) if !error.is_transient() => Self::internal(error),
-            away => Self::unavailable("elasticsearch", away),
-        }
     }
 }
 

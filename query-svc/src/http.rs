@@ -4,7 +4,10 @@ use utoipa::IntoResponses;
 
 mod categories;
 mod etag;
+mod extract;
+mod problem;
 mod products;
+mod reply;
 mod search;
 mod suggest;
 mod tidemark;

@@ -5,12 +5,6 @@ use std::time::Duration;
 use ::metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use chassis::problem::ApiError;
-use chrono::{DateTime, Utc};
-use schemas::view::View;
-use schemas::watermark::WatermarkState;
-
-use crate::freshness::Lag;
 
 const READS: &str = "tidemark_reads_total";
 const WAIT: &str = "tidemark_read_wait_seconds";
@@ -91,10 +85,8 @@ pub(crate) fn record_wait(endpoint: &'static str, wait: Duration) {
     histogram!(WAIT, "endpoint" => endpoint).record(wait.as_secs_f64());
 }
 
-pub(crate) fn count_refused(endpoint: &'static str, error: &ApiError) {
-    let uri = &error.problem().type_uri;
-    let name = uri.rsplit('/').next().unwrap_or_default().to_owned();
-    counter!(REFUSED, "endpoint" => endpoint, "problem" => name).increment(1);
+pub(crate) fn count_refused(endpoint: &'static str, problem: &'static str) {
+    counter!(REFUSED, "endpoint" => endpoint, "problem" => problem).increment(1);
 }
 
 pub(crate) fn count_realtime(endpoint: &'static str, outcome: &'static str) {
@@ -109,16 +101,21 @@ pub(crate) fn count_shed() {
     counter!(SHED).increment(1);
 }
 
-/// How many reads wait, and what this replica knows of each view.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-pub(crate) fn observe(waiting: usize, state: &WatermarkState, now: DateTime<Utc>) {
-    gauge!(WAITING).set(waiting as f64);
-    gauge!(OFFSET).set(state.offset() as f64);
-    for view in View::ALL.map(View::name) {
-        let lag = state.view(view).and_then(|view| Lag::of(view, now));
-        gauge!(READABLE, "view" => view).set(if lag.is_some() { 1.0 } else { 0.0 });
-        // Not a number, rather than the last one, or none at all: of nothing, there is no lag.
-        gauge!(BEHIND, "view" => view).set(lag.map_or(f64::NAN, |lag| lag.events as f64));
-        gauge!(AGE, "view" => view).set(lag.map_or(f64::NAN, |lag| lag.seconds));
-    }
+pub(crate) fn set_waiting(reads: usize) {
+    gauge!(WAITING).set(reads as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+pub(crate) fn set_offset(offset: u64) {
+    gauge!(OFFSET).set(offset as f64);
+}
+
+/// Events and seconds that a view is behind; none where no build of it can be read.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+pub(crate) fn set_lag(view: &'static str, lag: Option<(u64, f64)>) {
+    gauge!(READABLE, "view" => view).set(if lag.is_some() { 1.0 } else { 0.0 });
+    // Without a build the lag is not a number, neither the last one nor 0.
+    gauge!(BEHIND, "view" => view).set(lag.map_or(f64::NAN, |(events, _)| events as f64));
+    gauge!(AGE, "view" => view).set(lag.map_or(f64::NAN, |(_, seconds)| seconds));
 }

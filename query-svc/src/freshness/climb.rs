@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use chassis::clock::Deadline;
 use chassis::elasticsearch::{ElasticsearchError, SearchOptions};
-use chassis::problem::ApiError;
 use chassis::watermark_tail::{Wake, WatermarkTail};
 use schemas::view::View;
 use tokio::time::Instant;
 
-use super::asked::{Asked, Reading};
-use super::judge::{BUILDS, Footing, Gap, Question, Target, Verdict, judge};
+use super::Ladder;
+use super::error::LadderError;
+use super::judge::{BUILDS, Footing, Gap, Question, Verdict, judge};
 use super::need::Need;
+use super::options::{ReadOptions, Reading};
 use super::read::{Read, Reader, Step};
-use super::{Ladder, refuse};
 use crate::gate::GateError;
 use crate::metrics;
 
@@ -29,10 +29,10 @@ pub(super) type Proof<T> = fn(&T, &Gap) -> bool;
 pub(super) struct Climb<'a> {
     pub ladder: &'a Ladder,
     pub tail: &'a WatermarkTail,
-    pub asked: &'a Asked,
+    pub options: &'a ReadOptions,
     pub reading: Reading,
     pub need: Need,
-    pub options: SearchOptions,
+    pub affinity: SearchOptions,
     pub started: Instant,
     pub deadline: Deadline,
 }
@@ -57,7 +57,7 @@ impl Climb<'_> {
         &self,
         read: impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
         proof: Option<Proof<T>>,
-    ) -> Result<Read<T>, ApiError> {
+    ) -> Result<Read<T>, LadderError> {
         let behind = match self.attempt(&read, proof, Step::Covered).await? {
             Attempt::Answered(read) => return Ok(*read),
             Attempt::Behind(behind) => *behind,
@@ -65,8 +65,8 @@ impl Climb<'_> {
         let doubtful = behind.gap.doubtful.clone();
         let heads = &self.ladder.heads;
         let lost = heads.are_beyond(&doubtful, self.deadline.at_most(DOUBT));
-        let patience = self.asked.patience(&behind.gap);
-        let is_foreign = !self.asked.presented.foreign.is_empty();
+        let patience = self.options.patience(&behind.gap);
+        let is_foreign = !self.options.presented.foreign.is_empty();
         let place = self.ladder.places.take(is_foreign);
         if patience.is_zero() || place.is_none() {
             return if lost.await {
@@ -86,9 +86,9 @@ impl Climb<'_> {
     }
 
     /// The answer's tidemark starts over, so that a client that goes on with it is served.
-    fn refuse_history(&self) -> ApiError {
-        self.asked.session.start_over();
-        refuse::history_changed()
+    fn refuse_history(&self) -> LadderError {
+        self.options.session.start_over();
+        LadderError::HistoryChanged
     }
 
     /// Steps 1 and 2, on the state as it is now.
@@ -97,14 +97,14 @@ impl Climb<'_> {
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
         proof: Option<Proof<T>>,
         covered: Step,
-    ) -> Result<Attempt<T>, ApiError> {
+    ) -> Result<Attempt<T>, LadderError> {
         let (verdict, wake) = self.judge();
         match verdict {
             Verdict::Covered(footing) if !footing.held => {
                 self.read_covered(footing, covered, read).await
             }
             Verdict::Covered(footing) => match self.reading.target {
-                Target::ById(_) if !self.asked.prefer.is_lenient() => Err(refuse::subject_held()),
+                Some(_) if !self.options.prefer.is_lenient() => Err(LadderError::SubjectHeld),
                 _ => self.read_covered(footing, Step::Held, read).await,
             },
             Verdict::Behind { footing, gap } => {
@@ -124,7 +124,7 @@ impl Climb<'_> {
         footing: Footing,
         step: Step,
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
-    ) -> Result<Attempt<T>, ApiError> {
+    ) -> Result<Attempt<T>, LadderError> {
         match self.ask(&footing, read).await {
             Ok(answer) => Ok(self.answer(answer, footing, step)),
             Err(error) if error.is_not_found() => Ok(Attempt::behind(self.without_index(&footing))),
@@ -138,7 +138,7 @@ impl Climb<'_> {
         behind: Behind,
         proof: Proof<T>,
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
-    ) -> Result<Attempt<T>, ApiError> {
+    ) -> Result<Attempt<T>, LadderError> {
         let Some(footing) = &behind.footing else {
             return Ok(Attempt::behind(behind));
         };
@@ -147,7 +147,7 @@ impl Climb<'_> {
             Err(error) if error.is_not_found() => {
                 return Ok(Attempt::behind(self.without_index(footing)));
             }
-            Err(error) if error.may_pass() => {
+            Err(error) if error.is_transient() => {
                 metrics::count_realtime(self.reading.endpoint, "failed");
                 let failed = Some(error);
                 return Ok(Attempt::behind(Behind { failed, ..behind }));
@@ -171,7 +171,7 @@ impl Climb<'_> {
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
         proof: Option<Proof<T>>,
         until: Deadline,
-    ) -> Result<Attempt<T>, ApiError> {
+    ) -> Result<Attempt<T>, LadderError> {
         let poller = proof.map(|_| self.ladder.places.poller());
         let next = || {
             poller
@@ -204,21 +204,21 @@ impl Climb<'_> {
         &self,
         behind: Behind,
         read: &impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
-    ) -> Result<Read<T>, ApiError> {
-        let is_lenient = self.asked.prefer.is_lenient();
+    ) -> Result<Read<T>, LadderError> {
+        let is_lenient = self.options.prefer.is_lenient();
         let Some(footing) = behind.footing.filter(|_| is_lenient) else {
-            let refused = || refuse::not_yet_visible(&behind.gap);
-            return Err(behind.failed.map_or_else(refused, ApiError::from));
+            let behind_gap = || LadderError::not_yet_visible(behind.gap);
+            return Err(behind.failed.map_or_else(behind_gap, LadderError::from));
         };
         let answer = match self.ask(&footing, read).await {
             Ok(answer) => answer,
             Err(error) if error.is_not_found() => {
-                return Err(refuse::not_yet_visible(&Gap::without_build()));
+                return Err(LadderError::not_yet_visible(Gap::without_build()));
             }
             Err(error) => return Err(error.into()),
         };
         metrics::record_wait(self.reading.endpoint, self.started.elapsed());
-        Ok(Read::new(answer, footing, Step::Stale, self.asked))
+        Ok(Read::new(answer, footing, Step::Stale, self.options))
     }
 
     /// Where the read is behind, it joins those who wait for what is missing: in one with the
@@ -227,7 +227,7 @@ impl Climb<'_> {
         let question = Question {
             need: &self.need,
             views: self.reading.views,
-            target: self.reading.target,
+            subject: self.reading.target.map(|target| target.subject),
             now: self.tail.now(),
         };
         self.tail.read_or_wait(|state| {
@@ -261,7 +261,7 @@ impl Climb<'_> {
     ) -> Result<T, GateError> {
         let reader = Reader {
             elasticsearch: self.ladder.elasticsearch.within(self.deadline),
-            options: self.options.clone(),
+            options: self.affinity.clone(),
             need: &self.need,
             footing,
         };
@@ -270,7 +270,7 @@ impl Climb<'_> {
 
     fn answer<T>(&self, answer: T, footing: Footing, step: Step) -> Attempt<T> {
         metrics::record_wait(self.reading.endpoint, self.started.elapsed());
-        Attempt::Answered(Box::new(Read::new(answer, footing, step, self.asked)))
+        Attempt::Answered(Box::new(Read::new(answer, footing, step, self.options)))
     }
 }
 

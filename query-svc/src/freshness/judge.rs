@@ -16,22 +16,14 @@ use uuid::Uuid;
 
 use super::need::Need;
 
-/// Which lanes count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// One document: the lane of its subject.
-    ById(Uuid),
-    /// Whatever matches: all lanes.
-    Search,
-}
-
 /// What there is to judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     pub need: &'a Need,
     /// All that the endpoint reads.
     pub views: &'a [View],
-    pub target: Target,
+    /// Of the document that is read, whose lane alone counts; none in a search, where all count.
+    pub subject: Option<Uuid>,
     /// By this process's own time, as records were received: no clock of another machine counts.
     pub now: Duration,
 }
@@ -99,19 +91,13 @@ pub enum Verdict {
     },
 }
 
-impl Target {
-    fn counts(self, lane: Lane) -> bool {
-        match self {
-            Self::ById(subject) => lane == Lane::of(subject),
-            Self::Search => true,
-        }
+impl Question<'_> {
+    fn counts(&self, lane: Lane) -> bool {
+        self.subject.is_none_or(|subject| lane == Lane::of(subject))
     }
 
-    fn concerns(self, subject: Uuid) -> bool {
-        match self {
-            Self::ById(asked) => subject == asked,
-            Self::Search => true,
-        }
+    fn concerns(&self, held: Uuid) -> bool {
+        self.subject.is_none_or(|subject| subject == held)
     }
 }
 
@@ -207,7 +193,7 @@ fn stand(state: &WatermarkState, question: Question<'_>) -> Option<Footing> {
         held: views
             .iter()
             .filter_map(|view| state.view(view.name())?.active_build())
-            .any(|build| is_held(build, need, question.target)),
+            .any(|build| is_held(build, question)),
     })
 }
 
@@ -227,12 +213,13 @@ fn ground(state: &WatermarkState, view: View) -> Option<Ground> {
 
 /// True when an entry of the read is at or above an event that is held back: of this subject, or
 /// in a search of any.
-fn is_held(build: &BuildState, need: &Need, target: Target) -> bool {
-    let mut entries = need.entries().filter(|entry| target.counts(entry.lane));
+fn is_held(build: &BuildState, question: Question<'_>) -> bool {
+    let entries = question.need.entries();
+    let mut entries = entries.filter(|entry| question.counts(entry.lane));
     entries.any(|entry| {
         let held = build.lanes.get(&entry.lane).map(|said| &said.held);
         let mut held = held.into_iter().flatten();
-        held.any(|held| target.concerns(held.subject) && held.seq <= entry.seq)
+        held.any(|held| question.concerns(held.subject) && held.seq <= entry.seq)
     })
 }
 
@@ -245,7 +232,7 @@ fn measure(state: &WatermarkState, question: Question<'_>) -> Gap {
         let Some(known) = state.view(view.name()) else {
             continue;
         };
-        for lane in Lane::all().filter(|lane| question.target.counts(*lane)) {
+        for lane in Lane::all().filter(|lane| question.counts(*lane)) {
             measure_lane(&mut gap, question, *view, known, lane);
         }
     }

@@ -3,21 +3,16 @@
 //! Whatever an answer shows raises the tidemark that it carries: hits beyond the watermark,
 //! documents read as last written, also under a 304 or a 404.
 
-use actix_web::HttpResponseBuilder;
-use actix_web::http::header::{HeaderName, HeaderValue};
 use chassis::elasticsearch::{Elasticsearch, SearchOptions};
 use chassis::prefer::Prefer;
-use chassis::problem::ApiError;
 use chassis::tidemark::Session;
 use schemas::id::Epoch;
 use schemas::lane::{LaneSeqs, Position};
 use schemas::view::View;
 
-use super::asked::Asked;
 use super::judge::Footing;
 use super::need::Need;
-
-static TIDEMARK_SERVED: HeaderName = HeaderName::from_static("tidemark-served");
+use super::options::ReadOptions;
 
 /// The step of the ladder on which a read was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +91,8 @@ impl Reader<'_> {
     }
 }
 
-/// An answer with the step on which it was given. Make the response by `reply` or `error`.
+/// An answer with the step on which it was given. Whatever it shows is to be said by `shows`, and
+/// its state by `raise_tidemark`, before it is sent.
 #[derive(Debug)]
 #[must_use]
 pub struct Read<T> {
@@ -108,18 +104,22 @@ pub struct Read<T> {
 }
 
 impl<T> Read<T> {
-    pub(super) fn new(answer: T, footing: Footing, step: Step, asked: &Asked) -> Self {
+    pub(super) fn new(answer: T, footing: Footing, step: Step, options: &ReadOptions) -> Self {
         Self {
             answer,
             footing,
             step,
-            session: asked.session.clone(),
-            prefer: asked.prefer,
+            session: options.session.clone(),
+            prefer: options.prefer,
         }
     }
 
     pub fn step(&self) -> Step {
         self.step
+    }
+
+    pub fn prefer(&self) -> Prefer {
+        self.prefer
     }
 
     /// The projection version of the build that the view was read from.
@@ -136,13 +136,7 @@ impl<T> Read<T> {
         }
     }
 
-    /// A response with what the ladder has to say in its headers and its tidemark.
-    pub fn reply(&self, builder: HttpResponseBuilder) -> HttpResponseBuilder {
-        self.conclude();
-        self.with_headers(builder)
-    }
-
-    /// In place of `shows`, for an answer from an older state: what is newer than the watermarks
+    /// In place of `shows`, for an answer from an earlier state: what is newer than the watermarks
     /// of that state is remembered, since only its `G` is.
     pub fn shows_beyond(&self, visible: &LaneSeqs, position: Position) {
         if position.seq > visible.get(position.lane) {
@@ -150,21 +144,9 @@ impl<T> Read<T> {
         }
     }
 
-    /// In place of `reply`, for an answer from a state of this `G`. It prunes nothing.
-    pub fn reply_from(&self, offset: u64, builder: HttpResponseBuilder) -> HttpResponseBuilder {
-        self.session.raise_offset(offset);
-        self.with_headers(builder)
-    }
-
-    /// The same for an error that says something about the state, such as a 404.
-    pub fn error(&self, error: ApiError) -> ApiError {
-        self.conclude();
-        self.headers()
-            .fold(error, |error, (name, value)| error.with_header(name, value))
-    }
-
-    /// Entries are pruned only together with raising `G` to where they were seen everywhere.
-    fn conclude(&self) {
+    /// Raises the client's tidemark to the state that was read. Entries are pruned only together
+    /// with raising `G` to where they were seen everywhere.
+    pub fn raise_tidemark(&self) {
         let settled = &self.footing.settled;
         self.session.update(|tidemark| {
             tidemark.raise_offset(self.footing.offset);
@@ -175,16 +157,9 @@ impl<T> Read<T> {
         });
     }
 
-    fn with_headers(&self, mut builder: HttpResponseBuilder) -> HttpResponseBuilder {
-        for header in self.headers() {
-            builder.insert_header(header);
-        }
-        builder
-    }
-
-    fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let served = HeaderValue::from_static(self.step.name());
-        let served = (TIDEMARK_SERVED.clone(), served);
-        std::iter::once(served).chain(self.prefer.applied())
+    /// In place of `raise_tidemark`, for an answer from an earlier state, of this `G`. It prunes
+    /// nothing.
+    pub fn raise_tidemark_to(&self, offset: u64) {
+        self.session.raise_offset(offset);
     }
 }

@@ -14,9 +14,11 @@ use schemas::rest::query::{CategoryNode, CategoryTree};
 use schemas::view::{CategoryDocument, View};
 
 use super::Refusals;
-use super::search::{parameters, refuse};
+use super::extract::parameters;
+use super::problem::invalid_parameters;
+use super::reply::{refuse, reply, reply_error};
 use super::suggest::multi_search;
-use crate::freshness::{Asked, Ladder, Read, Reader, Reading};
+use crate::freshness::{Ladder, Read, ReadOptions, Reader, Reading};
 use crate::search::products::Start;
 use crate::search::{Refused, categories};
 
@@ -46,19 +48,20 @@ struct Answers {
     )
 )]
 pub(super) async fn tree(
-    asked: Asked,
+    options: ReadOptions,
     ladder: web::Data<Ladder>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     refuse_parameters(&request)?;
     let reading = Reading::search("categories", VIEWS);
     let read = ladder
-        .search(&asked, reading, async |reader: Reader<'_>| {
+        .search(&options, reading, async |reader: Reader<'_>| {
             ask(&reader, None).await
         })
-        .await?;
+        .await
+        .map_err(refuse(&options))?;
     let items = forest(&read)?;
-    Ok(read.reply(HttpResponse::Ok()).json(CategoryTree { items }))
+    Ok(reply(&read, HttpResponse::Ok()).json(CategoryTree { items }))
 }
 
 /// One category with all below it.
@@ -79,7 +82,7 @@ pub(super) async fn tree(
 )]
 pub(super) async fn one(
     id: web::Path<CategoryId>,
-    asked: Asked,
+    options: ReadOptions,
     ladder: web::Data<Ladder>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
@@ -87,14 +90,18 @@ pub(super) async fn one(
     let id = id.into_inner();
     let reading = Reading::search("category", VIEWS);
     let read = ladder
-        .search(&asked, reading, async |reader: Reader<'_>| {
+        .search(&options, reading, async |reader: Reader<'_>| {
             ask(&reader, Some(id)).await
         })
-        .await?;
+        .await
+        .map_err(refuse(&options))?;
     let mut nodes = forest(&read)?.into_iter();
     match nodes.find(|node| node.id == id) {
-        Some(node) => Ok(read.reply(HttpResponse::Ok()).json(node)),
-        None => Err(read.error(ApiError::not_found("no category has this id"))),
+        Some(node) => Ok(reply(&read, HttpResponse::Ok()).json(node)),
+        None => Err(reply_error(
+            &read,
+            ApiError::not_found("no category has this id"),
+        )),
     }
 }
 
@@ -106,7 +113,7 @@ fn refuse_parameters(request: &HttpRequest) -> Result<(), ApiError> {
     if refused.is_empty() {
         Ok(())
     } else {
-        Err(refuse(refused))
+        Err(invalid_parameters(refused))
     }
 }
 

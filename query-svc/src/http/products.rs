@@ -8,7 +8,8 @@ use schemas::view::{ProductDocument, View};
 
 use super::Refusals;
 use super::etag::Etag;
-use crate::freshness::{Asked, Ladder, Reading};
+use super::reply::{refuse, reply, reply_error};
+use crate::freshness::{Ladder, ReadOptions, Target};
 use crate::present;
 
 /// One product. Those taken out of the listing still have their page.
@@ -31,12 +32,15 @@ use crate::present;
 )]
 pub(super) async fn product(
     id: web::Path<ProductId>,
-    asked: Asked,
+    options: ReadOptions,
     ladder: web::Data<Ladder>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let reading = Reading::by_id("product", &View::Products, *id);
-    let read = ladder.by_id(&asked, reading).await?;
+    let target = Target::of_subject(*id);
+    let read = ladder
+        .by_id(&options, "product", &View::Products, target)
+        .await
+        .map_err(refuse(&options))?;
     let document: Option<ProductDocument> = match &read.answer {
         Some(found) => {
             let parsed = serde_json::from_str(found.source.get());
@@ -45,7 +49,10 @@ pub(super) async fn product(
         None => None,
     };
     let Some(document) = document.filter(|document| !document.removed) else {
-        return Err(read.error(ApiError::not_found("no product has this id")));
+        return Err(reply_error(
+            &read,
+            ApiError::not_found("no product has this id"),
+        ));
     };
     let etag = Etag {
         stream_version: document.stream_version,
@@ -53,10 +60,10 @@ pub(super) async fn product(
         projection_version: read.version(View::Products),
     };
     if etag.is_known_to(&request) {
-        let mut response = read.reply(HttpResponse::NotModified());
+        let mut response = reply(&read, HttpResponse::NotModified());
         return Ok(response.insert_header(etag.header()).finish());
     }
-    let mut response = read.reply(HttpResponse::Ok());
+    let mut response = reply(&read, HttpResponse::Ok());
     let response = response.insert_header(etag.header());
     Ok(response.json(present::product(document)))
 }

@@ -2,17 +2,19 @@
 //! `search`, freshness is the ladder's.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use chassis::extract::parse_query;
 use chassis::problem::ApiError;
 use schemas::lane::LaneSeqs;
-use schemas::problem::{Problem, ProblemType};
+use schemas::problem::ProblemType;
 use schemas::rest::query::ProductPage;
 use schemas::view::View;
 
 use super::Refusals;
-use crate::freshness::{Asked, Ladder, Reader, Reading};
+use super::extract::parameters;
+use super::problem::invalid_parameters;
+use super::reply::{refuse, reply, reply_from};
+use crate::freshness::{Ladder, ReadOptions, Reader, Reading};
 use crate::search::page;
-use crate::search::{Cursor, Facet, Paging, ProductSearch, Refused};
+use crate::search::{Cursor, Facet, Paging, ProductSearch};
 
 /// Listed products: by words, filters, in any order. `attr.<name>` filters by an attribute.
 ///
@@ -47,19 +49,20 @@ use crate::search::{Cursor, Facet, Paging, ProductSearch, Refused};
     )
 )]
 pub(super) async fn search(
-    asked: Asked,
+    options: ReadOptions,
     ladder: web::Data<Ladder>,
     paging: web::Data<Paging>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let search = ProductSearch::parse(&parameters(&request)?).map_err(refuse)?;
+    let search = ProductSearch::parse(&parameters(&request)?).map_err(invalid_parameters)?;
     let cursor = open_cursor(&paging, &search)?;
     let reading = Reading::search("search", views(&search));
     let read = ladder
-        .search(&asked, reading, async |reader: Reader<'_>| {
+        .search(&options, reading, async |reader: Reader<'_>| {
             paging.read(&reader, &search, cursor.as_ref()).await
         })
-        .await?;
+        .await
+        .map_err(refuse(&options))?;
     let mut page = page::read(&search, &read.answer).map_err(ApiError::internal)?;
     for (view, position) in page.shown {
         match read.answer.earlier() {
@@ -75,8 +78,8 @@ pub(super) async fn search(
         paging.seal_cursor(&cursor)
     });
     let mut response = match read.answer.earlier() {
-        Some(point) => read.reply_from(point.offset, HttpResponse::Ok()),
-        None => read.reply(HttpResponse::Ok()),
+        Some(point) => reply_from(&read, point.offset, HttpResponse::Ok()),
+        None => reply(&read, HttpResponse::Ok()),
     };
     Ok(response.json(page.body))
 }
@@ -88,22 +91,6 @@ fn views(search: &ProductSearch) -> &'static [View] {
     } else {
         &[View::Products]
     }
-}
-
-/// The query string as it stands, names repeated where they were.
-pub(super) fn parameters(request: &HttpRequest) -> Result<Vec<(String, String)>, ApiError> {
-    parse_query(request.query_string())
-}
-
-/// 422 with every parameter that is wrong.
-pub(super) fn refuse(refused: Vec<Refused>) -> ApiError {
-    let names: Vec<&str> = refused
-        .iter()
-        .map(|refused| refused.parameter.as_str())
-        .collect();
-    let detail = format!("not acceptable: query parameter {}", names.join(", "));
-    let problem = Problem::new(ProblemType::Validation, detail);
-    problem.with("errors", refused).into()
 }
 
 fn open_cursor(paging: &Paging, search: &ProductSearch) -> Result<Option<Cursor>, ApiError> {

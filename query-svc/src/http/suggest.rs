@@ -9,8 +9,10 @@ use schemas::view::View;
 use serde_json::Value;
 
 use super::Refusals;
-use super::search::{parameters, refuse};
-use crate::freshness::{Asked, Ladder, Reader, Reading};
+use super::extract::parameters;
+use super::problem::invalid_parameters;
+use super::reply::{refuse, reply};
+use crate::freshness::{Ladder, ReadOptions, Reader, Reading};
 use crate::search::suggest::{self, Bodies};
 use crate::search::{SuggestSearch, Tolerance};
 
@@ -34,21 +36,22 @@ type Answers = [SearchAnswer; 3];
     )
 )]
 pub(super) async fn suggest(
-    asked: Asked,
+    options: ReadOptions,
     ladder: web::Data<Ladder>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let search = SuggestSearch::parse(&parameters(&request)?).map_err(refuse)?;
+    let search = SuggestSearch::parse(&parameters(&request)?).map_err(invalid_parameters)?;
     let reading = Reading::search("suggest", &[View::Products, View::Categories]);
     let read = ladder
-        .search(&asked, reading, async |reader: Reader<'_>| {
+        .search(&options, reading, async |reader: Reader<'_>| {
             let exact = ask(&reader, &suggest::bodies(&search, Tolerance::Exact)).await?;
             if has_any(&exact) {
                 return Ok(exact);
             }
             ask(&reader, &suggest::bodies(&search, Tolerance::Fuzzy)).await
         })
-        .await?;
+        .await
+        .map_err(refuse(&options))?;
     let [products, categories, brands] = &read.answer;
     let found = suggest::read(products, categories, brands).map_err(ApiError::internal)?;
     for position in found.products {
@@ -57,7 +60,7 @@ pub(super) async fn suggest(
     for position in found.categories {
         read.shows(View::Categories, position);
     }
-    Ok(read.reply(HttpResponse::Ok()).json(found.suggestions))
+    Ok(reply(&read, HttpResponse::Ok()).json(found.suggestions))
 }
 
 fn has_any(answers: &Answers) -> bool {

@@ -9,7 +9,7 @@ use schemas::rest::query::{LaneBehind, TidemarkState, ViewState};
 use schemas::watermark::{self, WatermarkState};
 
 use super::Refusals;
-use crate::freshness::{Asked, Ladder, Lag, Need};
+use crate::freshness::{Ladder, Lag, Need, ReadOptions};
 
 /// Explains the tidemark that the request carries. Waits for nothing.
 #[utoipa::path(
@@ -26,15 +26,15 @@ use crate::freshness::{Asked, Ladder, Lag, Need};
     )
 )]
 pub(super) async fn state(
-    asked: Asked,
+    options: ReadOptions,
     ladder: web::Data<Ladder>,
 ) -> Result<HttpResponse, ApiError> {
     let need = ladder
-        .need(&asked, Deadline::within(asked.budget()))
+        .need(&options, Deadline::within(options.budget()))
         .await?;
     let now = clock::now();
     let mut explained = ladder.tail()?.read(|state| explain(state, &need, now));
-    explained.offset = asked.presented.tidemark.offset();
+    explained.offset = options.presented.tidemark.offset();
     Ok(HttpResponse::Ok().json(explained))
 }
 

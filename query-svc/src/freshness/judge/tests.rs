@@ -19,6 +19,9 @@ const PRODUCTS: &[View] = &[View::Products];
 const BOTH: &[View] = &[View::Products, View::Categories];
 /// Its lane is 55.
 const SUBJECT: Uuid = Uuid::nil();
+/// Whose lanes count: of the one document's subject, or of all.
+const BY_ID: Option<Uuid> = Some(SUBJECT);
+const SEARCH: Option<Uuid> = None;
 
 fn nothing() -> Need {
     let tidemark = Tidemark::new(EPOCH);
@@ -68,7 +71,7 @@ fn gap(verdict: Verdict) -> Gap {
 #[test]
 fn a_read_without_a_tidemark_is_covered_by_whatever_is_active() {
     let topic = Topic::serving(View::Products);
-    let footing = footing(topic.judge(&nothing(), PRODUCTS, Target::Search));
+    let footing = footing(topic.judge(&nothing(), PRODUCTS, SEARCH));
     assert_eq!(footing.ground(View::Products).index, "products-b1");
 }
 
@@ -79,7 +82,7 @@ fn a_read_without_a_tidemark_does_not_even_need_the_floor() {
         .announce(View::Products, 2)
         .visible(View::Products, 2, 3, 7)
         .switch(View::Products, Some(1), 2);
-    let footing = footing(topic.judge(&nothing(), PRODUCTS, Target::Search));
+    let footing = footing(topic.judge(&nothing(), PRODUCTS, SEARCH));
     assert_eq!(footing.ground(View::Products).build, 2);
 }
 
@@ -88,14 +91,14 @@ fn nothing_can_be_read_before_the_first_switch() {
     let topic = Topic::new()
         .announce(View::Products, 1)
         .visible(View::Products, 1, 3, 9);
-    let gap = gap(topic.judge(&nothing(), PRODUCTS, Target::Search));
+    let gap = gap(topic.judge(&nothing(), PRODUCTS, SEARCH));
     assert!(gap.without_build && gap.stalled);
 }
 
 #[test]
 fn nothing_can_be_read_while_one_of_the_views_has_no_active_build() {
     let topic = Topic::serving(View::Products);
-    assert!(gap(topic.judge(&nothing(), BOTH, Target::Search)).without_build);
+    assert!(gap(topic.judge(&nothing(), BOTH, SEARCH)).without_build);
 }
 
 #[test]
@@ -107,18 +110,18 @@ fn nothing_can_be_read_before_the_whole_topic_was_read_once() {
     let topic = topic
         .announce(View::Products, 1)
         .switch(View::Products, None, 1);
-    assert!(gap(topic.judge(&nothing(), PRODUCTS, Target::Search)).without_build);
+    assert!(gap(topic.judge(&nothing(), PRODUCTS, SEARCH)).without_build);
 }
 
 #[test]
 fn an_entry_is_covered_once_the_watermark_has_reached_it() {
     let topic = Topic::serving(View::Products).visible(View::Products, 1, 3, 9);
-    let covered = topic.judge(&tidemark(0, &[(3, 9)]), PRODUCTS, Target::Search);
+    let covered = topic.judge(&tidemark(0, &[(3, 9)]), PRODUCTS, SEARCH);
     assert_eq!(
         footing(covered).ground(View::Products).visible.get(lane(3)),
         9
     );
-    let behind = topic.judge(&tidemark(0, &[(3, 10)]), PRODUCTS, Target::Search);
+    let behind = topic.judge(&tidemark(0, &[(3, 10)]), PRODUCTS, SEARCH);
     let expected = LaneGap {
         view: "products",
         lane: lane(3),
@@ -132,9 +135,9 @@ fn an_entry_is_covered_once_the_watermark_has_reached_it() {
 fn a_read_by_id_needs_only_the_lane_of_its_subject() {
     let topic = Topic::serving(View::Products);
     let elsewhere = tidemark(0, &[(3, 10)]);
-    footing(topic.judge(&elsewhere, PRODUCTS, Target::ById(SUBJECT)));
+    footing(topic.judge(&elsewhere, PRODUCTS, BY_ID));
     let here = tidemark(0, &[(55, 10)]);
-    assert!(!gap(topic.judge(&here, PRODUCTS, Target::ById(SUBJECT))).stalled);
+    assert!(!gap(topic.judge(&here, PRODUCTS, BY_ID)).stalled);
 }
 
 #[test]
@@ -145,8 +148,8 @@ fn every_view_that_is_read_has_to_cover_the_entry() {
         .quiet(View::Categories, 1)
         .visible(View::Products, 1, 3, 9);
     let need = tidemark(0, &[(3, 9)]);
-    footing(topic.judge(&need, PRODUCTS, Target::Search));
-    let gap = gap(topic.judge(&need, BOTH, Target::Search));
+    footing(topic.judge(&need, PRODUCTS, SEARCH));
+    let gap = gap(topic.judge(&need, BOTH, SEARCH));
     assert_eq!(gap.lanes[0].view, "categories");
 }
 
@@ -158,10 +161,10 @@ fn a_switch_to_a_build_that_is_behind_makes_even_an_idle_tidemark_wait() {
         .quiet(View::Products, 2)
         .visible(View::Products, 2, 3, 7)
         .switch(View::Products, Some(1), 2);
-    let behind = gap(topic.judge(&tidemark(0, &[]), PRODUCTS, Target::Search));
+    let behind = gap(topic.judge(&tidemark(0, &[]), PRODUCTS, SEARCH));
     assert_eq!((behind.lanes[0].wanted, behind.lanes[0].visible), (9, 7));
     let topic = topic.visible(View::Products, 2, 3, 9);
-    footing(topic.judge(&tidemark(0, &[]), PRODUCTS, Target::Search));
+    footing(topic.judge(&tidemark(0, &[]), PRODUCTS, SEARCH));
 }
 
 #[test]
@@ -171,14 +174,14 @@ fn a_retired_build_is_not_what_readers_stand_on() {
         .quiet(View::Products, 2)
         .switch(View::Products, Some(1), 2)
         .retire(View::Products, 1);
-    let footing = footing(topic.judge(&tidemark(0, &[]), PRODUCTS, Target::Search));
+    let footing = footing(topic.judge(&tidemark(0, &[]), PRODUCTS, SEARCH));
     assert_eq!(footing.ground(View::Products).build, 2);
 }
 
 #[test]
 fn a_replica_that_has_not_followed_as_far_is_behind_though_all_lanes_are_covered() {
     let topic = Topic::serving(View::Products);
-    let gap = gap(topic.judge(&tidemark(1_000, &[]), PRODUCTS, Target::Search));
+    let gap = gap(topic.judge(&tidemark(1_000, &[]), PRODUCTS, SEARCH));
     assert!(gap.offset_behind && gap.lanes.is_empty());
     assert!(
         !gap.stalled,
@@ -194,7 +197,7 @@ fn a_replica_that_has_not_followed_as_far_is_behind_though_all_lanes_are_covered
 fn a_replica_that_hears_of_nobody_has_no_reason_to_wait_for_its_offset() {
     let topic = Topic::serving(View::Products);
     let need = tidemark(1_000, &[]);
-    let verdict = topic.judge_at(&need, PRODUCTS, Target::Search, later(3_001));
+    let verdict = topic.judge_at(&need, PRODUCTS, SEARCH, later(3_001));
     assert!(gap(verdict).stalled);
 }
 
@@ -202,7 +205,7 @@ fn a_replica_that_hears_of_nobody_has_no_reason_to_wait_for_its_offset() {
 fn a_lane_whose_owner_has_been_silent_for_three_seconds_is_stalled() {
     let topic = Topic::serving(View::Products);
     let need = tidemark(0, &[(3, 1)]);
-    let at_least = |now| gap(topic.judge_at(&need, PRODUCTS, Target::Search, now)).stalled;
+    let at_least = |now| gap(topic.judge_at(&need, PRODUCTS, SEARCH, now)).stalled;
     assert!(!at_least(later(3_000)));
     assert!(at_least(later(3_001)));
 }
@@ -220,7 +223,7 @@ fn a_lane_whose_owner_has_another_time_is_not_stalled() {
         record.at = at(0) + off;
         let topic = Topic::serving(View::Products).watermark(View::Products, 1, record);
         let need = tidemark(0, &[(3, 1)]);
-        let stalled = |now| gap(topic.judge_at(&need, PRODUCTS, Target::Search, now)).stalled;
+        let stalled = |now| gap(topic.judge_at(&need, PRODUCTS, SEARCH, now)).stalled;
         assert!(!stalled(later(3_000)));
         assert!(stalled(later(3_001)));
     }
@@ -229,8 +232,7 @@ fn a_lane_whose_owner_has_another_time_is_not_stalled() {
 #[test]
 fn a_gap_waits_for_builds_then_the_offset_then_a_lane() {
     let need = tidemark(1_000, &[(3, 10), (4, 2)]);
-    let goal =
-        |topic: &Topic, need: &Need| gap(topic.judge(need, PRODUCTS, Target::Search)).goal(need);
+    let goal = |topic: &Topic, need: &Need| gap(topic.judge(need, PRODUCTS, SEARCH)).goal(need);
     let topic = Topic::new().announce(View::Products, 1);
     assert_eq!(goal(&topic, &need), BUILDS);
     let topic = Topic::serving(View::Products);
@@ -250,13 +252,13 @@ fn a_gap_waits_for_builds_then_the_offset_then_a_lane() {
 fn a_silent_owner_of_a_lane_that_is_covered_stalls_nothing() {
     let topic = Topic::serving(View::Products);
     let late = later(300_000);
-    footing(topic.judge_at(&tidemark(0, &[]), PRODUCTS, Target::Search, late));
+    footing(topic.judge_at(&tidemark(0, &[]), PRODUCTS, SEARCH, late));
 }
 
 #[test]
 fn a_document_proves_an_entry_at_or_below_its_version() {
     let topic = Topic::serving(View::Products);
-    let gap = gap(topic.judge(&tidemark(0, &[(55, 4)]), PRODUCTS, Target::ById(SUBJECT)));
+    let gap = gap(topic.judge(&tidemark(0, &[(55, 4)]), PRODUCTS, BY_ID));
     assert!(gap.is_proven_by(4));
     assert!(gap.is_proven_by(5));
     assert!(
@@ -272,7 +274,7 @@ fn a_document_below_the_floor_proves_nothing() {
         .announce(View::Products, 2)
         .visible(View::Products, 2, 55, 7)
         .switch(View::Products, Some(1), 2);
-    let gap = gap(topic.judge(&tidemark(0, &[(55, 2)]), PRODUCTS, Target::ById(SUBJECT)));
+    let gap = gap(topic.judge(&tidemark(0, &[(55, 2)]), PRODUCTS, BY_ID));
     assert!(!gap.is_proven_by(8));
     assert!(gap.is_proven_by(9));
 }
@@ -285,8 +287,7 @@ fn an_entry_beyond_the_heads_that_projectors_have_seen_is_doubtful() {
         head: Some(8),
     };
     let topic = Topic::serving(View::Products).watermark(View::Products, 1, watermark(vec![mark]));
-    let doubtful =
-        |seq| gap(topic.judge(&tidemark(0, &[(3, seq)]), PRODUCTS, Target::Search)).doubtful;
+    let doubtful = |seq| gap(topic.judge(&tidemark(0, &[(3, seq)]), PRODUCTS, SEARCH)).doubtful;
     assert_eq!(doubtful(8), []);
     assert_eq!(
         doubtful(9),
@@ -308,23 +309,23 @@ fn a_foreign_tidemark_needs_the_heads_at_its_arrival() {
         foreign: vec![String::new()],
     })
     .with_heads(&heads);
-    let gap = gap(topic.judge(&need, PRODUCTS, Target::Search));
+    let gap = gap(topic.judge(&need, PRODUCTS, SEARCH));
     assert_eq!(gap.lanes[0].lane, lane(4));
-    footing(topic.judge(&need, PRODUCTS, Target::ById(SUBJECT)));
+    footing(topic.judge(&need, PRODUCTS, BY_ID));
 }
 
 #[test]
 fn heads_that_cannot_be_learnt_are_never_covered() {
     let topic = Topic::serving(View::Products);
     let need = tidemark(0, &[]).unmeetable();
-    assert!(gap(topic.judge(&need, PRODUCTS, Target::Search)).offset_behind);
+    assert!(gap(topic.judge(&need, PRODUCTS, SEARCH)).offset_behind);
 }
 
 #[test]
 fn an_entry_that_every_view_shows_is_settled() {
     let topic = Topic::serving(View::Products).visible(View::Products, 1, 3, 9);
     let need = tidemark(0, &[(3, 9)]);
-    let settled = footing(topic.judge(&need, PRODUCTS, Target::Search)).settled;
+    let settled = footing(topic.judge(&need, PRODUCTS, SEARCH)).settled;
     assert_eq!(
         settled,
         [Position {
@@ -333,7 +334,7 @@ fn an_entry_that_every_view_shows_is_settled() {
         }]
     );
     let topic = topic.announce(View::Categories, 1);
-    let settled = footing(topic.judge(&need, PRODUCTS, Target::Search)).settled;
+    let settled = footing(topic.judge(&need, PRODUCTS, SEARCH)).settled;
     assert_eq!(
         settled,
         [],
@@ -360,13 +361,10 @@ fn a_held_subject_is_held_for_those_who_know_of_what_is_held_back() {
     let topic = holding(SUBJECT, 6);
     let held =
         |seq, target| footing(topic.judge(&tidemark(0, &[(55, seq)]), PRODUCTS, target)).held;
-    assert!(held(6, Target::ById(SUBJECT)));
-    assert!(
-        !held(5, Target::ById(SUBJECT)),
-        "all that was seen is shown"
-    );
-    assert!(held(6, Target::Search), "it may be what is searched for");
-    assert!(!held(5, Target::Search));
+    assert!(held(6, BY_ID));
+    assert!(!held(5, BY_ID), "all that was seen is shown");
+    assert!(held(6, SEARCH), "it may be what is searched for");
+    assert!(!held(5, SEARCH));
 }
 
 #[test]
@@ -376,11 +374,11 @@ fn another_subject_of_the_lane_is_not_held() {
         .find(|id| *id != SUBJECT && Lane::of(*id) == lane(55));
     let topic = holding(SUBJECT, 6);
     let need = tidemark(0, &[(55, 9)]);
-    assert!(!footing(topic.judge(&need, PRODUCTS, Target::ById(other.unwrap()))).held);
+    assert!(!footing(topic.judge(&need, PRODUCTS, other)).held);
 }
 
 #[test]
 fn nothing_is_held_for_those_without_a_tidemark() {
     let topic = holding(SUBJECT, 6);
-    assert!(!footing(topic.judge(&nothing(), PRODUCTS, Target::ById(SUBJECT))).held);
+    assert!(!footing(topic.judge(&nothing(), PRODUCTS, BY_ID)).held);
 }

@@ -10,7 +10,7 @@ use schemas::watermark::{Announced, LaneMark, Record, Retired, Switch, Watermark
 use uuid::Uuid;
 
 use super::EPOCH;
-use crate::freshness::judge::{Question, Target, Verdict, judge};
+use crate::freshness::judge::{Question, Verdict, judge};
 use crate::freshness::need::Need;
 
 /// When this process reads every record, by its own time.
@@ -125,21 +125,21 @@ impl Topic {
         })
     }
 
-    pub(super) fn judge(&self, need: &Need, views: &[View], target: Target) -> Verdict {
-        self.judge_at(need, views, target, RECEIVED + Duration::from_secs(1))
+    pub(super) fn judge(&self, need: &Need, views: &[View], subject: Option<Uuid>) -> Verdict {
+        self.judge_at(need, views, subject, RECEIVED + Duration::from_secs(1))
     }
 
     pub(super) fn judge_at(
         &self,
         need: &Need,
         views: &[View],
-        target: Target,
+        subject: Option<Uuid>,
         now: Duration,
     ) -> Verdict {
         let question = Question {
             need,
             views,
-            target,
+            subject,
             now,
         };
         judge(&self.state, question)

@@ -2,26 +2,21 @@
 
 use std::time::Duration;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-use chassis::auth::Principal;
 use chassis::prefer::Prefer;
-use chassis::problem::ApiError;
 use chassis::tidemark::{Presented, Session};
-use futures::future::{Ready, ready};
 use schemas::view::View;
 use uuid::Uuid;
 
-use super::judge::{Gap, Target};
+use super::judge::Gap;
 
-/// How long a read waits that does not say.
+/// How long a read waits where its request does not say.
 const DEFAULT_WAIT: Duration = Duration::from_millis(500);
-/// What a request may take beside its wait.
+/// What a request may take besides its wait.
 const WORK: Duration = Duration::from_secs(2);
 
-/// Extracted from a request: take it in place of `Presented`, `Prefer` and `Session`.
+/// What a request has seen, what it prefers, and the tidemark that its answer will carry.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ReadOptions {
     pub presented: Presented,
     pub prefer: Prefer,
     pub session: Session,
@@ -33,17 +28,25 @@ pub struct Reading {
     /// Label in metrics.
     pub endpoint: &'static str,
     pub views: &'static [View],
-    pub target: Target,
+    /// The one document that is read; none where whatever matches is.
+    pub target: Option<Target>,
 }
 
-impl Asked {
+/// One document of a view, and the subject in whose lane its events are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    pub id: Uuid,
+    pub subject: Uuid,
+}
+
+impl ReadOptions {
     /// All that the request may take.
     pub fn budget(&self) -> Duration {
         self.prefer.wait.unwrap_or(DEFAULT_WAIT) + WORK
     }
 
     /// How long it is worth waiting for the gap to close: not at all where nothing moves, unless
-    /// the client said how long. Another owner may take over meanwhile.
+    /// the client said how long. Another owner may take over in that time.
     pub fn patience(&self, gap: &Gap) -> Duration {
         match self.prefer.wait {
             Some(wait) => wait,
@@ -53,39 +56,22 @@ impl Asked {
     }
 }
 
-impl FromRequest for Asked {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let principal = Principal::from_request(request, payload).into_inner();
-        let presented = Presented::from_request(request, payload).into_inner();
-        let Ok(session) = Session::from_request(request, payload).into_inner();
-        // Everybody may read the catalogue, but a token that has expired is told so.
-        ready(principal.and(presented).map(|presented| Self {
-            presented,
-            prefer: Prefer::parse(request.headers()),
-            session,
-        }))
+impl Target {
+    /// The document whose id is its subject, as a product's page.
+    pub fn of_subject(subject: impl Into<Uuid>) -> Self {
+        let subject = subject.into();
+        let id = subject;
+        Self { id, subject }
     }
 }
 
 impl Reading {
-    /// A read of one document, whose id is its subject.
-    pub fn by_id(endpoint: &'static str, view: &'static View, id: impl Into<Uuid>) -> Self {
-        Self {
-            endpoint,
-            views: std::slice::from_ref(view),
-            target: Target::ById(id.into()),
-        }
-    }
-
     /// A read of whatever matches, in these views.
     pub fn search(endpoint: &'static str, views: &'static [View]) -> Self {
         Self {
             endpoint,
             views,
-            target: Target::Search,
+            target: None,
         }
     }
 }
@@ -111,7 +97,7 @@ mod tests {
         #[case] stalled: bool,
         #[case] patience: Duration,
     ) {
-        let asked = Asked {
+        let options = ReadOptions {
             presented: Presented {
                 tidemark: Tidemark::new(Epoch(1)),
                 tokens: 1,
@@ -127,6 +113,6 @@ mod tests {
             stalled,
             ..Gap::default()
         };
-        assert_eq!(asked.patience(&gap), patience);
+        assert_eq!(options.patience(&gap), patience);
     }
 }
