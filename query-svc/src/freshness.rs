@@ -21,6 +21,7 @@ mod need;
 mod options;
 mod places;
 mod read;
+mod reader;
 
 pub use error::LadderError;
 pub use heads::{Heads, HeadsError};
@@ -28,7 +29,8 @@ pub use judge::{Footing, Gap, Ground, LaneGap, Question, Verdict, judge};
 pub use lag::Lag;
 pub use need::Need;
 pub use options::{ReadOptions, Reading, Target};
-pub use read::{Read, Reader, Step};
+pub use read::{Read, Step};
+pub use reader::Reader;
 
 use climb::{Climb, Proof};
 use places::Places;
@@ -122,10 +124,7 @@ impl Ladder {
             target: Some(target),
         };
         let (view, id) = (*view, target.id.to_string());
-        let get = async |reader: Reader<'_>| {
-            let index = reader.index(view);
-            reader.elasticsearch.get(index, &id).await
-        };
+        let get = async |reader: Reader<'_>| reader.get(view, &id).await;
         let proof: Proof<Option<Found>> = |found, gap| {
             let found = found.as_ref();
             found.is_some_and(|found| gap.is_proven_by(found.version))

@@ -16,7 +16,8 @@ use super::error::LadderError;
 use super::judge::{BUILDS, Footing, Gap, Question, Verdict, judge};
 use super::need::Need;
 use super::options::{ReadOptions, Reading};
-use super::read::{Read, Reader, Step};
+use super::read::{Read, Step};
+use super::reader::Reader;
 use crate::gate::GateError;
 use crate::metrics;
 
@@ -261,7 +262,7 @@ impl Climb<'_> {
     ) -> Result<T, GateError> {
         let reader = Reader {
             elasticsearch: self.ladder.elasticsearch.within(self.deadline),
-            options: self.affinity.clone(),
+            affinity: &self.affinity,
             need: &self.need,
             footing,
         };

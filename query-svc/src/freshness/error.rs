@@ -23,6 +23,8 @@ pub enum LadderError {
     Heads(#[from] HeadsError),
     #[error(transparent)]
     Elasticsearch(#[from] GateError),
+    #[error("read a stored document")]
+    Document(#[source] serde_json::Error),
 }
 
 impl LadderError {
@@ -41,7 +43,7 @@ impl LadderError {
             Self::Elasticsearch(error) if error.is_transient() => {
                 ProblemType::DependencyUnavailable
             }
-            Self::Elasticsearch(_) => ProblemType::Internal,
+            Self::Elasticsearch(_) | Self::Document(_) => ProblemType::Internal,
         }
     }
 }

@@ -1,17 +1,17 @@
-//! What a handler gets to read with, and what it answers with.
+//! What a read was answered with, and on which step.
 //!
 //! Whatever an answer shows raises the tidemark that it carries: hits beyond the watermark,
 //! documents read as last written, also under a 304 or a 404.
 
-use chassis::elasticsearch::{Elasticsearch, SearchOptions};
+use chassis::elasticsearch::Found;
 use chassis::prefer::Prefer;
 use chassis::tidemark::Session;
-use schemas::id::Epoch;
 use schemas::lane::{LaneSeqs, Position};
 use schemas::view::View;
+use serde::Deserialize;
 
+use super::error::LadderError;
 use super::judge::Footing;
-use super::need::Need;
 use super::options::ReadOptions;
 
 /// The step of the ladder on which a read was answered.
@@ -34,60 +34,6 @@ impl Step {
             Self::Stale => "stale",
             Self::Held => "held",
         }
-    }
-}
-
-/// How to ask Elasticsearch for one read: where it stands, and a client that ends in time.
-#[derive(Debug)]
-pub struct Reader<'a> {
-    pub elasticsearch: Elasticsearch,
-    /// Keep the session on the same copies. Not for a point in time, which has copies of its own.
-    pub options: SearchOptions,
-    pub(super) need: &'a Need,
-    pub(super) footing: &'a Footing,
-}
-
-impl Reader<'_> {
-    /// The physical index of the view's active build; never ask an alias.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an index of Elasticsearch, not a place in a list"
-    )]
-    pub fn index(&self, view: View) -> &str {
-        &self.footing.ground(view).index
-    }
-
-    pub fn build(&self, view: View) -> u32 {
-        self.footing.ground(view).build
-    }
-
-    /// The watermarks before anything was asked.
-    pub fn visible(&self, view: View) -> &LaneSeqs {
-        &self.footing.ground(view).visible
-    }
-
-    pub fn epoch(&self) -> Epoch {
-        self.footing.epoch
-    }
-
-    /// `G` before anything was asked, as it is issued.
-    pub fn offset(&self) -> u64 {
-        self.footing.offset
-    }
-
-    /// How far the topic was read before anything was asked: what `G` is compared with.
-    pub fn offset_read(&self) -> u64 {
-        self.footing.offset_read
-    }
-
-    /// True when the view's watermarks had reached the floors before anything was asked.
-    pub fn floors_met(&self, view: View) -> bool {
-        self.footing.ground(view).floors_met
-    }
-
-    /// What this request needs of a state that it is served from.
-    pub fn need(&self) -> &Need {
-        self.need
     }
 }
 
@@ -161,5 +107,14 @@ impl<T> Read<T> {
     /// nothing.
     pub fn raise_tidemark_to(&self, offset: u64) {
         self.session.raise_offset(offset);
+    }
+}
+
+impl Read<Option<Found>> {
+    /// The document as a `D`, which may borrow from what was read.
+    pub fn document<'a, D: Deserialize<'a>>(&'a self) -> Result<Option<D>, LadderError> {
+        let source = self.answer.as_ref().map(|found| found.source.get());
+        let document = source.map(serde_json::from_str).transpose();
+        document.map_err(LadderError::Document)
     }
 }

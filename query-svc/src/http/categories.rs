@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use chassis::elasticsearch::{ElasticsearchError, SearchAnswer, SearchOptions};
+use chassis::elasticsearch::{ElasticsearchError, SearchAnswer};
 use chassis::problem::ApiError;
 use schemas::id::CategoryId;
 use schemas::lane::Position;
@@ -17,7 +17,6 @@ use super::Refusals;
 use super::extract::parameters;
 use super::problem::invalid_parameters;
 use super::reply::{refuse, reply, reply_error};
-use super::suggest::multi_search;
 use crate::freshness::{Ladder, Read, ReadOptions, Reader, Reading};
 use crate::search::products::Start;
 use crate::search::{Refused, categories};
@@ -123,9 +122,8 @@ async fn ask(
 ) -> Result<Answers, ElasticsearchError> {
     let first = categories::nodes_body(below, Start::default());
     let counts = categories::counts_body(below);
-    let indexes = (reader.index(View::Categories), reader.index(View::Products));
-    let searches = [(indexes.0, &first), (indexes.1, &counts)];
-    let [nodes, counts] = multi_search(reader, searches).await?;
+    let searches = [(View::Categories, &first), (View::Products, &counts)];
+    let [nodes, counts] = reader.multi_search(searches).await?;
     let nodes = if last_of_full_page(&[&nodes]).is_some() {
         read_in_one_cut(reader, below).await?
     } else {
@@ -140,12 +138,9 @@ async fn read_in_one_cut(
     reader: &Reader<'_>,
     below: Option<CategoryId>,
 ) -> Result<Vec<SearchAnswer>, ElasticsearchError> {
-    let (client, index) = (&reader.elasticsearch, reader.index(View::Categories));
-    let preference = reader.options.preference.as_deref();
-    let point = client.open_pit(index, POINT_KEPT, preference).await?;
+    let point = reader.open_point(View::Categories, POINT_KEPT).await?;
     let pages = read_pages(reader, below, &point).await;
-    // One that cannot be closed ends by itself.
-    let _ = client.close_pit(&point).await;
+    reader.close_point(&point).await;
     pages
 }
 
@@ -163,8 +158,7 @@ async fn read_pages(
         };
         let body = categories::nodes_body(below, start);
         let body = Bytes::from(serde_json::to_vec(&body).expect("a body is plain data"));
-        let options = SearchOptions::default();
-        pages.push(reader.elasticsearch.search(None, body, &options).await?);
+        pages.push(reader.search_point(body).await?);
         after = last_of_full_page(&pages);
         if after.is_none() {
             return Ok(pages);

@@ -41,6 +41,7 @@ impl From<LadderError> for ApiError {
                 Self::unavailable("elasticsearch", error)
             }
             LadderError::Elasticsearch(error) => Self::internal(error),
+            error @ LadderError::Document(_) => Self::internal(error),
         }
     }
 }

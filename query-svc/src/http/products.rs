@@ -4,13 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chassis::problem::ApiError;
 use schemas::id::ProductId;
 use schemas::rest::query::Product;
-use schemas::view::{ProductDocument, View};
+use schemas::view::View;
 
 use super::Refusals;
 use super::etag::Etag;
 use super::reply::{refuse, reply, reply_error};
 use crate::freshness::{Ladder, ReadOptions, Target};
-use crate::present;
+use crate::present::PresentedProduct;
 
 /// One product. Those taken out of the listing still have their page.
 #[utoipa::path(
@@ -41,22 +41,16 @@ pub(super) async fn product(
         .by_id(&options, "product", &View::Products, target)
         .await
         .map_err(refuse(&options))?;
-    let document: Option<ProductDocument> = match &read.answer {
-        Some(found) => {
-            let parsed = serde_json::from_str(found.source.get());
-            Some(parsed.map_err(ApiError::internal)?)
-        }
-        None => None,
-    };
-    let Some(document) = document.filter(|document| !document.removed) else {
+    let product: Option<PresentedProduct<'_>> = read.document()?;
+    let Some(product) = product.filter(|product| !product.removed) else {
         return Err(reply_error(
             &read,
             ApiError::not_found("no product has this id"),
         ));
     };
     let etag = Etag {
-        stream_version: document.stream_version,
-        seq: document.seq,
+        stream_version: product.stream_version,
+        seq: product.seq,
         projection_version: read.version(View::Products),
     };
     if etag.is_known_to(&request) {
@@ -65,5 +59,5 @@ pub(super) async fn product(
     }
     let mut response = reply(&read, HttpResponse::Ok());
     let response = response.insert_header(etag.header());
-    Ok(response.json(present::product(document)))
+    Ok(response.json(product))
 }

@@ -1,12 +1,10 @@
 //! Suggestions as a shopper types.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use chassis::elasticsearch::{ElasticsearchError, SearchAnswer};
 use chassis::problem::ApiError;
 use schemas::rest::query::Suggestions;
 use schemas::view::View;
-use serde_json::Value;
 
 use super::Refusals;
 use super::extract::parameters;
@@ -72,39 +70,10 @@ fn has_any(answers: &Answers) -> bool {
 }
 
 async fn ask(reader: &Reader<'_>, bodies: &Bodies) -> Result<Answers, ElasticsearchError> {
-    let (products, categories) = (reader.index(View::Products), reader.index(View::Categories));
-    multi_search(
-        reader,
-        [
-            (products, &bodies.products),
-            (categories, &bodies.categories),
-            (products, &bodies.brands),
-        ],
-    )
-    .await
-}
-
-/// Several searches, each in its index, on the copies that the session reads; all or nothing.
-pub(super) async fn multi_search<const N: usize>(
-    reader: &Reader<'_>,
-    searches: [(&str, &Value); N],
-) -> Result<[SearchAnswer; N], ElasticsearchError> {
-    let mut ndjson = Vec::new();
-    for (index, body) in searches {
-        let mut header = serde_json::json!({
-            "index": index,
-            "allow_partial_search_results": false,
-        });
-        if let Some(preference) = &reader.options.preference {
-            header["preference"] = preference.as_str().into();
-        }
-        for line in [&header, body] {
-            serde_json::to_writer(&mut ndjson, line).expect("a body is plain data");
-            ndjson.push(b'\n');
-        }
-    }
-    let outcomes = reader.elasticsearch.msearch(Bytes::from(ndjson)).await?;
-    let answers: Vec<SearchAnswer> = outcomes.into_iter().collect::<Result<_, _>>()?;
-    let answers = <[SearchAnswer; N]>::try_from(answers);
-    Ok(answers.expect("a multi-search answers each of its searches"))
+    let searches = [
+        (View::Products, &bodies.products),
+        (View::Categories, &bodies.categories),
+        (View::Products, &bodies.brands),
+    ];
+    reader.multi_search(searches).await
 }

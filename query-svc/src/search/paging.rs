@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chassis::clock;
-use chassis::elasticsearch::{ElasticsearchError, SearchAnswer, SearchOptions};
+use chassis::elasticsearch::{ElasticsearchError, SearchAnswer};
 use schemas::tidemark::Keyring;
 use schemas::view::{CategoryDocument, View};
 
@@ -187,26 +187,14 @@ async fn name_categories(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let index = reader.index(View::Categories);
-    let found = reader.elasticsearch.mget(index, &ids).await?;
-    let documents = found.into_iter().flatten();
-    documents
-        .map(|found| serde_json::from_str(found.source.get()))
-        .collect::<Result<_, _>>()
-        .map_err(|source| ElasticsearchError::Unreadable {
-            operation: "mget",
-            source,
-        })
+    reader.documents(View::Categories, &ids).await
 }
 
 async fn ask(reader: &Reader<'_>, body: &Body<'_>) -> Result<SearchAnswer, ElasticsearchError> {
     let bytes = Bytes::from(serde_json::to_vec(body).expect("a body is plain data"));
-    let client = &reader.elasticsearch;
     if body.names_a_point() {
-        let options = SearchOptions::default();
-        client.search(None, bytes, &options).await
+        reader.search_point(bytes).await
     } else {
-        let index = reader.index(View::Products);
-        client.search(Some(index), bytes, &reader.options).await
+        reader.search(View::Products, bytes).await
     }
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chassis::clock;
-use chassis::elasticsearch::Elasticsearch;
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use schemas::view::View;
@@ -92,10 +91,9 @@ impl Points {
     async fn open(&self, reader: &Reader<'_>) -> Option<Arc<Point>> {
         let (now, instant) = (clock::now(), clock::instant());
         let surplus = self.begin(reader, now, instant);
-        let (index, client) = (reader.index(View::Products), &reader.elasticsearch);
         let (opened, ()) = tokio::join!(
-            client.open_pit(index, MAX_AGE, None),
-            close_all(client, &surplus)
+            reader.open_shared_point(View::Products, MAX_AGE),
+            close_all(reader, &surplus)
         );
         let point = Arc::new(Point {
             id: opened.ok()?,
@@ -164,9 +162,8 @@ impl Shelf {
     }
 }
 
-/// One that cannot be closed ends by its keep-alive.
-async fn close_all(client: &Elasticsearch, points: &[Arc<Point>]) {
-    join_all(points.iter().map(|point| client.close_pit(&point.id))).await;
+async fn close_all(reader: &Reader<'_>, points: &[Arc<Point>]) {
+    join_all(points.iter().map(|point| reader.close_point(&point.id))).await;
 }
 
 #[cfg(test)]
