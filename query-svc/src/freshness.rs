@@ -3,231 +3,26 @@
 //! `need` and `judge` are pure and decide; `climb` does what they say. Handlers name their views
 //! and ask Elasticsearch through a `Reader`; what they show raises the tidemark through `Read`.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use chassis::clock::{self, Deadline};
-use chassis::elasticsearch::{Elasticsearch, ElasticsearchError, Found, SearchOptions};
-use chassis::watermark_tail::WatermarkTail;
-use schemas::lane::{Lane, Position};
-use schemas::view::View;
-
 mod climb;
 mod error;
 mod heads;
 mod judge;
+mod ladder;
 mod lag;
 mod need;
 mod options;
 mod places;
 mod read;
 mod reader;
+mod resources;
+mod standing;
 
 pub use error::LadderError;
 pub use heads::{Heads, HeadsError};
 pub use judge::{Footing, Gap, Ground, LaneGap, Question, Verdict, judge};
+pub use ladder::{Bounds, Ladder};
 pub use lag::Lag;
 pub use need::Need;
 pub use options::{ReadOptions, Reading, Target};
 pub use read::{Read, Step};
 pub use reader::Reader;
-
-use climb::{Climb, Proof};
-use places::Places;
-
-use crate::gate::{Gate, GateError};
-use crate::metrics;
-
-/// One for the process: what all reads share.
-#[derive(Debug)]
-pub struct Ladder {
-    elasticsearch: Elasticsearch,
-    gate: Gate,
-    heads: Heads,
-    places: Places,
-    tail: OnceLock<WatermarkTail>,
-    /// The highest `G` that any client has shown.
-    shown: AtomicU64,
-}
-
-/// How much the ladder bears at once.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Requests to Elasticsearch under way.
-    pub asking: usize,
-    /// Reads that wait; beyond it, a read that is not covered is answered at once.
-    pub waiting: usize,
-}
-
-impl Ladder {
-    pub fn new(elasticsearch: Elasticsearch, heads: Heads, bounds: Bounds) -> Self {
-        Self {
-            elasticsearch,
-            gate: Gate::new(bounds.asking),
-            heads,
-            places: Places::new(bounds.waiting),
-            tail: OnceLock::new(),
-            shown: AtomicU64::new(0),
-        }
-    }
-
-    /// Gives the ladder its footing, once the epoch is known. The first counts.
-    pub fn follow(&self, tail: WatermarkTail) {
-        let _ = self.tail.set(tail);
-    }
-
-    pub fn heads(&self) -> &Heads {
-        &self.heads
-    }
-
-    pub fn elasticsearch(&self) -> &Elasticsearch {
-        &self.elasticsearch
-    }
-
-    pub fn tail(&self) -> Result<&WatermarkTail, LadderError> {
-        self.tail.get().ok_or(LadderError::Starting)
-    }
-
-    /// True while some client has been served from further on in the watermark topic than this
-    /// replica has read.
-    pub fn is_overtaken(&self) -> bool {
-        let shown = self.shown.load(Ordering::Relaxed);
-        let tail = self.tail.get();
-        tail.is_some_and(|tail| tail.read(|state| state.offset_read() < shown))
-    }
-
-    /// Says in metrics what this replica knows and how many wait.
-    pub fn observe(&self) {
-        let Some(tail) = self.tail.get() else { return };
-        let now = clock::now();
-        metrics::set_waiting(self.places.taken());
-        tail.read(|state| {
-            metrics::set_offset(state.offset());
-            for view in View::ALL.map(View::name) {
-                let lag = state.view(view).and_then(|view| Lag::of(view, now));
-                metrics::set_lag(view, lag.map(|lag| (lag.events, lag.seconds)));
-            }
-        });
-    }
-
-    /// Reads one document, as last written. `endpoint` is a label in metrics.
-    pub async fn by_id(
-        &self,
-        options: &ReadOptions,
-        endpoint: &'static str,
-        view: &'static View,
-        target: Target,
-    ) -> Result<Read<Option<Found>>, LadderError> {
-        let reading = Reading {
-            endpoint,
-            views: std::slice::from_ref(view),
-            target: Some(target),
-        };
-        let (view, id) = (*view, target.id.to_string());
-        let get = async |reader: Reader<'_>| reader.get(view, &id).await;
-        let proof: Proof<Option<Found>> = |found, gap| {
-            let found = found.as_ref();
-            found.is_some_and(|found| gap.is_proven_by(found.version))
-        };
-        let read = self.climb(options, reading, get, Some(proof)).await?;
-        if let Some(found) = &read.answer {
-            let (lane, seq) = (Lane::of(target.subject), found.version);
-            read.shows(view, Position { lane, seq });
-        }
-        Ok(read)
-    }
-
-    /// Asks whatever `ask` asks, once all lanes of the views are covered. It is called again
-    /// where an index was gone.
-    pub async fn search<T>(
-        &self,
-        options: &ReadOptions,
-        reading: Reading,
-        ask: impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
-    ) -> Result<Read<T>, LadderError> {
-        self.climb(options, reading, ask, None).await
-    }
-
-    /// What the request needs. For a foreign tidemark these are the lane heads at its arrival,
-    /// which the client's new tidemark then carries.
-    pub async fn need(
-        &self,
-        options: &ReadOptions,
-        deadline: Deadline,
-    ) -> Result<Need, LadderError> {
-        let need = Need::of(&options.presented);
-        self.shown.fetch_max(need.offset(), Ordering::Relaxed);
-        if options.presented.foreign.is_empty() {
-            return Ok(need);
-        }
-        let Some(_turn) = self.places.take_foreign() else {
-            let is_lenient = options.prefer.is_lenient();
-            let need = is_lenient.then(|| need.unmeetable());
-            return need.ok_or(LadderError::TooManyForeign);
-        };
-        match self.heads.read("foreign", deadline).await {
-            Ok(heads) => {
-                let need = need.with_heads(&heads);
-                options.session.update(|tidemark| {
-                    need.entries().for_each(|entry| tidemark.raise(entry));
-                });
-                options.session.settle();
-                Ok(need)
-            }
-            Err(_) if options.prefer.is_lenient() => Ok(need.unmeetable()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn climb<T>(
-        &self,
-        options: &ReadOptions,
-        reading: Reading,
-        read: impl AsyncFn(Reader<'_>) -> Result<T, ElasticsearchError>,
-        proof: Option<Proof<T>>,
-    ) -> Result<Read<T>, LadderError> {
-        let started = clock::instant();
-        let deadline = Deadline::within(options.budget());
-        let climbing = async {
-            let climb = Climb {
-                ladder: self,
-                tail: self.tail()?,
-                options,
-                reading,
-                need: self.need(options, deadline).await?,
-                affinity: affinity(options),
-                started,
-                deadline,
-            };
-            climb.run(read, proof).await
-        };
-        match climbing.await {
-            Ok(read) => {
-                metrics::count_read(reading.endpoint, read.step().name());
-                Ok(read)
-            }
-            Err(error) => {
-                metrics::count_refused(reading.endpoint, error.problem_type().name());
-                if matches!(error, LadderError::Elasticsearch(GateError::Full)) {
-                    metrics::count_shed();
-                }
-                Err(error)
-            }
-        }
-    }
-}
-
-/// Keeps a session on the same copies of an index; a new one gets some at random.
-fn affinity(options: &ReadOptions) -> SearchOptions {
-    let fresh = clock::new_id().as_bytes()[15].max(1);
-    let mut affinity = fresh;
-    options.session.update(|tidemark| {
-        if tidemark.affinity() == 0 {
-            tidemark.raise_affinity(fresh);
-        }
-        affinity = tidemark.affinity();
-    });
-    SearchOptions {
-        preference: Some(format!("session-{affinity}")),
-    }
-}
