@@ -6,6 +6,9 @@ use chassis::config::{
 
 use crate::freshness::Bounds;
 
+/// Where clients expect the read side.
+pub const DEFAULT_PORT: u16 = 8082;
+
 /// The read side of Tidemark: search, pages and listings at least as fresh as you have seen.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(version, about)]

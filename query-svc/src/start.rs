@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::clock::Deadline;
+use chassis::elasticsearch::Elasticsearch;
 use chassis::health::{Health, Probe};
 use chassis::kafka::KafkaBrokers;
 use chassis::retry::Backoff;
@@ -32,6 +33,7 @@ const PING: Duration = Duration::from_secs(2);
 pub(crate) struct Start {
     pub brokers: KafkaBrokers,
     pub prefix: String,
+    pub elasticsearch: Elasticsearch,
     pub ladder: Arc<Ladder>,
     pub epoch: EpochHandle,
     pub health: Health,
@@ -135,7 +137,7 @@ impl Start {
 
     async fn ping(self, probe: Probe) {
         let mut ticks = tokio::time::interval(PING_EVERY);
-        let elasticsearch = self.ladder.elasticsearch().with_timeout(PING);
+        let elasticsearch = self.elasticsearch.with_timeout(PING);
         let mut said = Said::default();
         while self.token.run_until_cancelled(ticks.tick()).await.is_some() {
             match elasticsearch.ping().await {

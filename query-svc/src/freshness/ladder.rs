@@ -63,10 +63,6 @@ impl Ladder {
         &self.resources.heads
     }
 
-    pub fn elasticsearch(&self) -> &Elasticsearch {
-        &self.resources.elasticsearch
-    }
-
     pub fn tail(&self) -> Result<&WatermarkTail, LadderError> {
         self.tail.get().ok_or(LadderError::Starting)
     }

@@ -2,9 +2,9 @@
 
 use chassis::clock::Deadline;
 use chassis::metrics::Metrics;
-use chassis::server::Server;
 use chassis::shutdown::Shutdown;
 use clap::Parser;
+use query_svc::QueryService;
 use query_svc::config::QueryArgs;
 use std::time::Duration;
 
@@ -66,13 +66,12 @@ impl Replica {
         }
         args.extend(options.iter().map(|option| (*option).to_owned()));
         let args = QueryArgs::parse_from(args);
-        let server = Server::bind(&args.http, 0).unwrap();
-        let (url, shutdown) = (server.url(), Shutdown::default());
+        let service = QueryService::bind(args).unwrap();
+        let (url, shutdown) = (service.url(), Shutdown::default());
         let running = shutdown.clone();
         tokio::spawn(async move {
-            query_svc::run(&args, server, Metrics::detached(), &running)
-                .await
-                .unwrap();
+            let ended = service.run(Metrics::detached(), &running).await;
+            assert!(ended.is_ok() || running.has_failed(), "{ended:?}");
         });
         Self { url, shutdown }
     }
