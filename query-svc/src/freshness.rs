@@ -20,7 +20,7 @@ mod standing;
 pub use error::LadderError;
 pub use heads::{Heads, HeadsError};
 pub use judge::{Footing, Gap, Ground, LaneGap, Question, Verdict, judge};
-pub use ladder::{Bounds, Ladder};
+pub use ladder::{Ladder, Limits};
 pub use lag::Lag;
 pub use need::Need;
 pub use options::{ReadOptions, Reading, Target};

@@ -4,21 +4,14 @@
 //! once when to come back. Only a lost connection speaks against the server as a whole: slow
 //! answers, an overloaded search or a sick index are the matter of those who ask for them.
 
-use std::time::Duration;
-
 use chassis::clock::Deadline;
 use chassis::elasticsearch::ElasticsearchError;
 use recloser::{AsyncRecloser, Recloser};
 use tokio::sync::Semaphore;
 
-/// The longest that a request queues for its turn.
-const LONGEST_QUEUED: Duration = Duration::from_secs(1);
-/// Requests that may queue for each that is under way.
-const QUEUED_PER_TURN: usize = 8;
-/// How long nothing is tried once most connections have failed.
-const OPEN: Duration = Duration::from_millis(500);
-const CALLS_JUDGED: usize = 20;
-const CALLS_ON_TRIAL: usize = 3;
+use crate::config::{
+    CIRCUIT_OPEN_TIME, CIRCUIT_SAMPLE, CIRCUIT_TRIAL, MAX_QUEUE_TIME, QUEUED_PER_CALLER,
+};
 
 #[derive(Debug)]
 pub struct Gate {
@@ -45,13 +38,13 @@ impl Gate {
     pub fn new(turns: usize) -> Self {
         let breaker = Recloser::custom()
             .error_rate(0.5)
-            .closed_len(CALLS_JUDGED)
-            .half_open_len(CALLS_ON_TRIAL)
-            .open_wait(OPEN)
+            .closed_len(CIRCUIT_SAMPLE)
+            .half_open_len(CIRCUIT_TRIAL)
+            .open_wait(CIRCUIT_OPEN_TIME)
             .build();
-        let turns = turns.clamp(1, Semaphore::MAX_PERMITS / (1 + QUEUED_PER_TURN));
+        let turns = turns.clamp(1, Semaphore::MAX_PERMITS / (1 + QUEUED_PER_CALLER));
         Self {
-            room: Semaphore::new(turns * (1 + QUEUED_PER_TURN)),
+            room: Semaphore::new(turns * (1 + QUEUED_PER_CALLER)),
             turns: Semaphore::new(turns),
             breaker: breaker.into(),
         }
@@ -64,7 +57,7 @@ impl Gate {
         calls: impl Future<Output = Result<T, ElasticsearchError>>,
     ) -> Result<T, GateError> {
         let _room = self.room.try_acquire().map_err(|_| GateError::Full)?;
-        let queued = deadline.at_most(LONGEST_QUEUED);
+        let queued = deadline.at_most(MAX_QUEUE_TIME);
         let turn = queued.run(self.turns.acquire()).await;
         let _turn = turn
             .map_err(|_| GateError::Full)?
@@ -104,6 +97,8 @@ impl GateError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use chassis::elasticsearch::Elasticsearch;
     use futures::future::join_all;
 
@@ -134,7 +129,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_finds_the_queue_full_is_sent_away_at_once() {
         let gate = Gate::new(2);
-        let mut queue: Vec<_> = (0..2 + 2 * QUEUED_PER_TURN)
+        let mut queue: Vec<_> = (0..2 + 2 * QUEUED_PER_CALLER)
             .map(|_| Box::pin(gate.pass(later(), slow())))
             .collect();
         for one in &mut queue {
@@ -150,10 +145,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn slow_answers_are_nobody_elses_matter() {
-        let gate = Gate::new(4 * CALLS_JUDGED);
-        let late = join_all((0..3 * CALLS_JUDGED).map(|_| gate.pass(soon(), slow()))).await;
+        let gate = Gate::new(4 * CIRCUIT_SAMPLE);
+        let late = join_all((0..3 * CIRCUIT_SAMPLE).map(|_| gate.pass(soon(), slow()))).await;
         assert!(late.iter().all(|late| matches!(late, Err(GateError::Late))));
-        for _ in 0..3 * CALLS_JUDGED {
+        for _ in 0..3 * CIRCUIT_SAMPLE {
             let refused = gate
                 .pass(soon(), async { Err::<(), _>(overloaded()) })
                 .await;
@@ -175,7 +170,7 @@ mod tests {
     async fn while_no_connection_can_be_made_nothing_is_tried() {
         let gate = Gate::new(8);
         let nobody = Elasticsearch::new("http://127.0.0.1:1", Duration::from_secs(5)).unwrap();
-        for _ in 0..=CALLS_JUDGED {
+        for _ in 0..=CIRCUIT_SAMPLE {
             let failed = gate.pass(later(), nobody.ping()).await;
             assert!(matches!(failed, Err(GateError::Elasticsearch(_))));
         }

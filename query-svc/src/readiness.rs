@@ -11,11 +11,8 @@ use chassis::health::Probe;
 use chassis::watermark_tail::WatermarkTail;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{CUT_OFF_AFTER, READINESS_INTERVAL};
 use crate::freshness::Ladder;
-
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A projector that is alive is heard every second.
-const CUT_OFF_AFTER: Duration = Duration::from_secs(10);
 
 /// What is known of the way to the watermark topic.
 #[derive(Debug, Clone)]
@@ -36,7 +33,7 @@ pub(crate) async fn watch(
     stop: CancellationToken,
 ) {
     let mut changes = tail.changes();
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    let mut ticks = tokio::time::interval(READINESS_INTERVAL);
     let mut has_begun = false;
     loop {
         has_begun |= tail.has_reached_end();

@@ -16,14 +16,11 @@ use chassis::tidemark::{EpochHandle, Tides};
 use deadpool_postgres::Pool;
 use tokio::runtime::Handle;
 
-use crate::config::{DEFAULT_PORT, QueryArgs};
-use crate::freshness::{Heads, Ladder};
+use crate::config::{DEFAULT_PORT, ELASTICSEARCH_TIMEOUT, QueryArgs};
+use crate::freshness::{Heads, Ladder, Limits};
 use crate::search::Paging;
 use crate::start::Start;
 use crate::{http, metrics};
-
-/// The longest that any call to Elasticsearch may take.
-const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A query-svc whose address is bound, and that does not answer yet.
 #[derive(Debug)]
@@ -69,7 +66,11 @@ impl QueryService {
         let keyring = args.keys.keyring()?;
         let elasticsearch = Elasticsearch::connect(&args.elasticsearch, ELASTICSEARCH_TIMEOUT)?;
         let heads = Heads::new(pool(&args)?, epoch.clone());
-        let ladder = Ladder::new(elasticsearch.clone(), heads, args.bounds());
+        let limits = Limits {
+            elasticsearch_concurrency: args.elasticsearch_concurrency,
+            waiting: args.max_waiting,
+        };
+        let ladder = Ladder::new(elasticsearch.clone(), heads, limits);
         let ladder = web::Data::new(ladder);
         let paging = web::Data::new(Paging::new(keyring.clone()));
         let bolts = Bolts {

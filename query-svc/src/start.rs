@@ -20,14 +20,9 @@ use schemas::id::Epoch;
 use schemas::topic::Names;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{EPOCH_INTERVAL, EPOCH_TIMEOUT, GAUGE_INTERVAL, PING_INTERVAL, PING_TIMEOUT};
 use crate::freshness::{HeadsError, Ladder};
 use crate::readiness;
-
-const ATTEMPT: Duration = Duration::from_secs(3);
-const EPOCH_EVERY: Duration = Duration::from_secs(2);
-const PING_EVERY: Duration = Duration::from_secs(1);
-const OBSERVE_EVERY: Duration = Duration::from_secs(1);
-const PING: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
@@ -105,7 +100,7 @@ impl Start {
     /// Ends when the history is another one. PostgreSQL may be away: covered reads go on.
     async fn watch_epoch(&self, postgres: &Probe) -> EpochChanged {
         let heads = self.ladder.heads();
-        let mut ticks = tokio::time::interval(EPOCH_EVERY);
+        let mut ticks = tokio::time::interval(EPOCH_INTERVAL);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -120,7 +115,7 @@ impl Start {
 
     async fn read_epoch(&self, postgres: &Probe) -> Result<Epoch, HeadsError> {
         let heads = self.ladder.heads();
-        let found = heads.read_epoch(Deadline::within(ATTEMPT)).await;
+        let found = heads.read_epoch(Deadline::within(EPOCH_TIMEOUT)).await;
         match &found {
             Ok(_) => postgres.up(),
             Err(error) => postgres.down(reason(error)),
@@ -129,15 +124,15 @@ impl Start {
     }
 
     async fn observe(self) {
-        let mut ticks = tokio::time::interval(OBSERVE_EVERY);
+        let mut ticks = tokio::time::interval(GAUGE_INTERVAL);
         while self.token.run_until_cancelled(ticks.tick()).await.is_some() {
             self.ladder.observe();
         }
     }
 
     async fn ping(self, probe: Probe) {
-        let mut ticks = tokio::time::interval(PING_EVERY);
-        let elasticsearch = self.elasticsearch.with_timeout(PING);
+        let mut ticks = tokio::time::interval(PING_INTERVAL);
+        let elasticsearch = self.elasticsearch.with_timeout(PING_TIMEOUT);
         let mut said = Said::default();
         while self.token.run_until_cancelled(ticks.tick()).await.is_some() {
             match elasticsearch.ping().await {

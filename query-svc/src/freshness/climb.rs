@@ -4,7 +4,6 @@
 //! step ends within the request's deadline. Most reads are answered by the first step.
 
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::time::Duration;
 
 use chassis::clock::Deadline;
 use chassis::elasticsearch::{ElasticsearchError, SearchOptions};
@@ -20,6 +19,7 @@ use super::read::{Read, Step};
 use super::reader::Reader;
 use super::resources::Resources;
 use super::standing::Standing;
+use crate::config::ENTRY_CHECK_TIMEOUT;
 use crate::gate::GateError;
 use crate::metrics;
 
@@ -31,9 +31,6 @@ const STEPS: [Step; 5] = [
     Step::Waited,
     Step::Stale,
 ];
-
-/// The longest that the primary may take to say whether an entry exists.
-const DOUBT: Duration = Duration::from_secs(1);
 
 /// Whether an answer read as last written closes the gap.
 pub(super) type Proof<T> = fn(&T, &Gap) -> bool;
@@ -132,7 +129,7 @@ where
     async fn wait(&self, standing: Standing) -> Tried<T> {
         let doubtful = standing.gap.doubtful.clone();
         let heads = &self.resources.heads;
-        let lost = heads.are_beyond(&doubtful, self.deadline.at_most(DOUBT));
+        let lost = heads.are_beyond(&doubtful, self.deadline.at_most(ENTRY_CHECK_TIMEOUT));
         let patience = self.options.patience(&standing.gap);
         let is_foreign = !self.options.presented.foreign.is_empty();
         let place = self.resources.places.take(is_foreign);

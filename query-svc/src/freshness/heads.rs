@@ -5,7 +5,6 @@
 //! lag, or be of a history that was left behind: what it says is no answer to either.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
 use chassis::postgres::get_within;
@@ -17,13 +16,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
+use crate::config::LANE_HEADS_TIMEOUT;
 use crate::metrics;
 
 /// No column but of one statement: epoch, heads and who says so belong together.
 const LANE_HEADS: &str = "select pg_is_in_recovery(), epoch.epoch, lane.id, lane.head \
                           from lane cross join epoch";
-/// What one read of the heads may take.
-const ONE_READ: Duration = Duration::from_secs(1);
 const EPOCH: &str = "select pg_is_in_recovery(), epoch from epoch";
 
 #[derive(Debug)]
@@ -96,7 +94,7 @@ impl Heads {
         }
         let began = clock::instant();
         // Others wait behind this one.
-        let heads = self.query(deadline.at_most(ONE_READ)).await;
+        let heads = self.query(deadline.at_most(LANE_HEADS_TIMEOUT)).await;
         metrics::count_heads(reason, if heads.is_ok() { "ok" } else { "failed" });
         *last = Some((began, heads.as_ref().ok().cloned()));
         self.lock()

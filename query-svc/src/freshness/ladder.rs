@@ -31,23 +31,23 @@ pub struct Ladder {
     shown: AtomicU64,
 }
 
-/// How much the ladder bears at once.
+/// What the ladder does at once, at most.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Requests to Elasticsearch under way.
-    pub asking: usize,
-    /// Reads that wait; beyond it, a read that is not covered is answered at once.
+pub struct Limits {
+    /// Reads that call Elasticsearch; more queue.
+    pub elasticsearch_concurrency: usize,
+    /// Reads that wait; one more that is not covered is answered without waiting.
     pub waiting: usize,
 }
 
 impl Ladder {
-    pub fn new(elasticsearch: Elasticsearch, heads: Heads, bounds: Bounds) -> Self {
+    pub fn new(elasticsearch: Elasticsearch, heads: Heads, limits: Limits) -> Self {
         Self {
             resources: Resources {
                 elasticsearch,
-                gate: Gate::new(bounds.asking),
+                gate: Gate::new(limits.elasticsearch_concurrency),
                 heads,
-                places: Places::new(bounds.waiting),
+                places: Places::new(limits.waiting),
             },
             tail: OnceLock::new(),
             shown: AtomicU64::new(0),

@@ -8,11 +8,7 @@ use schemas::view::View;
 use uuid::Uuid;
 
 use super::judge::Gap;
-
-/// How long a read waits where its request does not say.
-const DEFAULT_WAIT: Duration = Duration::from_millis(500);
-/// What a request may take besides its wait.
-const WORK: Duration = Duration::from_secs(2);
+use crate::config::{DEFAULT_WAIT, READ_TIMEOUT};
 
 /// What a request has seen, what it prefers, and the tidemark that its answer will carry.
 #[derive(Debug, Clone)]
@@ -42,7 +38,7 @@ pub struct Target {
 impl ReadOptions {
     /// All that the request may take.
     pub fn budget(&self) -> Duration {
-        self.prefer.wait.unwrap_or(DEFAULT_WAIT) + WORK
+        self.prefer.wait.unwrap_or(DEFAULT_WAIT) + READ_TIMEOUT
     }
 
     /// How long it is worth waiting for the gap to close: not at all where nothing moves, unless

@@ -9,12 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Of this many places, one is for reads with a foreign tidemark.
-const PLACES_PER_FOREIGN: usize = 16;
-/// Between two real-time gets of one read that waits, at least.
-const SHORTEST_PACE: Duration = Duration::from_millis(100);
-/// Real-time gets of all reads that wait.
-const GETS_PER_SECOND: u32 = 100;
+use crate::config::{MAX_GETS_PER_SECOND, MIN_GET_INTERVAL, WAITING_PER_FOREIGN};
 
 #[derive(Debug)]
 pub(super) struct Places {
@@ -40,7 +35,7 @@ impl Places {
         let count = count.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             all: Semaphore::new(count),
-            foreign: Semaphore::new((count / PLACES_PER_FOREIGN).max(1)),
+            foreign: Semaphore::new((count / WAITING_PER_FOREIGN).max(1)),
             count,
             pollers: AtomicU32::new(0),
         }
@@ -78,7 +73,7 @@ impl Poller<'_> {
     /// How long to wait before the next get, so that all pollers together keep to the budget.
     pub(super) fn pace(&self) -> Duration {
         let pollers = self.0.load(Ordering::Relaxed);
-        (Duration::from_secs(1) * pollers / GETS_PER_SECOND).max(SHORTEST_PACE)
+        (Duration::from_secs(1) * pollers / MAX_GETS_PER_SECOND).max(MIN_GET_INTERVAL)
     }
 }
 
@@ -116,11 +111,11 @@ mod tests {
     fn a_lone_poller_asks_ten_times_a_second_and_all_together_a_hundred_times() {
         let places = Places::new(8_192);
         let lone = places.poller();
-        assert_eq!(lone.pace(), SHORTEST_PACE);
+        assert_eq!(lone.pace(), MIN_GET_INTERVAL);
         let others: Vec<_> = (1..5_000).map(|_| places.poller()).collect();
         let per_second = 5_000.0 / lone.pace().as_secs_f64();
         assert!(per_second <= 100.0, "{per_second}");
         drop(others);
-        assert_eq!(lone.pace(), SHORTEST_PACE);
+        assert_eq!(lone.pace(), MIN_GET_INTERVAL);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -17,14 +16,12 @@ use super::Refusals;
 use super::extract::parameters;
 use super::problem::invalid_parameters;
 use super::reply::{refuse, reply, reply_error};
+use crate::config::TREE_POINT_KEEP_ALIVE;
 use crate::freshness::{Ladder, Read, ReadOptions, Reader, Reading};
 use crate::search::products::Start;
 use crate::search::{Refused, categories};
 
 const VIEWS: &[View] = &[View::Categories, View::Products];
-
-/// How long a point in time outlives its last use, where it could not be closed.
-const POINT_KEPT: Duration = Duration::from_secs(10);
 
 /// Pages of categories in order, and the counts beside them.
 struct Answers {
@@ -138,7 +135,9 @@ async fn read_in_one_cut(
     reader: &Reader<'_>,
     below: Option<CategoryId>,
 ) -> Result<Vec<SearchAnswer>, ElasticsearchError> {
-    let point = reader.open_point(View::Categories, POINT_KEPT).await?;
+    let point = reader
+        .open_point(View::Categories, TREE_POINT_KEEP_ALIVE)
+        .await?;
     let pages = read_pages(reader, below, &point).await;
     reader.close_point(&point).await;
     pages

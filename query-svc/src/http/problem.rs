@@ -3,14 +3,10 @@
 use chassis::problem::ApiError;
 use schemas::problem::{Problem, ProblemType};
 
+use crate::config::{RETRY_LATER_MS, RETRY_SOON_MS};
 use crate::freshness::{Gap, LadderError};
 use crate::gate::GateError;
 use crate::search::Refused;
-
-/// While lanes move.
-const RETRY_SOON_MS: u64 = 250;
-/// Until another projector may own the lanes, an operator may have acted, or a queue is shorter.
-const RETRY_LATER_MS: u64 = 1_000;
 
 impl From<LadderError> for ApiError {
     fn from(error: LadderError) -> Self {

@@ -18,9 +18,6 @@ use super::parameters::ProductSearch;
 use super::text::Tolerance;
 use crate::freshness::Need;
 
-/// How long pages are read from a point in time after it was opened, used or not.
-pub const MAX_AGE: Duration = Duration::from_secs(5 * 60);
-
 const PURPOSE: &str = "cursor of products";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +109,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::config::MAX_POINT_AGE;
 
     fn keyring() -> Keyring {
         "1:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -162,10 +160,13 @@ mod tests {
     fn a_point_ends_by_its_age_and_one_without_is_too_old() {
         let mut point = cursor().point.unwrap();
         let opened = point.opened_at.unwrap();
-        assert!(point.is_younger_than(MAX_AGE, opened + (MAX_AGE - Duration::from_millis(1))));
-        assert!(!point.is_younger_than(MAX_AGE, opened + MAX_AGE));
+        assert!(point.is_younger_than(
+            MAX_POINT_AGE,
+            opened + (MAX_POINT_AGE - Duration::from_millis(1))
+        ));
+        assert!(!point.is_younger_than(MAX_POINT_AGE, opened + MAX_POINT_AGE));
         point.opened_at = None;
-        assert!(!point.is_younger_than(MAX_AGE, opened));
+        assert!(!point.is_younger_than(MAX_POINT_AGE, opened));
     }
 
     #[test]

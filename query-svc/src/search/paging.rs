@@ -12,12 +12,13 @@ use chassis::elasticsearch::{ElasticsearchError, SearchAnswer};
 use schemas::tidemark::Keyring;
 use schemas::view::{CategoryDocument, View};
 
-use super::cursor::{Cursor, MAX_AGE, Point};
+use super::cursor::{Cursor, Point};
 use super::facets;
 use super::parameters::ProductSearch;
 use super::products::{self, Body, Start};
 use super::text::Tolerance;
 use super::words::Words;
+use crate::config::MAX_POINT_AGE;
 use crate::freshness::Reader;
 
 mod points;
@@ -110,7 +111,7 @@ async fn continue_from(
     let point = cursor.point.as_ref();
     let now = clock::now();
     let serves = |point: &&Point| {
-        point.is_younger_than(MAX_AGE, now) && point.serves(reader.epoch(), reader.need())
+        point.is_younger_than(MAX_POINT_AGE, now) && point.serves(reader.epoch(), reader.need())
     };
     let Some(point) = point.filter(serves) else {
         return Ok(None);

@@ -1,11 +1,10 @@
 //! The points in time that first pages share, bounded in rate, number and age.
 //!
 //! At most one is opened a second and 60 are alive for an index: the oldest is closed for a new one.
-//! None is used beyond `MAX_AGE`, however often it is: use never renews it.
+//! None is used beyond `MAX_POINT_AGE`, however often it is: use never renews it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use chassis::clock;
 use chrono::{DateTime, Utc};
@@ -13,15 +12,9 @@ use futures::future::join_all;
 use schemas::view::View;
 use tokio::time::Instant;
 
+use crate::config::{MAX_POINT_AGE, MAX_POINTS, POINT_INTERVAL, SHARED_POINT_AGE};
 use crate::freshness::Reader;
-use crate::search::cursor::{MAX_AGE, Point};
-
-/// Between two openings for one index.
-const OPENING_INTERVAL: Duration = Duration::from_secs(1);
-/// First pages take a new point after this time, which leaves later pages the rest of its age.
-const SHARED_FOR: Duration = Duration::from_secs(60);
-/// For one index.
-const MAX_ALIVE: usize = 60;
+use crate::search::cursor::Point;
 
 #[derive(Debug, Default)]
 pub(super) struct Points {
@@ -92,7 +85,7 @@ impl Points {
         let (now, instant) = (clock::now(), clock::instant());
         let surplus = self.begin(reader, now, instant);
         let (opened, ()) = tokio::join!(
-            reader.open_shared_point(View::Products, MAX_AGE),
+            reader.open_shared_point(View::Products, MAX_POINT_AGE),
             close_all(reader, &surplus)
         );
         let point = Arc::new(Point {
@@ -138,10 +131,10 @@ impl Points {
 impl Shelf {
     fn choose(&self, asking: &Asking, offset: u64, covers: impl Fn(&Point) -> bool) -> Choice {
         let mut newest_first = self.points.iter().rev();
-        let is_shared = |point: &Point| point.is_younger_than(SHARED_FOR, asking.now);
+        let is_shared = |point: &Point| point.is_younger_than(SHARED_POINT_AGE, asking.now);
         let newest = newest_first.find(|point| is_shared(point) && covers(point));
         let since = self.last_opening.map(|last| asking.instant - last);
-        let is_due = since.is_none_or(|since| since >= OPENING_INTERVAL);
+        let is_due = since.is_none_or(|since| since >= POINT_INTERVAL);
         match newest {
             Some(point) if point.offset == offset || !is_due || asking.is_opening => {
                 Choice::Share(Arc::clone(point))
@@ -155,9 +148,9 @@ impl Shelf {
     fn make_room(&mut self, now: DateTime<Utc>) -> Vec<Arc<Point>> {
         let old = self.points.iter();
         let old = old
-            .filter(|point| !point.is_younger_than(MAX_AGE, now))
+            .filter(|point| !point.is_younger_than(MAX_POINT_AGE, now))
             .count();
-        let surplus = (self.points.len() + 1).saturating_sub(MAX_ALIVE);
+        let surplus = (self.points.len() + 1).saturating_sub(MAX_POINTS);
         self.points.drain(..old.max(surplus)).collect()
     }
 }
@@ -168,6 +161,8 @@ async fn close_all(reader: &Reader<'_>, points: &[Arc<Point>]) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use chrono::TimeDelta;
     use schemas::lane::LaneSeqs;
 
