@@ -1,7 +1,8 @@
 //! The read ladder: every read is answered at least as fresh as the tidemark that asks for it.
 //!
-//! `need` and `judge` are pure and decide; `climb` does what they say. Handlers name their views
-//! and ask Elasticsearch through a `Reader`; what they show raises the tidemark through `Read`.
+//! `need` and `judge` are pure and decide, `climb` carries it out. Handlers name their views and
+//! read through a `Reader`; what they show raises the tidemark through `Read`. Nothing here knows
+//! of HTTP.
 
 mod climb;
 mod error;
@@ -11,15 +12,15 @@ mod ladder;
 mod lag;
 mod need;
 mod options;
-mod places;
 mod read;
+mod read_state;
 mod reader;
 mod resources;
-mod standing;
+mod wait_slots;
 
 pub use error::LadderError;
 pub use heads::{Heads, HeadsError};
-pub use judge::{Footing, Gap, Ground, LaneGap, Question, Verdict, judge};
+pub use judge::{ActiveBuild, Gap, LaneGap, Question, Snapshot, Verdict, judge};
 pub use ladder::{Ladder, Limits};
 pub use lag::Lag;
 pub use need::Need;

@@ -26,7 +26,7 @@ chassis::routes! {
     tidemark::state,
 }
 
-/// What every read may answer beside its success; problems, as RFC 9457 has them.
+/// Problems (RFC 9457) that every read may be answered with.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only described")]
 enum Refusals {

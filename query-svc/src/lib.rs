@@ -1,11 +1,11 @@
 //! The query side: answers reads from Elasticsearch, never older than the tidemark that asks.
 //!
-//! HTTP extracts and answers, `freshness` decides where a read stands and waits, `search` makes
-//! pure request bodies. Nothing here writes anywhere.
+//! `http` extracts and answers, `freshness` holds the read ladder, `search` makes request bodies as
+//! pure functions. Nothing here writes anywhere.
 
+mod admission;
 pub mod config;
 pub mod freshness;
-mod gate;
 pub mod http;
 pub mod metrics;
 pub mod present;

@@ -18,7 +18,7 @@ const BEHIND: &str = "tidemark_view_behind_events";
 const READABLE: &str = "tidemark_view_readable";
 const AGE: &str = "tidemark_watermark_age_seconds";
 
-/// Names all of them, so that `/metrics` explains itself.
+/// Registers unit and help of every metric.
 pub fn describe() {
     describe_counter!(
         READS,
@@ -28,7 +28,7 @@ pub fn describe() {
     describe_histogram!(
         WAIT,
         Unit::Seconds,
-        "time that reads stood on the ladder before their answer was read, by endpoint"
+        "time from a read's arrival until its answer was read, by endpoint"
     );
     describe_counter!(
         REFUSED,
@@ -38,17 +38,17 @@ pub fn describe() {
     describe_counter!(
         REALTIME,
         Unit::Count,
-        "documents read as last written because their lane was behind, by endpoint and outcome"
+        "real-time gets of documents whose lane was behind, by endpoint and outcome"
     );
     describe_counter!(
         HEADS,
         Unit::Count,
-        "questions for lane heads to the primary, by reason and outcome"
+        "reads of the lane heads from the primary, by reason and outcome"
     );
     describe_counter!(
         SHED,
         Unit::Count,
-        "reads sent away because too many were waiting for elasticsearch"
+        "reads refused because too many were queued for elasticsearch"
     );
     describe_gauge!(
         WAITING,
@@ -58,22 +58,22 @@ pub fn describe() {
     describe_gauge!(
         OFFSET,
         Unit::Count,
-        "G: how far this replica has followed the watermark topic"
+        "G: offset of the last change that this replica has read from the watermark topic"
     );
     describe_gauge!(
         BEHIND,
         Unit::Count,
-        "events between the heads that projectors have seen and what is visible, by view"
+        "events between the lane heads that projectors have seen and what is visible, by view"
     );
     describe_gauge!(
         AGE,
         Unit::Seconds,
-        "age of the oldest word on any lane of the active build, by view"
+        "age of the oldest watermark record of the active build's lanes, by view"
     );
     describe_gauge!(
         READABLE,
         Unit::Count,
-        "1 where a view has a build that can be read, by view"
+        "1 while a view has an active build, by view"
     );
 }
 
@@ -111,11 +111,11 @@ pub(crate) fn set_offset(offset: u64) {
     gauge!(OFFSET).set(offset as f64);
 }
 
-/// Events and seconds that a view is behind; none where no build of it can be read.
+/// Events and seconds that a view is behind; none without an active build.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
 pub(crate) fn set_lag(view: &'static str, lag: Option<(u64, f64)>) {
     gauge!(READABLE, "view" => view).set(if lag.is_some() { 1.0 } else { 0.0 });
-    // Without a build the lag is not a number, neither the last one nor 0.
+    // The lag is then unknown: neither the last value nor 0.
     gauge!(BEHIND, "view" => view).set(lag.map_or(f64::NAN, |(events, _)| events as f64));
     gauge!(AGE, "view" => view).set(lag.map_or(f64::NAN, |(_, seconds)| seconds));
 }

@@ -1,7 +1,7 @@
 //! Products as clients get them, on their page and in lists.
 //!
-//! A stored product has the members that clients get, so they are passed on as they stand: only what
-//! the answer depends on is read. That saves most of what a search would cost here.
+//! A stored product has the members that clients get. They are copied without being parsed, which is
+//! most of the work that a search would cause here.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ pub struct PresentedProduct<'a> {
     created_at: &'a RawValue,
     #[serde(borrow)]
     updated_at: &'a RawValue,
-    /// Of a hit, where words were found.
+    /// Of a hit, with the words that matched.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub highlights: Option<&'a BTreeMap<String, Vec<String>>>,
 }

@@ -1,8 +1,8 @@
-//! Whether this replica is to be asked at all: it has once read the watermark topic to its end, can
-//! read what is there, and is not cut off from Kafka alone.
+//! Readiness: this replica has read the watermark topic to its end once, can parse its records, and
+//! is not the only one cut off from Kafka.
 //!
-//! Where Kafka is away from everybody all replicas are as good as each other, and the ladder
-//! answers what it can. Only one that others have overtaken takes itself out.
+//! If Kafka is down for all replicas, each stays ready and the ladder answers what it can. Only a
+//! replica that others have overtaken becomes unready.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{CUT_OFF_AFTER, READINESS_INTERVAL};
 use crate::freshness::Ladder;
 
-/// What is known of the way to the watermark topic.
+/// What readiness depends on.
 #[derive(Debug, Clone)]
-struct Footing {
+struct ReplicaState {
     has_begun: bool,
-    /// A client has shown a `G` that this replica has not read.
+    /// A client has presented a `G` that this replica has not read.
     is_overtaken: bool,
     silence: Duration,
-    /// The key of a record of the topic that this release cannot read.
+    /// The key of a record that this release cannot parse.
     unreadable: Option<String>,
 }
 
-/// Looks until told to stop.
+/// Updates the probe until the process stops.
 pub(crate) async fn watch(
     ladder: Arc<Ladder>,
     tail: WatermarkTail,
@@ -37,13 +37,13 @@ pub(crate) async fn watch(
     let mut has_begun = false;
     loop {
         has_begun |= tail.has_reached_end();
-        let footing = Footing {
+        let replica = ReplicaState {
             has_begun,
             is_overtaken: ladder.is_overtaken(),
             silence: tail.silence(),
             unreadable: tail.unreadable(),
         };
-        match judge(&footing) {
+        match judge(&replica) {
             Ok(()) => probe.up(),
             Err(reason) => probe.down(reason),
         }
@@ -59,15 +59,15 @@ pub(crate) async fn watch(
     }
 }
 
-fn judge(footing: &Footing) -> Result<(), String> {
-    let reason = if !footing.has_begun {
+fn judge(replica: &ReplicaState) -> Result<(), String> {
+    let reason = if !replica.has_begun {
         "the watermark topic has not been read to its end"
-    } else if let Some(key) = &footing.unreadable {
+    } else if let Some(key) = &replica.unreadable {
         return Err(format!(
-            "the record of the watermark topic under {key} is unreadable"
+            "the record of the watermark topic with the key {key} cannot be parsed"
         ));
-    } else if footing.is_overtaken && footing.silence >= CUT_OFF_AFTER {
-        "other replicas hear from kafka, and this one does not"
+    } else if replica.is_overtaken && replica.silence >= CUT_OFF_AFTER {
+        "other replicas receive records from kafka, and this one does not"
     } else {
         return Ok(());
     };
@@ -85,33 +85,33 @@ mod tests {
 
     #[rstest]
     #[case::starting(false, false, Duration::ZERO, false)]
-    #[case::well(true, false, Duration::ZERO, true)]
-    #[case::nobody_hears_anything(true, false, SILENT, true)]
+    #[case::reading(true, false, Duration::ZERO, true)]
+    #[case::kafka_is_down(true, false, SILENT, true)]
     #[case::overtaken_for_a_moment(true, true, MOMENT, true)]
     #[case::cut_off_alone(true, true, SILENT, false)]
-    fn only_a_replica_that_others_have_overtaken_takes_itself_out(
+    fn only_a_replica_that_others_have_overtaken_becomes_unready(
         #[case] has_begun: bool,
         #[case] is_overtaken: bool,
         #[case] silence: Duration,
         #[case] is_ready: bool,
     ) {
-        let footing = Footing {
+        let replica = ReplicaState {
             has_begun,
             is_overtaken,
             silence,
             unreadable: None,
         };
-        assert_eq!(judge(&footing).is_ok(), is_ready);
+        assert_eq!(judge(&replica).is_ok(), is_ready);
     }
 
     #[test]
-    fn a_record_that_cannot_be_read_takes_it_out_and_is_named() {
-        let footing = Footing {
+    fn a_record_that_cannot_be_parsed_makes_it_unready_and_is_named() {
+        let replica = ReplicaState {
             has_begun: true,
             is_overtaken: false,
             silence: Duration::ZERO,
             unreadable: Some("switch/products".to_owned()),
         };
-        assert!(judge(&footing).is_err_and(|reason| reason.contains("switch/products")));
+        assert!(judge(&replica).is_err_and(|reason| reason.contains("switch/products")));
     }
 }

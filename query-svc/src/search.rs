@@ -1,6 +1,6 @@
-//! What is asked of Elasticsearch and how its answers read: parameters, bodies, pages, cursors.
+//! Searches: parameters, request bodies, pages, cursors.
 //!
-//! All of it is pure but `paging`, which holds the points in time that pages are read from.
+//! All of it is pure except `paging`, which reads pages and holds their points in time.
 
 pub mod categories;
 pub mod cursor;

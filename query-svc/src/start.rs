@@ -1,8 +1,8 @@
-//! What happens beside the requests: finding out the epoch, then following the watermark topic,
-//! and watching that Elasticsearch answers and the history stays the same.
+//! Background tasks: read the epoch, then follow the watermark topic; check that Elasticsearch
+//! answers and that the epoch stays the same.
 //!
 //! A process that reads another epoch than it started with ends: its names, its state and the
-//! tidemarks that it signs belong to a history that is no more.
+//! tidemarks that it signs belong to a history that is gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Start {
         let kafka = self.health.dependency("kafka");
         let elasticsearch = self.health.dependency("elasticsearch");
         shutdown.spawn("elasticsearch-ping", self.clone().ping(elasticsearch));
-        shutdown.spawn("observe", self.clone().observe());
+        shutdown.spawn("gauges", self.clone().update_gauges());
         let watermarks = self.health.requirement("watermarks");
         let follow = self.follow(shutdown.clone(), postgres, kafka, watermarks);
         shutdown.spawn_once("history", follow);
@@ -72,7 +72,7 @@ impl Start {
         self.ladder.follow(tail.clone());
         let ladder = Arc::clone(&self.ladder);
         tokio::spawn(readiness::watch(ladder, tail, watermarks, token.clone()));
-        // Last: from now on requests are let in.
+        // Last: requests are accepted from here on.
         self.epoch.set(epoch)?;
         tracing::info!(tidemark.epoch = %epoch, "following the watermarks");
         match token.run_until_cancelled(self.watch_epoch(&postgres)).await {
@@ -81,7 +81,7 @@ impl Start {
         }
     }
 
-    /// Does not give up: a process may be started before its servers and its schema.
+    /// Retries forever: the process may start before its servers and its schema.
     async fn find_epoch(&self, postgres: &Probe) -> Epoch {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         let mut said = Said::default();
@@ -89,7 +89,7 @@ impl Start {
             match self.read_epoch(postgres).await {
                 Ok(epoch) => return epoch,
                 Err(error) if said.is_news(&error) => {
-                    tracing::warn!(error = %Chain(&error), "the epoch cannot be read yet");
+                    tracing::warn!(error = %Chain(&error), "failed to read the epoch; retrying");
                 }
                 Err(_) => {}
             }
@@ -97,7 +97,7 @@ impl Start {
         }
     }
 
-    /// Ends when the history is another one. PostgreSQL may be away: covered reads go on.
+    /// Ends when the epoch has changed. While PostgreSQL is down, covered reads are still served.
     async fn watch_epoch(&self, postgres: &Probe) -> EpochChanged {
         let heads = self.ladder.heads();
         let mut ticks = tokio::time::interval(EPOCH_INTERVAL);
@@ -123,10 +123,10 @@ impl Start {
         found
     }
 
-    async fn observe(self) {
+    async fn update_gauges(self) {
         let mut ticks = tokio::time::interval(GAUGE_INTERVAL);
         while self.token.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.ladder.observe();
+            self.ladder.update_gauges();
         }
     }
 
@@ -142,7 +142,7 @@ impl Start {
                 }
                 Err(error) => {
                     if said.is_news(&error) {
-                        tracing::warn!(error = %Chain(&error), "elasticsearch cannot be used");
+                        tracing::warn!(error = %Chain(&error), "elasticsearch is unavailable");
                     }
                     probe.down(error.outline());
                 }
@@ -151,11 +151,11 @@ impl Start {
     }
 }
 
-/// For whoever asks `/readyz`: no addresses, no names of users.
+/// For `/readyz`: no addresses, no names of users.
 fn reason(error: &HeadsError) -> &'static str {
     match error {
-        HeadsError::Query(error) if error.code().is_some() => "the schema is not there yet",
-        HeadsError::Standby => "a standby answers, and not the primary",
+        HeadsError::Query(error) if error.code().is_some() => "the schema does not exist yet",
+        HeadsError::Standby => "a standby answers instead of the primary",
         _ => "postgres does not answer",
     }
 }

@@ -1,28 +1,27 @@
-//! Why a read is not answered, as the ladder says it: without HTTP, which `http` puts it into.
+//! Errors of the ladder. They are free of HTTP; `http/problem.rs` turns them into problems.
 
 use schemas::problem::ProblemType;
 
 use super::heads::HeadsError;
 use super::judge::Gap;
-use crate::gate::GateError;
+use crate::admission::AdmissionError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LadderError {
-    #[error("the watermark topic is not followed yet")]
+    #[error("the watermark topic is not being read yet")]
     Starting,
-    /// Not in time: a retry may succeed.
-    #[error("what the read needs is not visible yet")]
+    #[error("what the read needs did not become visible in time")]
     NotYetVisible(Box<Gap>),
-    #[error("too many reads wait for the lane heads that a foreign tidemark stands for")]
+    #[error("too many reads with foreign tidemarks are waiting")]
     TooManyForeign,
-    #[error("a later event of the document is held until an operator retries it")]
+    #[error("a later event of the document is held for an operator")]
     SubjectHeld,
-    #[error("the tidemark names events that this history does not have")]
+    #[error("the tidemark names events beyond the lane heads")]
     HistoryChanged,
     #[error(transparent)]
     Heads(#[from] HeadsError),
     #[error(transparent)]
-    Elasticsearch(#[from] GateError),
+    Elasticsearch(#[from] AdmissionError),
     #[error("read a stored document")]
     Document(#[source] serde_json::Error),
 }
@@ -32,14 +31,14 @@ impl LadderError {
         Self::NotYetVisible(Box::new(gap))
     }
 
-    /// What the client is told it is; its name is the label in metrics.
+    /// The problem that the client is told. Its name is a label in metrics.
     pub fn problem_type(&self) -> ProblemType {
         match self {
             Self::NotYetVisible(_) | Self::TooManyForeign => ProblemType::NotYetVisible,
             Self::SubjectHeld => ProblemType::SubjectHeld,
             Self::HistoryChanged => ProblemType::HistoryChanged,
             Self::Starting | Self::Heads(_) => ProblemType::DependencyUnavailable,
-            Self::Elasticsearch(GateError::Full) => ProblemType::TooManyRequests,
+            Self::Elasticsearch(AdmissionError::QueueFull) => ProblemType::TooManyRequests,
             Self::Elasticsearch(error) if error.is_transient() => {
                 ProblemType::DependencyUnavailable
             }

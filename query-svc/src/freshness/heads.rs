@@ -1,8 +1,8 @@
-//! Heads of the lanes as the primary has them, and the epoch beside them.
+//! The lane heads and the epoch, read from PostgreSQL's primary.
 //!
-//! Asked for foreign tidemarks, and where an entry is beyond all that the projectors have seen.
-//! Reads that are covered never come here, so they go on while PostgreSQL is away. A standby may
-//! lag, or be of a history that was left behind: what it says is no answer to either.
+//! They are read for foreign tidemarks, and for entries beyond every head that a projector has
+//! seen. Covered reads never need them, so they are served while PostgreSQL is down. A standby may
+//! lag or belong to an abandoned history, so its answer is an error.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +19,7 @@ use tokio_postgres::Row;
 use crate::config::LANE_HEADS_TIMEOUT;
 use crate::metrics;
 
-/// No column but of one statement: epoch, heads and who says so belong together.
+/// One statement, so that epoch and heads come from the same server and snapshot.
 const LANE_HEADS: &str = "select pg_is_in_recovery(), epoch.epoch, lane.id, lane.head \
                           from lane cross join epoch";
 const EPOCH: &str = "select pg_is_in_recovery(), epoch from epoch";
@@ -28,12 +28,12 @@ const EPOCH: &str = "select pg_is_in_recovery(), epoch from epoch";
 pub struct Heads {
     pool: Pool,
     epoch: EpochHandle,
-    /// As last read: heads never fall.
+    /// The highest heads read so far: a head never falls.
     known: Mutex<LaneSeqs>,
-    /// When the last read began, and what it gave; none where it failed. One at a time: a reader
-    /// that waits takes the answer to a question that was asked after its own arrival.
+    /// When the last read began, and its result; none where it failed. One read runs at a time: a
+    /// caller that waited for it uses its result if it began after the caller's arrival.
     last: tokio::sync::Mutex<Option<(Instant, Option<LaneSeqs>)>>,
-    /// Woken when another epoch than the first was read.
+    /// Notified when an epoch other than the first was read.
     changed: Notify,
 }
 
@@ -47,13 +47,13 @@ pub enum HeadsError {
     Deadline(#[from] chassis::clock::DeadlinePassed),
     #[error(transparent)]
     Lane(#[from] LaneOutOfRange),
-    #[error("a number of the log is out of range")]
+    #[error("a lane head or the epoch is out of range")]
     Number(#[from] std::num::TryFromIntError),
-    #[error("a standby answered, and only the primary's word counts")]
+    #[error("a standby answered instead of the primary")]
     Standby,
-    #[error("the read of the lane heads that this one had joined failed")]
+    #[error("the read of the lane heads that this one waited for failed")]
     Joined,
-    #[error("the log has no epoch")]
+    #[error("the table epoch is empty")]
     NoEpoch,
     #[error(transparent)]
     EpochChanged(#[from] EpochChanged),
@@ -70,7 +70,7 @@ impl Heads {
         }
     }
 
-    /// Asks the primary which history this is.
+    /// Reads the epoch from the primary.
     pub async fn read_epoch(&self, deadline: Deadline) -> Result<Epoch, HeadsError> {
         let client = get_within(&self.pool, deadline).await?;
         let statement = client.prepare_cached(EPOCH);
@@ -79,7 +79,7 @@ impl Heads {
         epoch_of(&row.ok_or(HeadsError::NoEpoch)?)
     }
 
-    /// Asks the primary how far each lane has come. `reason` is a label in metrics.
+    /// Reads the lane heads from the primary. `reason` is a label in metrics.
     pub async fn read(
         &self,
         reason: &'static str,
@@ -93,7 +93,7 @@ impl Heads {
             return heads.clone().ok_or(HeadsError::Joined);
         }
         let began = clock::instant();
-        // Others wait behind this one.
+        // Other callers wait for this read, so one slow caller's deadline must not hold them.
         let heads = self.query(deadline.at_most(LANE_HEADS_TIMEOUT)).await;
         metrics::count_heads(reason, if heads.is_ok() { "ok" } else { "failed" });
         *last = Some((began, heads.as_ref().ok().cloned()));
@@ -115,9 +115,9 @@ impl Heads {
         Ok(heads)
     }
 
-    /// True when the primary says that one of these positions is beyond its lane's head: a
-    /// history that is lost. The heads known from earlier speak where they suffice; unreachable,
-    /// the primary says nothing.
+    /// True when one of these positions is beyond its lane's head on the primary: its history is
+    /// lost. The primary is read only where the heads read so far do not reach the positions; if
+    /// that fails, the answer is false.
     pub async fn are_beyond(&self, positions: &[Position], deadline: Deadline) -> bool {
         let beyond = |heads: &LaneSeqs| {
             let mut positions = positions.iter();
@@ -130,7 +130,7 @@ impl Heads {
         heads.is_ok_and(|heads| beyond(&heads))
     }
 
-    /// Ends when a read has seen another epoch than the one that this process started with.
+    /// Ends when a read has found an epoch other than the one that this process started with.
     pub async fn epoch_changed(&self) {
         self.changed.notified().await;
     }
@@ -146,7 +146,7 @@ impl Heads {
     }
 }
 
-/// Of a row that begins with whether the server is a standby, and the epoch.
+/// The epoch of a row that begins with `pg_is_in_recovery()` and the epoch.
 fn epoch_of(row: &Row) -> Result<Epoch, HeadsError> {
     if row.try_get(0)? {
         return Err(HeadsError::Standby);

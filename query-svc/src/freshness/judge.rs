@@ -1,8 +1,8 @@
-//! The ladder's judgement, pure: is this read covered by what the watermark topic says, and if
-//! not, what is missing?
+//! The ladder's judgement, a pure function: is a read covered by the state of the watermark topic,
+//! and if not, what is missing?
 //!
-//! One judgement reads one state: build, index, watermarks and `G` belong together, so a switch
-//! between deciding and reading changes nothing for the request.
+//! One judgement takes one snapshot: build, index, watermarks and `G` belong together, so a switch
+//! between judging and reading does not affect the request.
 
 use std::time::Duration;
 
@@ -16,57 +16,59 @@ use uuid::Uuid;
 
 use super::need::Need;
 
-/// What there is to judge.
+/// What is judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     pub need: &'a Need,
-    /// All that the endpoint reads.
+    /// All views that the endpoint reads.
     pub views: &'a [View],
-    /// Of the document that is read, whose lane alone counts; none in a search, where all count.
+    /// The subject of the document that is read: only its lane counts. None for a search, where all
+    /// lanes count.
     pub subject: Option<Uuid>,
-    /// By this process's own time, as records were received: no clock of another machine counts.
+    /// On the clock by which this process received the records. Clocks of other machines do not
+    /// count.
     pub now: Duration,
 }
 
-/// Where a request stands: the builds that it reads and how far each was visible.
+/// The part of the state that a read uses: the active builds and how far each is visible.
 #[derive(Debug, Clone)]
-pub struct Footing {
+pub struct Snapshot {
     pub epoch: Epoch,
-    /// `G` as it is issued.
+    /// `G` as issued.
     pub offset: u64,
-    /// What `G` of a tidemark is compared with.
+    /// What the `G` of a tidemark is compared with.
     pub offset_read: u64,
-    pub grounds: Vec<Ground>,
-    /// Entries of the tidemark that every view shows, which it need not carry any longer.
+    pub builds: Vec<ActiveBuild>,
+    /// Entries of the tidemark that every view shows: the tidemark no longer needs them.
     pub settled: Vec<Position>,
-    /// The read asks for events that are held back for an operator.
+    /// The read needs events that are held back for an operator.
     pub held: bool,
 }
 
 /// The active build of one view.
 #[derive(Debug, Clone)]
-pub struct Ground {
+pub struct ActiveBuild {
     pub view: View,
     pub build: u32,
     /// Its projection version.
     pub version: u32,
     pub index: String,
     pub visible: LaneSeqs,
-    /// On every lane.
+    /// True if the watermarks have reached the floors on every lane.
     pub floors_met: bool,
 }
 
-/// What is missing.
+/// What is missing for a read to be covered.
 #[derive(Debug, Clone, Default)]
 pub struct Gap {
     pub lanes: Vec<LaneGap>,
-    /// This replica has not followed the topic as far as the one that the client spoke to.
+    /// This replica has not read the topic as far as the replica that answered the client last.
     pub offset_behind: bool,
-    /// A view has no active build that can be read.
+    /// A view has no active build.
     pub without_build: bool,
-    /// What would have to move has not been heard of for a while: waiting is in vain.
+    /// What is missing has an owner that has not published for a while: waiting is unlikely to help.
     pub stalled: bool,
-    /// Entries beyond the heads that the projectors know: only the primary can say whether these
+    /// Entries beyond every head that a projector has seen: only the primary can tell whether these
     /// events exist.
     pub doubtful: Vec<Position>,
 }
@@ -83,10 +85,10 @@ pub struct LaneGap {
 
 #[derive(Debug, Clone)]
 pub enum Verdict {
-    Covered(Footing),
+    Covered(Snapshot),
     Behind {
         /// None where a view has no active build.
-        footing: Option<Footing>,
+        snapshot: Option<Snapshot>,
         gap: Gap,
     },
 }
@@ -101,18 +103,18 @@ impl Question<'_> {
     }
 }
 
-impl Footing {
-    /// The ground of a view. The ladder never stands without one for each view of the reading.
-    pub fn ground(&self, view: View) -> &Ground {
-        let mut grounds = self.grounds.iter();
-        grounds
-            .find(|ground| ground.view == view)
+impl Snapshot {
+    /// The active build of a view of the reading.
+    pub fn active_build(&self, view: View) -> &ActiveBuild {
+        let mut builds = self.builds.iter();
+        builds
+            .find(|build| build.view == view)
             .expect("a reading names every view that its handler reads")
     }
 }
 
 impl Gap {
-    /// A view cannot be read at all.
+    /// A view has no active build.
     pub fn without_build() -> Self {
         Self {
             without_build: true,
@@ -120,18 +122,18 @@ impl Gap {
         }
     }
 
-    /// True when a document of this version, read as last written, shows all that was asked of
-    /// its lane. An entry that concerns another subject of the lane cannot be proven so.
+    /// True if a document of this version proves that everything needed of its lane is in it. An
+    /// entry of another subject in the lane cannot be proven by it.
     pub fn is_proven_by(&self, version: Seq) -> bool {
         let enough = |lane: &LaneGap| version >= lane.wanted;
         !self.offset_behind && !self.without_build && self.lanes.iter().all(enough)
     }
 
-    /// What has to be reached before it is worth judging again. All that is missing has to come, so
-    /// any one of it will do.
+    /// What to wait for before judging again. Everything that is missing has to come, so waiting for
+    /// one part of it is enough.
     pub fn goal(&self, need: &Need) -> Goal {
         if self.without_build {
-            return BUILDS;
+            return BUILD_CHANGE;
         }
         if self.offset_behind {
             let (level, height) = (Level::OffsetRead, need.offset());
@@ -142,51 +144,54 @@ impl Gap {
             let height = lane.wanted;
             Some(Goal { level, height })
         });
-        lane.unwrap_or(BUILDS)
+        lane.unwrap_or(BUILD_CHANGE)
     }
 }
 
-/// A change of builds, or the end of a topic that has a hole.
-pub(super) const BUILDS: Goal = Goal {
+/// Waits for any change of builds, or for the end of a topic that has a hole.
+pub(super) const BUILD_CHANGE: Goal = Goal {
     level: Level::Builds,
     height: 0,
 };
 
-/// Judges a read by the state of the watermark topic at this moment.
+/// Judges a read by the current state of the watermark topic.
 pub fn judge(state: &WatermarkState, question: Question<'_>) -> Verdict {
-    let footing = stand(state, question);
-    if !question.need.is_bound()
-        && let Some(footing) = footing
+    let snapshot = snapshot(state, question);
+    if !question.need.has_tidemark()
+        && let Some(snapshot) = snapshot
     {
-        return Verdict::Covered(footing);
+        return Verdict::Covered(snapshot);
     }
-    let gap = measure(state, question);
-    match footing {
-        Some(footing) if !gap.offset_behind && gap.lanes.is_empty() => Verdict::Covered(footing),
-        footing => Verdict::Behind {
+    let gap = find_gap(state, question);
+    match snapshot {
+        Some(snapshot) if !gap.offset_behind && gap.lanes.is_empty() => Verdict::Covered(snapshot),
+        snapshot => Verdict::Behind {
             gap: Gap {
-                without_build: footing.is_none(),
-                // A topic that is being read moves; a view without an active build does not soon.
-                stalled: gap.stalled || (footing.is_none() && state.is_complete()),
+                without_build: snapshot.is_none(),
+                // A topic that is still being read moves on; a view without an active build may not.
+                stalled: gap.stalled || (snapshot.is_none() && state.is_complete()),
                 ..gap
             },
-            footing,
+            snapshot,
         },
     }
 }
 
-fn stand(state: &WatermarkState, question: Question<'_>) -> Option<Footing> {
+fn snapshot(state: &WatermarkState, question: Question<'_>) -> Option<Snapshot> {
     let Question { need, views, .. } = question;
     if !state.is_complete() {
         return None;
     }
-    let grounds: Option<Vec<Ground>> = views.iter().map(|view| ground(state, *view)).collect();
+    let builds: Option<Vec<ActiveBuild>> = views
+        .iter()
+        .map(|view| active_build(state, *view))
+        .collect();
     let settled = need.entries();
-    Some(Footing {
+    Some(Snapshot {
         epoch: state.epoch(),
         offset: state.offset(),
         offset_read: state.offset_read(),
-        grounds: grounds?,
+        builds: builds?,
         settled: settled
             .filter(|entry| state.everywhere_visible(entry.lane, entry.seq))
             .collect(),
@@ -197,11 +202,11 @@ fn stand(state: &WatermarkState, question: Question<'_>) -> Option<Footing> {
     })
 }
 
-fn ground(state: &WatermarkState, view: View) -> Option<Ground> {
+fn active_build(state: &WatermarkState, view: View) -> Option<ActiveBuild> {
     let known = state.view(view.name())?;
     let build = known.active_build()?;
     let announced = build.announced.as_ref()?;
-    Some(Ground {
+    Some(ActiveBuild {
         view,
         build: known.active?,
         version: announced.version,
@@ -211,8 +216,8 @@ fn ground(state: &WatermarkState, view: View) -> Option<Ground> {
     })
 }
 
-/// True when an entry of the read is at or above an event that is held back: of this subject, or
-/// in a search of any.
+/// True if an entry of the tidemark is at or above an event that is held back: of the document's
+/// subject, or in a search of any subject.
 fn is_held(build: &BuildState, question: Question<'_>) -> bool {
     let entries = question.need.entries();
     let mut entries = entries.filter(|entry| question.counts(entry.lane));
@@ -223,7 +228,7 @@ fn is_held(build: &BuildState, question: Question<'_>) -> bool {
     })
 }
 
-fn measure(state: &WatermarkState, question: Question<'_>) -> Gap {
+fn find_gap(state: &WatermarkState, question: Question<'_>) -> Gap {
     let mut gap = Gap {
         offset_behind: state.offset_read() < question.need.offset(),
         ..Gap::default()
@@ -233,16 +238,16 @@ fn measure(state: &WatermarkState, question: Question<'_>) -> Gap {
             continue;
         };
         for lane in Lane::all().filter(|lane| question.counts(*lane)) {
-            measure_lane(&mut gap, question, *view, known, lane);
+            find_lane_gap(&mut gap, question, *view, known, lane);
         }
     }
     if gap.offset_behind && gap.lanes.is_empty() {
-        gap.stalled = !is_anybody_heard(state, question.now);
+        gap.stalled = !is_any_lane_heard(state, question.now);
     }
     gap
 }
 
-fn measure_lane(gap: &mut Gap, question: Question<'_>, view: View, known: &ViewState, lane: Lane) {
+fn find_lane_gap(gap: &mut Gap, question: Question<'_>, view: View, known: &ViewState, lane: Lane) {
     let entry = question.need.entry(lane);
     let wanted = entry.max(known.floors.get(lane));
     let build = known.active_build();
@@ -265,7 +270,7 @@ fn measure_lane(gap: &mut Gap, question: Question<'_>, view: View, known: &ViewS
     }
 }
 
-fn is_anybody_heard(state: &WatermarkState, now: Duration) -> bool {
+fn is_any_lane_heard(state: &WatermarkState, now: Duration) -> bool {
     let mut lanes = state
         .views()
         .filter_map(|(_, view)| view.active_build())

@@ -1,4 +1,4 @@
-//! The ladder as handlers use it: a read by id, a search, and what a tidemark needs.
+//! The ladder as handlers use it: a read by id, a search, and the need of a tidemark.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,28 +15,28 @@ use super::heads::Heads;
 use super::lag::Lag;
 use super::need::Need;
 use super::options::{ReadOptions, Reading, Target};
-use super::places::Places;
 use super::read::Read;
 use super::reader::Reader;
 use super::resources::Resources;
-use crate::gate::{Gate, GateError};
+use super::wait_slots::WaitSlots;
+use crate::admission::{Admission, AdmissionError};
 use crate::metrics;
 
-/// One for the process: what all reads share.
+/// One per process, shared by all requests.
 #[derive(Debug)]
 pub struct Ladder {
     resources: Resources,
     tail: OnceLock<WatermarkTail>,
-    /// The highest `G` that any client has shown.
+    /// The highest `G` in any tidemark presented so far.
     shown: AtomicU64,
 }
 
-/// What the ladder does at once, at most.
+/// Limits on concurrent reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Reads that call Elasticsearch; more queue.
     pub elasticsearch_concurrency: usize,
-    /// Reads that wait; one more that is not covered is answered without waiting.
+    /// Reads that wait. Beyond it, a read that is not covered is answered without waiting.
     pub waiting: usize,
 }
 
@@ -45,16 +45,16 @@ impl Ladder {
         Self {
             resources: Resources {
                 elasticsearch,
-                gate: Gate::new(limits.elasticsearch_concurrency),
+                admission: Admission::new(limits.elasticsearch_concurrency),
                 heads,
-                places: Places::new(limits.waiting),
+                wait_slots: WaitSlots::new(limits.waiting),
             },
             tail: OnceLock::new(),
             shown: AtomicU64::new(0),
         }
     }
 
-    /// Gives the ladder its footing, once the epoch is known. The first counts.
+    /// Sets the watermark topic to follow, once the epoch is known. Only the first call counts.
     pub fn follow(&self, tail: WatermarkTail) {
         let _ = self.tail.set(tail);
     }
@@ -67,19 +67,18 @@ impl Ladder {
         self.tail.get().ok_or(LadderError::Starting)
     }
 
-    /// True while some client has been served from further on in the watermark topic than this
-    /// replica has read.
+    /// True while a client has presented a `G` beyond what this replica has read.
     pub fn is_overtaken(&self) -> bool {
         let shown = self.shown.load(Ordering::Relaxed);
         let tail = self.tail.get();
         tail.is_some_and(|tail| tail.read(|state| state.offset_read() < shown))
     }
 
-    /// Says in metrics what this replica knows and how many wait.
-    pub fn observe(&self) {
+    /// Sets the gauges of lag, offset and waiting reads.
+    pub fn update_gauges(&self) {
         let Some(tail) = self.tail.get() else { return };
         let now = clock::now();
-        metrics::set_waiting(self.resources.places.taken());
+        metrics::set_waiting(self.resources.wait_slots.taken());
         tail.read(|state| {
             metrics::set_offset(state.offset());
             for view in View::ALL.map(View::name) {
@@ -116,8 +115,7 @@ impl Ladder {
         Ok(read)
     }
 
-    /// Asks whatever `ask` asks, once all lanes of the views are covered. It is called again
-    /// where an index was gone.
+    /// Runs `ask` when all lanes of the views are covered. It runs again if an index was missing.
     pub async fn search<T>(
         &self,
         options: &ReadOptions,
@@ -128,7 +126,7 @@ impl Ladder {
     }
 
     /// What the request needs. For a foreign tidemark these are the lane heads at its arrival,
-    /// which the client's new tidemark then carries.
+    /// which are then added to the client's tidemark.
     pub async fn need(
         &self,
         options: &ReadOptions,
@@ -139,7 +137,7 @@ impl Ladder {
         if options.presented.foreign.is_empty() {
             return Ok(need);
         }
-        let Some(_turn) = self.resources.places.take_foreign() else {
+        let Some(_slot) = self.resources.wait_slots.take_foreign() else {
             let is_lenient = options.prefer.is_lenient();
             let need = is_lenient.then(|| need.unmeetable());
             return need.ok_or(LadderError::TooManyForeign);
@@ -189,7 +187,7 @@ impl Ladder {
             }
             Err(error) => {
                 metrics::count_refused(reading.endpoint, error.problem_type().name());
-                if matches!(error, LadderError::Elasticsearch(GateError::Full)) {
+                if matches!(error, LadderError::Elasticsearch(AdmissionError::QueueFull)) {
                     metrics::count_shed();
                 }
                 Err(error)
@@ -198,7 +196,7 @@ impl Ladder {
     }
 }
 
-/// Keeps a session on the same copies of an index; a new one gets some at random.
+/// Sends a session's searches to the same shard copies; a new session gets a random affinity.
 fn affinity(options: &ReadOptions) -> SearchOptions {
     let fresh = clock::new_id().as_bytes()[15].max(1);
     let mut affinity = fresh;

@@ -3,17 +3,17 @@
 use chrono::{DateTime, Utc};
 use schemas::watermark::ViewState;
 
-/// Of the active build.
+/// The lag of a view's active build.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Lag {
     /// Between the heads that the projectors have seen and what is visible, over all lanes.
     pub events: u64,
-    /// Age of the oldest word on any lane.
+    /// Age of the oldest watermark record that a lane was last named in.
     pub seconds: f64,
 }
 
 impl Lag {
-    /// None where no build can be read.
+    /// None where the view has no active build.
     pub fn of(view: &ViewState, now: DateTime<Utc>) -> Option<Self> {
         let build = view.active_build()?;
         let behind = build.lanes.iter().map(|(lane, said)| {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_view_that_cannot_be_read_has_no_lag_rather_than_none_at_all() {
+    fn a_view_without_an_active_build_has_no_lag() {
         assert_eq!(Lag::of(&ViewState::default(), DateTime::UNIX_EPOCH), None);
     }
 }

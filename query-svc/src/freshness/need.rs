@@ -1,15 +1,15 @@
-//! What a read needs: how far the sea must have risen before its answer may be given.
+//! What a read needs: how far the views must be visible before they may answer it.
 //!
-//! A request without a tidemark needs nothing. One with a foreign tidemark needs the lane heads at
-//! its arrival, since what its client wrote or saw is somewhere below them.
+//! A request without a tidemark needs nothing. A request with a foreign tidemark needs the lane
+//! heads at its arrival, because everything that its client wrote or saw is at or below them.
 
 use chassis::tidemark::Presented;
 use schemas::lane::{Lane, LaneSeqs, Position, Seq};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
-    /// False where no tidemark was presented: then nothing is needed, not even the floors.
-    bound: bool,
+    /// Without a tidemark nothing is needed, not even the floors.
+    has_tidemark: bool,
     offset: u64,
     entries: LaneSeqs,
 }
@@ -18,20 +18,20 @@ impl Need {
     pub fn of(presented: &Presented) -> Self {
         let entries = presented.tidemark.entries();
         Self {
-            bound: presented.tokens > 0,
+            has_tidemark: presented.tokens > 0,
             offset: presented.tidemark.offset(),
             entries: entries.map(|entry| (entry.lane, entry.seq)).collect(),
         }
     }
 
-    /// Adds the heads that a foreign tidemark stands for.
+    /// Adds the lane heads that a foreign tidemark requires.
     #[must_use]
     pub fn with_heads(mut self, heads: &LaneSeqs) -> Self {
         self.entries.merge(heads);
         self
     }
 
-    /// For a foreign tidemark whose heads cannot be learnt: nothing is known to be enough.
+    /// For a foreign tidemark while the lane heads cannot be read: no state is known to suffice.
     #[must_use]
     pub fn unmeetable(self) -> Self {
         Self {
@@ -40,8 +40,8 @@ impl Need {
         }
     }
 
-    pub fn is_bound(&self) -> bool {
-        self.bound
+    pub fn has_tidemark(&self) -> bool {
+        self.has_tidemark
     }
 
     /// `G` that the replica must have reached.
@@ -58,10 +58,10 @@ impl Need {
         entries.map(|(lane, seq)| Position { lane, seq })
     }
 
-    /// True when a point in time shows all of it that was opened with the topic read that far,
-    /// over those watermarks, which had reached the floors.
+    /// True if a point in time shows everything needed. `offset_read` and `visible` are those of
+    /// the snapshot from which it was opened, and `visible` had reached the floors.
     pub fn is_met_by(&self, offset_read: u64, visible: &LaneSeqs) -> bool {
-        !self.bound || (offset_read >= self.offset && visible.covers(&self.entries))
+        !self.has_tidemark || (offset_read >= self.offset && visible.covers(&self.entries))
     }
 }
 

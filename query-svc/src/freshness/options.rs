@@ -1,4 +1,4 @@
-//! What a request asks of the ladder: its tidemark, how long it may wait, and which views it reads.
+//! The options of a read: the client's tidemark, how long it may wait, and what is read.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::judge::Gap;
 use crate::config::{DEFAULT_WAIT, READ_TIMEOUT};
 
-/// What a request has seen, what it prefers, and the tidemark that its answer will carry.
+/// From a request: the tidemark it presents, its preferences, and the tidemark of its answer.
 #[derive(Debug, Clone)]
 pub struct ReadOptions {
     pub presented: Presented,
@@ -21,14 +21,14 @@ pub struct ReadOptions {
 /// What an endpoint reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
-    /// Label in metrics.
+    /// A label in metrics.
     pub endpoint: &'static str,
     pub views: &'static [View],
-    /// The one document that is read; none where whatever matches is.
+    /// None for a search.
     pub target: Option<Target>,
 }
 
-/// One document of a view, and the subject in whose lane its events are.
+/// One document of a view, and the subject whose lane holds its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     pub id: Uuid,
@@ -36,13 +36,13 @@ pub struct Target {
 }
 
 impl ReadOptions {
-    /// All that the request may take.
+    /// How long the request may take in all.
     pub fn budget(&self) -> Duration {
         self.prefer.wait.unwrap_or(DEFAULT_WAIT) + READ_TIMEOUT
     }
 
-    /// How long it is worth waiting for the gap to close: not at all where nothing moves, unless
-    /// the client said how long. Another owner may take over in that time.
+    /// How long to wait for the gap to close. A stalled lane is waited for only if the client says
+    /// how long: another projector may take it over in that time.
     pub fn patience(&self, gap: &Gap) -> Duration {
         match self.prefer.wait {
             Some(wait) => wait,
@@ -53,7 +53,7 @@ impl ReadOptions {
 }
 
 impl Target {
-    /// The document whose id is its subject, as a product's page.
+    /// A document whose id is its subject, such as a product.
     pub fn of_subject(subject: impl Into<Uuid>) -> Self {
         let subject = subject.into();
         let id = subject;
@@ -62,7 +62,7 @@ impl Target {
 }
 
 impl Reading {
-    /// A read of whatever matches, in these views.
+    /// A search in these views.
     pub fn search(endpoint: &'static str, views: &'static [View]) -> Self {
         Self {
             endpoint,
@@ -88,7 +88,7 @@ mod tests {
     #[case::moving_and_asked(ASKED, false, Duration::from_secs(5))]
     #[case::stalled_and_asked(ASKED, true, Duration::from_secs(5))]
     #[case::asked_not_to(Some(Duration::ZERO), false, Duration::ZERO)]
-    fn a_read_waits_as_long_as_asked_or_where_it_is_worth_it(
+    fn a_read_waits_as_long_as_asked_and_by_default_only_for_lanes_that_move(
         #[case] wait: Option<Duration>,
         #[case] stalled: bool,
         #[case] patience: Duration,

@@ -1,4 +1,4 @@
-//! What a read was answered with, and on which step.
+//! The result of a read: its answer, the step that gave it, and what it adds to the tidemark.
 //!
 //! Whatever an answer shows raises the tidemark that it carries: hits beyond the watermark,
 //! documents read as last written, also under a 304 or a 404.
@@ -11,7 +11,7 @@ use schemas::view::View;
 use serde::Deserialize;
 
 use super::error::LadderError;
-use super::judge::Footing;
+use super::judge::Snapshot;
 use super::options::ReadOptions;
 
 /// The step of the ladder on which a read was answered.
@@ -37,23 +37,22 @@ impl Step {
     }
 }
 
-/// An answer with the step on which it was given. Whatever it shows is to be said by `shows`, and
-/// its state by `raise_tidemark`, before it is sent.
+/// Before its answer is sent, call `shows` for every document in it, then `raise_tidemark`.
 #[derive(Debug)]
 #[must_use]
 pub struct Read<T> {
     pub answer: T,
-    footing: Footing,
+    snapshot: Snapshot,
     step: Step,
     session: Session,
     prefer: Prefer,
 }
 
 impl<T> Read<T> {
-    pub(super) fn new(answer: T, footing: Footing, step: Step, options: &ReadOptions) -> Self {
+    pub(super) fn new(answer: T, snapshot: Snapshot, step: Step, options: &ReadOptions) -> Self {
         Self {
             answer,
-            footing,
+            snapshot,
             step,
             session: options.session.clone(),
             prefer: options.prefer,
@@ -70,32 +69,30 @@ impl<T> Read<T> {
 
     /// The projection version of the build that the view was read from.
     pub fn version(&self, view: View) -> u32 {
-        self.footing.ground(view).version
+        self.snapshot.active_build(view).version
     }
 
-    /// To be called for every document that the answer shows: one newer than the watermark is
-    /// remembered in the client's tidemark.
+    /// Adds a shown document to the client's tidemark, if it is newer than the watermark.
     pub fn shows(&self, view: View, position: Position) {
-        let visible = &self.footing.ground(view).visible;
+        let visible = &self.snapshot.active_build(view).visible;
         if position.seq > visible.get(position.lane) {
             self.session.raise(position);
         }
     }
 
-    /// In place of `shows`, for an answer from an earlier state: what is newer than the watermarks
-    /// of that state is remembered, since only its `G` is.
+    /// Instead of `shows`, for an answer from an earlier state with these watermarks.
     pub fn shows_beyond(&self, visible: &LaneSeqs, position: Position) {
         if position.seq > visible.get(position.lane) {
             self.session.raise(position);
         }
     }
 
-    /// Raises the client's tidemark to the state that was read. Entries are pruned only together
-    /// with raising `G` to where they were seen everywhere.
+    /// Raises `G` to the state that was read, and removes the entries that every view shows at
+    /// that `G`.
     pub fn raise_tidemark(&self) {
-        let settled = &self.footing.settled;
+        let settled = &self.snapshot.settled;
         self.session.update(|tidemark| {
-            tidemark.raise_offset(self.footing.offset);
+            tidemark.raise_offset(self.snapshot.offset);
             tidemark.prune(|entry| {
                 let mut settled = settled.iter();
                 !settled.any(|seen| seen.lane == entry.lane && entry.seq <= seen.seq)
@@ -103,15 +100,15 @@ impl<T> Read<T> {
         });
     }
 
-    /// In place of `raise_tidemark`, for an answer from an earlier state, of this `G`. It prunes
-    /// nothing.
+    /// Instead of `raise_tidemark`, for an answer from an earlier state with this `G`. Removes no
+    /// entries.
     pub fn raise_tidemark_to(&self, offset: u64) {
         self.session.raise_offset(offset);
     }
 }
 
 impl Read<Option<Found>> {
-    /// The document as a `D`, which may borrow from what was read.
+    /// The document, parsed as a `D` that may borrow from it.
     pub fn document<'a, D: Deserialize<'a>>(&'a self) -> Result<Option<D>, LadderError> {
         let source = self.answer.as_ref().map(|found| found.source.get());
         let document = source.map(serde_json::from_str).transpose();

@@ -1,8 +1,7 @@
-//! What a read reads with: the active builds of one state of the watermark topic, within the
-//! request's deadline.
+//! How handlers read: from the active builds of one snapshot, within the request's deadline.
 //!
-//! The client of Elasticsearch is private here, so that a cache or a catch-up read can answer in
-//! its place. Never asks an alias.
+//! The Elasticsearch client is private to this type, so that a cache or a catch-up read can stand
+//! in for it. Reads go to the index of a build, never to an alias.
 
 use std::time::Duration;
 
@@ -15,16 +14,16 @@ use schemas::lane::LaneSeqs;
 use schemas::view::{View, ViewDocument};
 use serde_json::{Value, json};
 
-use super::judge::{Footing, Ground};
+use super::judge::{ActiveBuild, Snapshot};
 use super::need::Need;
 
 #[derive(Debug)]
 pub struct Reader<'a> {
     pub(super) elasticsearch: Elasticsearch,
-    /// Keeps the session on the same copies of an index.
+    /// Sends a session's searches to the same shard copies.
     pub(super) affinity: &'a SearchOptions,
     pub(super) need: &'a Need,
-    pub(super) footing: &'a Footing,
+    pub(super) snapshot: &'a Snapshot,
 }
 
 impl Reader<'_> {
@@ -37,7 +36,7 @@ impl Reader<'_> {
         self.elasticsearch.get(self.index(view), id).await
     }
 
-    /// Documents as last written, without those that do not exist.
+    /// Documents as last written; ids without a document are left out.
     pub async fn documents<D: ViewDocument>(
         &self,
         view: View,
@@ -63,13 +62,13 @@ impl Reader<'_> {
         self.elasticsearch.search(index, body, self.affinity).await
     }
 
-    /// Searches the point in time that the body names, which has copies of its own.
+    /// Searches the point in time that the body names, on that point's shard copies.
     pub async fn search_point(&self, body: Bytes) -> Result<SearchAnswer, ElasticsearchError> {
         let options = SearchOptions::default();
         self.elasticsearch.search(None, body, &options).await
     }
 
-    /// Several searches in one request, each of a view; all or nothing.
+    /// Several searches in one request. An error of one is the error of all.
     pub async fn multi_search<const N: usize>(
         &self,
         searches: [(View, &Value); N],
@@ -94,28 +93,30 @@ impl Reader<'_> {
         Ok(answers.expect("a multi-search answers each of its searches"))
     }
 
-    /// Opens a point in time on the session's copies. It ends by itself `kept` after its last use.
+    /// Opens a point in time on the session's shard copies. It expires `keep_alive` after its last use.
     pub async fn open_point(
         &self,
         view: View,
-        kept: Duration,
+        keep_alive: Duration,
     ) -> Result<String, ElasticsearchError> {
         let preference = self.affinity.preference.as_deref();
         let index = self.index(view);
-        self.elasticsearch.open_pit(index, kept, preference).await
+        self.elasticsearch
+            .open_pit(index, keep_alive, preference)
+            .await
     }
 
-    /// The same on any copies, for all sessions.
+    /// The same on any shard copies, for all sessions.
     pub async fn open_shared_point(
         &self,
         view: View,
-        kept: Duration,
+        keep_alive: Duration,
     ) -> Result<String, ElasticsearchError> {
         let index = self.index(view);
-        self.elasticsearch.open_pit(index, kept, None).await
+        self.elasticsearch.open_pit(index, keep_alive, None).await
     }
 
-    /// A point in time that cannot be closed ends by itself.
+    /// Closes a point in time. One that cannot be closed expires.
     pub async fn close_point(&self, id: &str) {
         let _ = self.elasticsearch.close_pit(id).await;
     }
@@ -123,46 +124,46 @@ impl Reader<'_> {
     /// The physical index of the view's active build.
     #[expect(
         clippy::should_implement_trait,
-        reason = "an index of Elasticsearch, not a place in a list"
+        reason = "an Elasticsearch index, not a position in a list"
     )]
     pub fn index(&self, view: View) -> &str {
-        &self.ground(view).index
+        &self.active_build(view).index
     }
 
-    pub fn build(&self, view: View) -> u32 {
-        self.ground(view).build
+    pub fn build_number(&self, view: View) -> u32 {
+        self.active_build(view).build
     }
 
-    /// The watermarks before anything was read.
+    /// The watermarks of the snapshot.
     pub fn visible(&self, view: View) -> &LaneSeqs {
-        &self.ground(view).visible
+        &self.active_build(view).visible
     }
 
-    /// True when the view's watermarks had reached the floors before anything was read.
+    /// True if the view's watermarks had reached the floors on every lane.
     pub fn floors_met(&self, view: View) -> bool {
-        self.ground(view).floors_met
+        self.active_build(view).floors_met
     }
 
     pub fn epoch(&self) -> Epoch {
-        self.footing.epoch
+        self.snapshot.epoch
     }
 
-    /// `G` before anything was read, as it is issued.
+    /// `G` as issued: the offset of the last record that changed something.
     pub fn offset(&self) -> u64 {
-        self.footing.offset
+        self.snapshot.offset
     }
 
-    /// How far the topic had been followed before anything was read: what `G` is compared with.
+    /// How far the topic had been read: what the `G` of a tidemark is compared with.
     pub fn offset_read(&self) -> u64 {
-        self.footing.offset_read
+        self.snapshot.offset_read
     }
 
-    /// What this request needs of a state that it is served from.
+    /// What the state that serves this request has to show.
     pub fn need(&self) -> &Need {
         self.need
     }
 
-    fn ground(&self, view: View) -> &Ground {
-        self.footing.ground(view)
+    fn active_build(&self, view: View) -> &ActiveBuild {
+        self.snapshot.active_build(view)
     }
 }

@@ -3,13 +3,13 @@
 use chassis::elasticsearch::Elasticsearch;
 
 use super::heads::Heads;
-use super::places::Places;
-use crate::gate::Gate;
+use super::wait_slots::WaitSlots;
+use crate::admission::Admission;
 
 #[derive(Debug)]
 pub(super) struct Resources {
     pub elasticsearch: Elasticsearch,
-    pub gate: Gate,
+    pub admission: Admission,
     pub heads: Heads,
-    pub places: Places,
+    pub wait_slots: WaitSlots,
 }

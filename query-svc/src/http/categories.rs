@@ -23,7 +23,7 @@ use crate::search::{Refused, categories};
 
 const VIEWS: &[View] = &[View::Categories, View::Products];
 
-/// Pages of categories in order, and the counts beside them.
+/// Pages of categories in order, and the counts of products.
 struct Answers {
     nodes: Vec<SearchAnswer>,
     counts: SearchAnswer,
@@ -122,16 +122,16 @@ async fn ask(
     let searches = [(View::Categories, &first), (View::Products, &counts)];
     let [nodes, counts] = reader.multi_search(searches).await?;
     let nodes = if last_of_full_page(&[&nodes]).is_some() {
-        read_in_one_cut(reader, below).await?
+        read_from_point(reader, below).await?
     } else {
         vec![nodes]
     };
     Ok(Answers { nodes, counts })
 }
 
-/// Several pages belong together only in a point in time: a category that is renamed between two
-/// of them would be in both, or in neither.
-async fn read_in_one_cut(
+/// Reads several pages from one point in time: a category renamed between two pages would otherwise
+/// be in both or in neither.
+async fn read_from_point(
     reader: &Reader<'_>,
     below: Option<CategoryId>,
 ) -> Result<Vec<SearchAnswer>, ElasticsearchError> {
@@ -165,10 +165,10 @@ async fn read_pages(
     }
 }
 
-/// Where the next page begins; none where there is none, or there are too many.
+/// The sort values that the next page starts after; none if there is no next page, or too many.
 fn last_of_full_page(pages: &[impl Borrow<SearchAnswer>]) -> Option<Vec<serde_json::Value>> {
     let hits = &pages.last()?.borrow().hits.hits;
-    let may_have_more = hits.len() == categories::PAGE && pages.len() < categories::MAX_PAGES;
+    let may_have_more = hits.len() == categories::PAGE_SIZE && pages.len() < categories::MAX_PAGES;
     hits.last()
         .filter(|_| may_have_more)
         .map(|hit| hit.sort.clone())

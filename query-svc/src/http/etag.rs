@@ -1,8 +1,8 @@
 //! ETags of reads: `"<stream version>-<document seq>-<projection version>"`.
 //!
-//! If-Match of a command compares the first number, If-None-Match of a read the whole, so that a
-//! change of stock makes a new page but no conflict, and so does a replay that folds the same events
-//! into another representation.
+//! If-Match of a command compares the first number, If-None-Match of a read all three. So a change
+//! of stock gives the page a new ETag without causing conflicts, and so does a replay that folds the
+//! same events into another representation.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
@@ -23,7 +23,7 @@ impl Etag {
         (ETAG, value)
     }
 
-    /// True when the client has this very state already.
+    /// True if `If-None-Match` names this ETag: the client has this representation.
     pub(crate) fn is_known_to(self, request: &HttpRequest) -> bool {
         let lines = request.headers().get_all(IF_NONE_MATCH);
         let lines = lines.filter_map(|line| line.to_str().ok());

@@ -11,7 +11,7 @@ use futures::future::{Ready, ready};
 
 use crate::freshness::ReadOptions;
 
-/// The query string as it stands, with names repeated as they were.
+/// The query parameters in order; a name may occur several times.
 pub(super) fn parameters(request: &HttpRequest) -> Result<Vec<(String, String)>, ApiError> {
     parse_query(request.query_string())
 }
@@ -24,7 +24,7 @@ impl FromRequest for ReadOptions {
         let principal = Principal::from_request(request, payload).into_inner();
         let presented = Presented::from_request(request, payload).into_inner();
         let Ok(session) = Session::from_request(request, payload).into_inner();
-        // Everybody may read the catalogue, but a token that has expired is told so.
+        // Reads need no bearer token, but one that is not valid is refused.
         ready(principal.and(presented).map(|presented| Self {
             presented,
             prefer: Prefer::parse(request.headers()),

@@ -1,11 +1,11 @@
-//! Errors of the ladder as problems: what a client reads, and when to come back.
+//! Errors as problems: what the client is told, and when to retry.
 
 use chassis::problem::ApiError;
 use schemas::problem::{Problem, ProblemType};
 
+use crate::admission::AdmissionError;
 use crate::config::{RETRY_LATER_MS, RETRY_SOON_MS};
 use crate::freshness::{Gap, LadderError};
-use crate::gate::GateError;
 use crate::search::Refused;
 
 impl From<LadderError> for ApiError {
@@ -19,19 +19,19 @@ impl From<LadderError> for ApiError {
             LadderError::Starting => Self::unavailable("kafka", "the service is starting"),
             LadderError::NotYetVisible(gap) => not_yet_visible(problem_type, &gap).into(),
             LadderError::TooManyForeign => {
-                later("too many reads wait for what a tidemark of another history stands for")
+                later("too many reads with a tidemark of another history are waiting")
             }
             LadderError::SubjectHeld => {
                 later("a later change of this document waits for an operator")
             }
             LadderError::HistoryChanged => Self::new(
                 problem_type,
-                "the tidemark names events that this history does not have; go on with the \
+                "the tidemark names events that this history does not have; continue with the \
                  tidemark of this answer",
             ),
             LadderError::Heads(error) => Self::unavailable("postgres", error),
-            LadderError::Elasticsearch(error @ GateError::Full) => {
-                later("more requests are waiting than can be answered in time").caused_by(error)
+            LadderError::Elasticsearch(error @ AdmissionError::QueueFull) => {
+                later("too many reads are waiting to be answered in time").caused_by(error)
             }
             LadderError::Elasticsearch(error) if error.is_transient() => {
                 Self::unavailable("elasticsearch", error)
@@ -55,7 +55,7 @@ pub(super) fn invalid_parameters(refused: Vec<Refused>) -> ApiError {
 
 fn not_yet_visible(problem_type: ProblemType, gap: &Gap) -> Problem {
     let detail = if gap.without_build {
-        "no build of this view can be read yet"
+        "this view has no active build yet"
     } else if gap.lanes.is_empty() {
         "this replica is behind the one that answered you last"
     } else {
@@ -85,9 +85,9 @@ mod tests {
     #[case::held(LadderError::SubjectHeld)]
     #[case::lost_history(LadderError::HistoryChanged)]
     #[case::no_heads(LadderError::Heads(HeadsError::Standby))]
-    #[case::full(LadderError::Elasticsearch(GateError::Full))]
-    #[case::open(LadderError::Elasticsearch(GateError::Open))]
-    #[case::late(LadderError::Elasticsearch(GateError::Late))]
+    #[case::full(LadderError::Elasticsearch(AdmissionError::QueueFull))]
+    #[case::open(LadderError::Elasticsearch(AdmissionError::CircuitOpen))]
+    #[case::late(LadderError::Elasticsearch(AdmissionError::DeadlinePassed))]
     fn an_error_is_counted_as_the_problem_that_the_client_is_told(#[case] error: LadderError) {
         let problem_type = error.problem_type();
         let problem = ApiError::from(error);

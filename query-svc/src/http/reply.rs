@@ -1,4 +1,4 @@
-//! Answers of reads: which step of the ladder served them, and what was preferred.
+//! Responses of reads, with `Tidemark-Served` and `Preference-Applied`.
 
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -8,13 +8,13 @@ use crate::freshness::{LadderError, Read, ReadOptions};
 
 static TIDEMARK_SERVED: HeaderName = HeaderName::from_static("tidemark-served");
 
-/// A response that shows what was read.
+/// A response from the current state.
 pub(super) fn reply<T>(read: &Read<T>, response: HttpResponseBuilder) -> HttpResponseBuilder {
     read.raise_tidemark();
     with_headers(read, response)
 }
 
-/// In place of `reply`, for an answer from an earlier state, of this `G`.
+/// A response from an earlier state with this `G`.
 pub(super) fn reply_from<T>(
     read: &Read<T>,
     offset: u64,
@@ -24,13 +24,13 @@ pub(super) fn reply_from<T>(
     with_headers(read, response)
 }
 
-/// The same for an error that says something about the state, such as a 404.
+/// An error that tells something of the state, such as a 404.
 pub(super) fn reply_error<T>(read: &Read<T>, error: ApiError) -> ApiError {
     read.raise_tidemark();
     headers(read).fold(error, |error, (name, value)| error.with_header(name, value))
 }
 
-/// The problem of a read that the ladder did not answer.
+/// Turns the ladder's error into a problem.
 pub(super) fn refuse(options: &ReadOptions) -> impl FnOnce(LadderError) -> ApiError {
     let applied = options.prefer.applied();
     move |error| {

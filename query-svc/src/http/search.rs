@@ -1,5 +1,5 @@
-//! Product search: parameters in, a page out. What is acceptable and what is asked stand in
-//! `search`, freshness is the ladder's.
+//! Product search: parameters in, a page out. `search` holds what parameters are valid and what
+//! Elasticsearch is asked; the ladder is responsible for freshness.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chassis::problem::ApiError;
@@ -68,7 +68,7 @@ pub(super) async fn search(
         match read.answer.earlier() {
             None => read.shows(view, position),
             Some(point) if view == View::Products => read.shows_beyond(&point.visible, position),
-            // Categories are read as they are now, which the label says nothing about.
+            // Categories are read as last written, not from the point in time.
             Some(_) => read.shows_beyond(&LaneSeqs::default(), position),
         }
     }
@@ -84,7 +84,7 @@ pub(super) async fn search(
     Ok(response.json(page.body))
 }
 
-/// Categories are read only to name those that a facet counts.
+/// Categories are read only for the names of those that a facet counts.
 fn views(search: &ProductSearch) -> &'static [View] {
     if search.facets.contains(&Facet::Category) {
         &[View::Products, View::Categories]
@@ -98,7 +98,7 @@ fn open_cursor(paging: &Paging, search: &ProductSearch) -> Result<Option<Cursor>
         return Ok(None);
     };
     let opened = paging.open_cursor(search, text);
-    let detail = "a cursor goes on with the list that gave it, with the same q, filters and sort";
+    let detail = "a cursor continues the list that issued it, with the same q, filters and sort";
     opened
         .ok_or_else(|| ApiError::new(ProblemType::CursorMalformed, detail))
         .map(Some)

@@ -1,4 +1,4 @@
-//! What a tidemark means to this replica: which views cover it, and which lanes are behind.
+//! Explains a tidemark: which views of this replica cover it, and which lanes are behind.
 
 use actix_web::{HttpResponse, web};
 use chassis::clock::{self, Deadline};

@@ -1,4 +1,4 @@
-//! The category tree: bodies that read it, and nodes put together with counts of listed products.
+//! The category tree: request bodies, and nodes with their counts of listed products.
 //!
 //! A product counts once in each category on its paths, so a node's count includes those below it.
 
@@ -13,18 +13,18 @@ use serde_json::{Value, json};
 use super::products::Start;
 
 /// How many categories one request reads.
-pub const PAGE: usize = 5_000;
-/// The most pages that are read: a tree beyond is cut off.
+pub const PAGE_SIZE: usize = 5_000;
+/// The most pages that are read: a larger tree is cut off.
 pub const MAX_PAGES: usize = 12;
-/// As many counts as there can be categories; Elasticsearch allows 65,536 buckets.
-const MAX_COUNTS: usize = PAGE * MAX_PAGES;
+/// One bucket for each category; Elasticsearch allows 65,536.
+const MAX_COUNTS: usize = PAGE_SIZE * MAX_PAGES;
 
-/// Categories by name: all, or one with all below it; from an index, or in a point in time.
+/// Categories by name: all, or one with its descendants; from an index or a point in time.
 pub fn nodes_body(below: Option<CategoryId>, start: Start<'_>) -> Value {
     let mut filter = vec![json!({ "term": { "removed": false } })];
     filter.extend(below.map(|id| json!({ "term": { "path_ids": id } })));
     let mut body = json!({
-        "size": PAGE,
+        "size": PAGE_SIZE,
         "track_total_hits": false,
         "query": { "bool": { "filter": filter } },
         "sort": [{ "name.sort": "asc" }, { "category_id": "asc" }],
@@ -38,7 +38,7 @@ pub fn nodes_body(below: Option<CategoryId>, start: Start<'_>) -> Value {
     body
 }
 
-/// How many listed products are in each category: of all, or of the products in one.
+/// How many listed products each category has: of all products, or of those in one category.
 pub fn counts_body(below: Option<CategoryId>) -> Value {
     let mut filter = vec![
         json!({ "term": { "listed": true } }),
@@ -72,19 +72,19 @@ pub fn read_counts(answer: &SearchAnswer) -> BTreeMap<CategoryId, u64> {
         .collect()
 }
 
-/// The forest of these categories, siblings in the order given. One whose parent is not among
-/// them is a root here.
+/// The trees of these categories, siblings in the given order. A category whose parent is missing
+/// is a root.
 pub fn forest(
     documents: Vec<CategoryDocument>,
     counts: &BTreeMap<CategoryId, u64>,
 ) -> Vec<CategoryNode> {
-    let there: std::collections::BTreeSet<_> = documents
+    let known: std::collections::BTreeSet<_> = documents
         .iter()
         .map(|document| document.category_id)
         .collect();
     let mut children: BTreeMap<Option<CategoryId>, Vec<CategoryNode>> = BTreeMap::new();
     for document in documents {
-        let parent = document.parent_id.filter(|parent| there.contains(parent));
+        let parent = document.parent_id.filter(|parent| known.contains(parent));
         let node = node(document, counts);
         children.entry(parent).or_default().push(node);
     }
@@ -95,7 +95,7 @@ pub fn forest(
         .collect()
 }
 
-/// Each list of children is taken away when its parent gets it, so a cycle cannot go on.
+/// Each list of children is removed when its parent gets it, so a cycle ends.
 fn with_children(
     mut node: CategoryNode,
     children: &mut BTreeMap<Option<CategoryId>, Vec<CategoryNode>>,

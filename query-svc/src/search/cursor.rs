@@ -1,8 +1,8 @@
-//! Cursors: where a list goes on. Opaque to clients, sealed, and good for the list that issued
-//! them only.
+//! Cursors: where a list continues. They are sealed, opaque to clients, and valid only for the list
+//! that issued them.
 //!
-//! A cursor names the state that its page was read from, with the watermarks read before, so that
-//! a later page knows whether that state still serves the tidemark that it is asked with.
+//! A cursor names the point in time that its page was read from and what it showed, so that a later
+//! page can tell whether that state still covers the presented tidemark.
 
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ const PURPOSE: &str = "cursor of products";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Which list it belongs to.
+    /// The list that it belongs to.
     list: Uuid,
     pub tolerance: Tolerance,
     /// Sort values of the last hit, ending in its id.
     pub after: Vec<Value>,
-    /// None where too many were open.
+    /// None where the page was read from the index itself.
     pub point: Option<Point>,
 }
 
@@ -35,30 +35,30 @@ pub struct Cursor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     pub id: String,
-    /// Of which history. A cursor of an earlier release names none, which serves nothing.
+    /// None in a cursor of an earlier release, which then serves no read.
     #[serde(default)]
     pub epoch: Option<Epoch>,
     pub build: u32,
-    /// The last change in the watermark topic: issued with its pages.
+    /// `G` as issued with its pages.
     pub offset: u64,
-    /// How far the topic was read: compared with the tidemark.
+    /// What the `G` of a tidemark is compared with.
     #[serde(default)]
     pub offset_read: u64,
     pub visible: LaneSeqs,
-    /// False where a read with a tidemark would have had to wait.
+    /// True if the watermarks had reached the floors on every lane.
     #[serde(default)]
     pub floors_met: bool,
-    /// A cursor of an earlier release does not say, and counts as too old.
+    /// None in a cursor of an earlier release, which then counts as too old.
     #[serde(default)]
     pub opened_at: Option<DateTime<Utc>>,
 }
 
 impl Point {
-    /// True when it shows all that this needs, in this history.
+    /// True if it shows everything needed, in this epoch.
     pub fn serves(&self, epoch: Epoch, need: &Need) -> bool {
-        let is_bound = need.is_bound();
+        let has_tidemark = need.has_tidemark();
         self.epoch == Some(epoch)
-            && (self.floors_met || !is_bound)
+            && (self.floors_met || !has_tidemark)
             && need.is_met_by(self.offset_read, &self.visible)
     }
 
@@ -69,7 +69,7 @@ impl Point {
 }
 
 impl Cursor {
-    /// After the hit with these sort values, of this search.
+    /// Continues the search after the hit with these sort values.
     pub fn new(
         search: &ProductSearch,
         tolerance: Tolerance,
@@ -97,7 +97,7 @@ impl Cursor {
     }
 }
 
-/// What makes two lists one: the same hits in the same order. Facets and page size may change.
+/// The identity of a list: its hits and their order. Facets and page size do not matter.
 fn list(search: &ProductSearch) -> Uuid {
     let what = (&search.text, &search.filters, search.sort);
     let bytes = serde_json::to_vec(&what).expect("parameters are plain data");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_no_good_for_another_list() {
+    fn a_cursor_does_not_open_for_another_list() {
         let sealed = cursor().seal(&keyring());
         assert_eq!(
             Cursor::open(&keyring(), &sealed, &search("lamps", 20)),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_ends_by_its_age_and_one_without_is_too_old() {
+    fn a_point_expires_by_age_and_one_without_a_time_has_expired() {
         let mut point = cursor().point.unwrap();
         let opened = point.opened_at.unwrap();
         assert!(point.is_younger_than(
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bent_cursor_does_not_open() {
+    fn a_changed_cursor_does_not_open() {
         let mut sealed = cursor().seal(&keyring());
         sealed.insert(20, 'x');
         for text in [sealed.as_str(), "", "e30", "ünï"] {

@@ -1,5 +1,5 @@
-//! Facets: how many hits each choice would leave. A count respects all filters but its own facet's,
-//! so that the other choices of a facet stay visible once one is taken.
+//! Facets: how many hits each choice would leave. A count respects all filters except its own
+//! facet's, so that the other choices of a facet stay visible when one is selected.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use serde_json::{Value, json};
 use super::parameters::{Facet, Filters, ProductSearch};
 use super::query::{On, Query, Range};
 
-/// The most choices that a facet names.
+/// The most choices that a facet lists.
 const MAX_BUCKETS: usize = 50;
-/// Where prices part, in minor units; a choice reaches up to just below the next.
+/// Lower bounds of the price ranges, in minor units; each range ends just below the next.
 const PRICE_STEPS: [i64; 8] = [0, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000];
-/// "So many stars and up".
+/// Lower bounds of the rating ranges: "4 and up".
 const STARS: [u8; 4] = [4, 3, 2, 1];
 
 /// Names of categories by id.
 pub type Names = BTreeMap<String, String>;
 
-/// The filters of a search: those before counting, and for each facet with one, that after.
+/// The filters of a search, split into those applied before counting and those applied after.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sieve {
+pub struct SplitFilters {
     pub before: Vec<Query>,
-    /// Filters of the facets that are counted.
+    /// The filters of facets that are counted.
     pub after: BTreeMap<Facet, Query>,
 }
 
@@ -41,26 +41,26 @@ struct Choices {
     choices: Value,
 }
 
-impl Sieve {
+impl SplitFilters {
     pub fn of(search: &ProductSearch) -> Self {
         let filters = &search.filters;
-        let mut sieve = Self {
+        let mut split = Self {
             before: vec![Query::is("listed", true), Query::is("removed", false)],
             after: BTreeMap::new(),
         };
         for (name, values) in &filters.attributes {
             let fields = ["attributes", "attribute_keys"].map(|field| format!("{field}.{name}"));
             let fields = [fields[0].as_str(), fields[1].as_str()];
-            sieve.before.push(any_form(fields, values));
+            split.before.push(any_form(fields, values));
         }
         for (facet, filter) in facet_filters(filters) {
             if search.facets.contains(&facet) {
-                sieve.after.insert(facet, filter);
+                split.after.insert(facet, filter);
             } else {
-                sieve.before.push(filter);
+                split.before.push(filter);
             }
         }
-        sieve
+        split
     }
 
     fn without(&self, facet: Facet) -> Query {
@@ -101,20 +101,23 @@ fn facet_filters(filters: &Filters) -> Vec<(Facet, Query)> {
     found
 }
 
-/// Texts by what they are compared by: in their own field, or beside it where they are not their own
-/// keys.
+/// Matches texts by their comparing keys: the first field holds texts that are their own keys, the
+/// second the keys of the others.
 fn any_form(fields: [&str; 2], keys: &[String]) -> Query {
     let any = fields.map(|field| Query::any_of(field, keys.iter().cloned()));
     Query::should(any.to_vec(), Some("1"))
 }
 
-/// The aggregations that count the facets asked for, by facet name.
-pub fn aggregations(search: &ProductSearch, sieve: &Sieve) -> BTreeMap<&'static str, Counts> {
+/// The aggregations that count the requested facets, by facet name.
+pub fn aggregations(
+    search: &ProductSearch,
+    split: &SplitFilters,
+) -> BTreeMap<&'static str, Counts> {
     let counted = search.facets.iter().map(|&facet| {
         let aggs = Choices {
             choices: choices(facet),
         };
-        let filter = sieve.without(facet);
+        let filter = split.without(facet);
         (facet.name(), Counts { filter, aggs })
     });
     counted.collect()
@@ -143,14 +146,14 @@ fn price_ranges() -> Vec<Value> {
         .collect()
 }
 
-/// The categories that were counted, whose names the reader has to know.
+/// Ids of the counted categories, whose names are needed as labels.
 pub fn counted_categories(aggregations: &BTreeMap<String, Value>) -> Vec<String> {
     let buckets = buckets(aggregations, Facet::Category);
     let ids = buckets.filter_map(|bucket| bucket["key"].as_str());
     ids.map(str::to_owned).collect()
 }
 
-/// Reads the counts back. Choices without a hit are left out.
+/// Reads the counts. Choices without a hit are left out.
 pub fn read(
     search: &ProductSearch,
     aggregations: &BTreeMap<String, Value>,
@@ -161,7 +164,7 @@ pub fn read(
         let read = buckets.filter_map(|bucket| read_bucket(facet, bucket, categories));
         let mut choices: Vec<FacetBucket> = read.collect();
         if facet == Facet::Rating {
-            // Ranges come in ascending order; shoppers look for the best first.
+            // Ranges come in ascending order; the best rating is listed first.
             choices.reverse();
         }
         (facet.name().to_owned(), choices)
@@ -177,7 +180,7 @@ fn buckets(aggregations: &BTreeMap<String, Value>, facet: Facet) -> impl Iterato
 
 fn read_bucket(facet: Facet, bucket: &Value, categories: &Names) -> Option<FacetBucket> {
     let count = bucket["doc_count"].as_u64().filter(|count| *count > 0)?;
-    // Booleans have a number as key and their name beside it.
+    // A boolean's key is a number; its name is in `key_as_string`.
     let key = bucket["key_as_string"].as_str();
     let value = key.or_else(|| bucket["key"].as_str())?.to_owned();
     if value.is_empty() {
@@ -217,10 +220,10 @@ mod tests {
             ("max_price", "5000"),
             ("facets", "brand,in_stock"),
         ]);
-        let sieve = Sieve::of(&search);
-        assert_eq!(sieve.after.len(), 2);
-        assert_eq!(sieve.before.len(), 3, "listed, removed and the price");
-        let counts = aggregations(&search, &sieve);
+        let split = SplitFilters::of(&search);
+        assert_eq!(split.after.len(), 2);
+        assert_eq!(split.before.len(), 3, "listed, removed and the price");
+        let counts = aggregations(&search, &split);
         let filter = |facet: &str| serde_json::to_string(&counts[facet].filter).unwrap();
         assert!(!filter("brand").contains("Apple") && filter("brand").contains("in_stock"));
         assert!(filter("in_stock").contains("Apple"));
@@ -228,9 +231,9 @@ mod tests {
 
     #[test]
     fn without_facets_every_filter_comes_first() {
-        let sieve = Sieve::of(&search(&[("brand", "Apple"), ("attr.color", "red")]));
-        assert!(sieve.after.is_empty());
-        assert_eq!(sieve.before.len(), 4);
+        let split = SplitFilters::of(&search(&[("brand", "Apple"), ("attr.color", "red")]));
+        assert!(split.after.is_empty());
+        assert_eq!(split.before.len(), 4);
     }
 
     #[test]

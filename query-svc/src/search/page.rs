@@ -1,4 +1,4 @@
-//! A page of products as clients get it, made of what Elasticsearch answered.
+//! A page of products as clients get it, made from an answer of Elasticsearch.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use super::paging::Page;
 use super::parameters::ProductSearch;
 use crate::present::PresentedProduct;
 
-/// How many sort values make a cursor; a point in time adds one of its own, which is no use in
-/// another.
+/// How many sort values a cursor holds. A point in time adds one of its own, which is meaningless
+/// in another.
 const SORT_VALUES: usize = 2;
 
-/// A document that is not what the view's mapping says.
+/// A stored document that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
-#[error("a hit cannot be read")]
+#[error("parse a hit")]
 pub struct HitError(#[from] serde_json::Error);
 
-/// A page and what it shows.
+/// A page, and the positions of the documents that it shows.
 #[derive(Debug)]
 pub struct ReadPage<'a> {
     pub body: PageBody<'a>,
     pub shown: Vec<(View, Position)>,
-    /// Sort values of the last hit, where there are more.
+    /// Sort values of the last hit, if there is another page.
     pub last: Option<Vec<Value>>,
 }
 
@@ -43,7 +43,8 @@ pub struct PageBody<'a> {
     pub next_cursor: Option<String>,
 }
 
-/// Reads an answer to `products::body`, which has one hit more than the page where there are more.
+/// Reads an answer to `products::body`, which has one hit more than the page if there is another
+/// page.
 pub fn read<'a>(search: &ProductSearch, page: &'a Page) -> Result<ReadPage<'a>, HitError> {
     let answer = &page.answer;
     let found = &answer.hits.hits;
@@ -80,7 +81,7 @@ fn read_hit(hit: &Hit) -> Result<PresentedProduct<'_>, HitError> {
 fn names(categories: &[CategoryDocument]) -> Names {
     let named = categories.iter();
     named
-        .map(|one| (one.category_id.to_string(), one.name.clone()))
+        .map(|category| (category.category_id.to_string(), category.name.clone()))
         .collect()
 }
 

@@ -1,8 +1,8 @@
-//! Reads pages of products, each from a point in time that its cursor names.
+//! Reads pages of products, each from the point in time that its cursor names.
 //!
-//! First pages share the newest point in time whose label covers them, so that it costs a search
-//! nothing. Where none does and none may be opened, a page is read from the index itself, and its
-//! cursor goes on after the same values in whatever state the next page finds.
+//! First pages share the newest point in time that covers them, so that it costs a search nothing.
+//! If none covers a page and none may be opened, the page is read from the index itself, and the next
+//! page continues after the same sort values in the state that it finds.
 
 use std::sync::Arc;
 
@@ -25,28 +25,28 @@ mod points;
 
 use points::Points;
 
-/// One for the process: what all pages share.
+/// One per process, shared by all requests.
 #[derive(Debug)]
 pub struct Paging {
     keyring: Keyring,
     points: Points,
 }
 
-/// An answer with the state that it was read from.
+/// An answer with the point in time that it was read from.
 #[derive(Debug)]
 pub struct Page {
     pub answer: SearchAnswer,
     pub tolerance: Tolerance,
     pub point: Option<Arc<Point>>,
-    /// Those that the category facet names.
+    /// The categories that the category facet names.
     pub categories: Vec<CategoryDocument>,
-    /// True where the state may be older than what the read stands on, so that only the point's
-    /// own label speaks for it.
+    /// True if the point may be older than the read's snapshot: then only its own label says what
+    /// it shows.
     pub is_earlier: bool,
 }
 
 impl Page {
-    /// The label of the state, where that is an earlier one.
+    /// The point in time, if it is earlier than the read's snapshot.
     pub fn earlier(&self) -> Option<&Point> {
         self.point.as_deref().filter(|_| self.is_earlier)
     }
@@ -60,7 +60,7 @@ impl Paging {
         }
     }
 
-    /// The cursor that the client sent; none where it is not one of this list.
+    /// The cursor that the client sent; none if another list issued it.
     pub fn open_cursor(&self, search: &ProductSearch, text: &str) -> Option<Cursor> {
         Cursor::open(&self.keyring, text, search)
     }
@@ -69,7 +69,7 @@ impl Paging {
         cursor.seal(&self.keyring)
     }
 
-    /// The first page, or the one that the cursor leads to.
+    /// The first page, or the page after the cursor.
     pub async fn read(
         &self,
         reader: &Reader<'_>,
@@ -81,8 +81,8 @@ impl Paging {
         {
             return Ok(page);
         }
-        // A shared one may have gone before its time: once more, then without. One that fails
-        // otherwise is not kept either: it may name a copy that is no longer there.
+        // A shared point may have expired early: try another, then none. A point that fails in
+        // another way is removed too: it may name a shard copy that no longer exists.
         for _ in 0..2 {
             let Some(point) = self.points.share(reader).await else {
                 break;
@@ -101,8 +101,8 @@ impl Paging {
     }
 }
 
-/// The cursor's page from its own point in time; none where that is gone, or too old for what
-/// this request has to see.
+/// The page from the cursor's own point in time; none if that has expired, or does not cover this
+/// request.
 async fn continue_from(
     reader: &Reader<'_>,
     search: &ProductSearch,
@@ -127,7 +127,8 @@ async fn continue_from(
     }
 }
 
-/// A first page grows more tolerant until something is found; later pages stay as it was.
+/// A first page is searched with rising tolerance until it finds something; later pages keep its
+/// tolerance.
 async fn read_from(
     reader: &Reader<'_>,
     search: &ProductSearch,
@@ -155,8 +156,9 @@ async fn read_from(
     })
 }
 
-/// How tolerant a search has to be that found only so many exactly; none where it may stay exact.
-/// Only hits are counted on the way, and not of the last resort, which is read whatever it finds.
+/// The tolerance that a search needs whose exact form found `found` hits; none if it may stay exact.
+/// Forms in between are only counted. The last form is not even counted, because it is used whatever
+/// it finds.
 async fn widen(
     reader: &Reader<'_>,
     search: &ProductSearch,
@@ -179,7 +181,7 @@ fn hits(answer: &SearchAnswer) -> u64 {
     answer.hits.total.as_ref().map_or(0, |total| total.value)
 }
 
-/// Asked of their own view, as last written: a hit of each would cost far more.
+/// Reads them by id from their own view: sub-aggregations of hits would cost far more.
 async fn name_categories(
     reader: &Reader<'_>,
     answer: &SearchAnswer,

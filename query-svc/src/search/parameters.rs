@@ -1,9 +1,12 @@
-//! Query parameters of the lists: the one place that says what is acceptable.
+//! Query parameters of the lists, and the only place that defines which are valid.
 //!
 //! A `ProductSearch` exists only by parsing, so bodies need not check anything. Every parameter
 //! that is wrong is named, not only the first.
 
+mod choice;
 mod value;
+
+pub use choice::{Facet, Sort};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +22,10 @@ const MAX_SUGGESTIONS: usize = 20;
 const DEFAULT_SUGGESTIONS: usize = 8;
 const ATTRIBUTE: &str = "attr.";
 
-/// What `GET /v1/products` was asked for.
+/// The parameters of `GET /v1/products`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProductSearch {
-    /// Trimmed; none where nothing was typed.
+    /// Trimmed; none if it was empty.
     pub text: Option<String>,
     pub filters: Filters,
     pub sort: Sort,
@@ -31,7 +34,7 @@ pub struct ProductSearch {
     pub cursor: Option<String>,
 }
 
-/// What a product must be. Several values of one filter: any of them.
+/// Filters of products. Several values of one filter match any of them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Filters {
     pub categories: Vec<CategoryId>,
@@ -44,68 +47,18 @@ pub struct Filters {
     pub attributes: BTreeMap<String, Vec<String>>,
 }
 
-/// What `GET /v1/products/suggest` was asked for.
+/// The parameters of `GET /v1/products/suggest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuggestSearch {
     pub text: String,
     pub limit: usize,
 }
 
-/// A parameter that is not acceptable, and why.
+/// An invalid parameter, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refused {
     pub parameter: String,
     pub message: String,
-}
-
-macro_rules! choices {
-    ($(#[$doc:meta])* $name:ident {
-        $($(#[$mark:meta])? $variant:ident = $wire:literal),+ $(,)?
-    }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-        pub enum $name { $($(#[$mark])? $variant),+ }
-
-        impl $name {
-            const NAMES: &'static str = concat!($($wire, " "),+);
-
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $wire),+ }
-            }
-
-            fn parse(text: &str) -> Result<Self, String> {
-                match text {
-                    $($wire => Ok(Self::$variant),)+
-                    _ => Err(format!("one of: {}", Self::NAMES.trim_end().replace(' ', ", "))),
-                }
-            }
-        }
-    };
-}
-
-choices! {
-    /// The order of hits; equals by id.
-    #[derive(Default)]
-    Sort {
-        #[default]
-        Relevance = "relevance",
-        Price = "price",
-        PriceDescending = "-price",
-        Rating = "rating",
-        Newest = "newest",
-        Name = "name",
-    }
-}
-
-choices! {
-    /// What hits can be counted by.
-    Facet {
-        Category = "category",
-        Brand = "brand",
-        Price = "price",
-        Rating = "rating",
-        InStock = "in_stock",
-    }
 }
 
 impl ProductSearch {
@@ -229,7 +182,7 @@ fn add<T: PartialEq>(values: &mut Vec<T>, value: T) -> Result<(), String> {
 }
 
 fn unknown() -> String {
-    "no parameter of this list".to_owned()
+    "not a parameter of this list".to_owned()
 }
 
 #[cfg(test)]

@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::facets::{Counts, Sieve, aggregations};
+use super::facets::{Counts, SplitFilters, aggregations};
 use super::parameters::{ProductSearch, Sort};
 use super::query::{Bool, Query};
 use super::text::{FEW_HITS, Tolerance, marking, matching};
 use super::words::Words;
 
-/// With words, hits beyond are "at least so many": counting on would cost more than finding.
+/// With words, more hits are not counted exactly: counting would cost more than finding.
 const COUNTED_HITS: u64 = 10_000;
 
-/// Where a page begins, and in which state of the index.
+/// Where a page starts, and in which point in time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Start<'a> {
-    /// Sort values of the last hit before it.
+    /// Sort values of the last hit of the page before.
     pub after: Option<&'a [Value]>,
-    /// Id of a point in time.
+    /// The id of a point in time.
     pub point: Option<&'a str>,
 }
 
 /// A request body.
 #[derive(Debug, Clone, Serialize)]
 pub struct Body<'a> {
-    /// One hit more than a page takes, which says whether there is another page.
+    /// One hit more than the page holds, which tells whether there is another page.
     size: usize,
     query: Query,
     sort: [Value; 2],
@@ -50,7 +50,7 @@ enum Counted {
     All(bool),
 }
 
-/// Without a keep-alive, so that a search does not make the point live longer.
+/// Without `keep_alive`, so that a search does not extend the point's life.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct PointInTime<'a> {
     id: &'a str,
@@ -72,16 +72,16 @@ struct HighlightField {
 }
 
 impl Body<'_> {
-    /// True where it is to be sent to no index: the point in time has its own.
+    /// True if the body names a point in time: it is then sent without an index.
     pub fn names_a_point(&self) -> bool {
         self.pit.is_some()
     }
 }
 
 pub fn body<'a>(search: &ProductSearch, tolerance: Tolerance, start: Start<'a>) -> Body<'a> {
-    let mut sieve = Sieve::of(search);
+    let mut filters = SplitFilters::of(search);
     let words = search.text.as_deref().map(Words::of);
-    let filters = sieve.after.values().cloned().collect();
+    let after = filters.after.values().cloned().collect();
     Body {
         size: search.limit + 1,
         sort: sort(search),
@@ -90,12 +90,12 @@ pub fn body<'a>(search: &ProductSearch, tolerance: Tolerance, start: Start<'a>) 
             None => Counted::All(true),
         },
         highlight: words.as_ref().map(|words| highlight(words, tolerance)),
-        post_filter: (!sieve.after.is_empty()).then(|| Query::filter(filters)),
-        aggs: aggregations(search, &sieve),
+        post_filter: (!filters.after.is_empty()).then(|| Query::filter(after)),
+        aggs: aggregations(search, &filters),
         query: query(
             search,
             words.as_ref(),
-            std::mem::take(&mut sieve.before),
+            std::mem::take(&mut filters.before),
             tolerance,
         ),
         search_after: start.after,
@@ -103,7 +103,7 @@ pub fn body<'a>(search: &ProductSearch, tolerance: Tolerance, start: Start<'a>) 
     }
 }
 
-/// Counts a few of the hits that `body` would find, and does nothing else.
+/// Counts a few of the hits that `body` would find, without reading them.
 pub fn probe<'a>(search: &ProductSearch, tolerance: Tolerance, start: Start<'a>) -> Body<'a> {
     Body {
         size: 0,
@@ -132,7 +132,7 @@ fn query(
     Query::Bool(query)
 }
 
-/// Ends in the id, so that the order is total and a cursor can go on from any hit.
+/// Ends in the id, so that the order is total and a cursor can continue after any hit.
 fn sort(search: &ProductSearch) -> [Value; 2] {
     let first = match search.sort {
         Sort::Relevance if search.text.is_some() => json!({ "_score": "desc" }),
@@ -145,7 +145,7 @@ fn sort(search: &ProductSearch) -> [Value; 2] {
     [first, json!({ "product_id": "asc" })]
 }
 
-/// Marks the words as they were found, by queries much plainer than the one that found them.
+/// Marks the matching words, by simpler queries than the one that found them.
 fn highlight(words: &Words, tolerance: Tolerance) -> Highlight {
     let field = |name, number_of_fragments| HighlightField {
         number_of_fragments,
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_page_goes_on_after_the_last_hit_in_the_same_point_in_time() {
+    fn a_later_page_continues_after_the_last_hit_in_the_same_point_in_time() {
         let after = [json!(1.5), json!("id")];
         let start = Start {
             after: Some(&after),
@@ -240,7 +240,7 @@ mod tests {
         };
         let body = serde_json::to_value(body(&search(&[]), Tolerance::Exact, start)).unwrap();
         assert_eq!(body["search_after"], json!([1.5, "id"]));
-        // Without `keep_alive`: a use does not make it live longer.
+        // Without `keep_alive`: using the point does not extend its life.
         assert_eq!(body["pit"], json!({"id": "pit"}));
     }
 }

@@ -1,5 +1,5 @@
-//! Queries as Elasticsearch reads them, as types: a search has dozens of clauses, and a tree of
-//! JSON values would cost more to build than all else that is done for it.
+//! Elasticsearch queries as types. A search has dozens of clauses, and building them as JSON values
+//! would cost more than the rest of the request.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -19,7 +19,7 @@ pub enum Query {
     Range(On<Range>),
     Match(On<Match>),
     MatchPhrase(On<Phrase>),
-    /// The last token is the beginning of a word.
+    /// The last token is a prefix.
     MatchPhrasePrefix(On<Phrase>),
 }
 
@@ -35,7 +35,7 @@ pub struct Bool {
     pub minimum_should_match: Option<&'static str>,
 }
 
-/// What is said of one field.
+/// A condition on one field.
 #[derive(Debug, Clone, PartialEq)]
 pub struct On<T> {
     pub field: String,
@@ -63,7 +63,7 @@ pub enum Bound {
     Fraction(f64),
 }
 
-/// Inclusive.
+/// Bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Range {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ pub struct Match {
     pub boost: f64,
 }
 
-/// Which typing errors are forgiven.
+/// Which typing errors are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Errors {
     pub fuzziness: &'static str,
@@ -120,7 +120,7 @@ impl Query {
         })
     }
 
-    /// The best of these counts, the others break ties.
+    /// The best match counts; the others break ties.
     pub fn best_of(queries: Vec<Self>) -> Self {
         Self::DisMax {
             tie_breaker: 0.1,
@@ -147,12 +147,12 @@ impl Query {
         Self::Terms(On::new(field, values.into_iter().collect()))
     }
 
-    /// All tokens of `text`, which is one for most words; `usb-c` has two.
+    /// All tokens of `text`. Most words are one token; `usb-c` is two.
     pub fn all_of(field: &str, text: &str, boost: f64) -> Self {
         Self::Match(On::new(field, Match::of(text, None, boost)))
     }
 
-    /// The same with typing errors, though never in the first letter.
+    /// The same with typing errors, except in the first letter.
     pub fn fuzzy(field: &str, text: &str, boost: f64) -> Self {
         let errors = Errors {
             fuzziness: "AUTO:4,8",
@@ -162,13 +162,13 @@ impl Query {
         Self::Match(On::new(field, Match::of(text, Some(errors), boost)))
     }
 
-    /// The tokens of `text` in their order, so many moves apart.
+    /// The tokens of `text` in order, with at most `slop` moves.
     pub fn phrase(field: &str, text: &str, slop: u32, boost: f64) -> Self {
         let query = text.to_owned();
         Self::MatchPhrase(On::new(field, Phrase { query, slop, boost }))
     }
 
-    /// The tokens of `text`, the last as the beginning of a word.
+    /// The tokens of `text`, the last one as a prefix.
     pub fn prefix(field: &str, text: &str, boost: f64) -> Self {
         let (query, slop) = (text.to_owned(), 0);
         Self::MatchPhrasePrefix(On::new(field, Phrase { query, slop, boost }))

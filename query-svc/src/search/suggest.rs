@@ -1,7 +1,6 @@
 //! Suggestions as a shopper types: products by name, categories, brands, in one multi-search.
 //!
-//! The last word is taken for the beginning of one. Where nothing begins like that, typing errors
-//! are forgiven.
+//! The last word is searched as a prefix. If nothing matches, typing errors are allowed.
 
 use chassis::elasticsearch::SearchAnswer;
 use schemas::id::ProductId;
@@ -28,7 +27,7 @@ pub struct Bodies {
     pub brands: Value,
 }
 
-/// What was found, and the positions of what is shown.
+/// The suggestions, and the positions of the documents that they show.
 #[derive(Debug)]
 pub struct ReadSuggestions {
     pub suggestions: Suggestions,
@@ -75,7 +74,7 @@ pub fn bodies(search: &SuggestSearch, tolerance: Tolerance) -> Bodies {
     }
 }
 
-/// Every word in one of the fields, the first of which is unstemmed.
+/// Every word in one of the fields; fields that end in `.plain` are not stemmed.
 fn typed(words: &Words, fields: &[&str], tolerance: Tolerance) -> Query {
     if words.is_empty() {
         return Query::MatchNone {};
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_word_is_taken_for_a_beginning() {
+    fn only_the_last_word_is_a_prefix() {
         let query = products("otter bo", Tolerance::Exact);
         assert!(query.contains(
             r#"{"match_phrase_prefix":{"name.plain":{"boost":1.0,"query":"bo","slop":0}}}"#
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn typing_errors_are_forgiven_on_the_second_try() {
+    fn typing_errors_are_allowed_on_the_second_try() {
         assert!(!products("batery", Tolerance::Exact).contains("fuzziness"));
         assert!(products("batery", Tolerance::Fuzzy).contains("fuzziness"));
     }

@@ -1,7 +1,7 @@
 //! The query that finds products by words: each word in any field, better fields first.
 //!
-//! A word counts once, where it matches best, so words may be in different fields. What is found
-//! nowhere as written is looked for again with typing errors, and then with words missing.
+//! A word counts once, where it matches best, so the words may be in different fields. If a search
+//! finds too little, it is repeated with typing errors, and then with words missing.
 
 use schemas::text::sku_key;
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::query::Query;
 use super::words::{Words, can_be_mistyped, has_digit};
 
-/// Fewer hits than these make a search more tolerant.
+/// With fewer hits than this, a search is repeated with more tolerance.
 pub const FEW_HITS: u64 = 3;
 
-/// Fields with the weight of a word found there, best first.
+/// Fields and the weight of a match in each, best first.
 const FIELDS: [(&str, f64); 5] = [
     ("name", 4.0),
     ("brand.text", 3.0),
@@ -20,34 +20,35 @@ const FIELDS: [(&str, f64); 5] = [
     ("attribute_values", 1.5),
     ("description", 0.6),
 ];
-/// Where a word that is two in the query, or two that are one, may be found.
+/// Fields in which two words of the query may match as one, or one as two.
 const JOINED_FIELDS: [(&str, f64); 3] = [
     ("name", 2.5),
     ("brand.text", 2.5),
     ("categories.path.name", 1.2),
 ];
-/// Where a mistyped word may be found: also unstemmed, where its stem does not add to its errors.
+/// Fields in which a mistyped word may match. Unstemmed fields are among them, because stemming can
+/// add to the errors.
 const FUZZY_FIELDS: [(&str, f64); 4] = [
     ("name.plain", 1.0),
     ("name", 0.9),
     ("brand.plain", 0.8),
     ("anywhere", 0.2),
 ];
-/// Where the last word may be the beginning of one.
+/// Fields in which the last word may match as a prefix.
 const PREFIX_FIELDS: [(&str, f64); 2] = [("name.plain", 1.5), ("brand.plain", 1.2)];
 
 const SKU_WORD_BOOST: f64 = 20.0;
 const SKU_BOOST: f64 = 1000.0;
 const PHRASE_BOOST: f64 = 3.0;
 const ALL_IN_NAME_BOOST: f64 = 1.0;
-/// Only parts what is equal otherwise.
+/// Only orders hits that are equal otherwise.
 const IN_STOCK_BOOST: f64 = 0.1;
 
-/// How far a hit may be from what was typed.
+/// How much a hit may differ from the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tolerance {
-    /// Every word as typed, up to its form; the last may be the beginning of one.
+    /// Every word as typed, in any form; the last may be a prefix.
     Exact,
     /// Every word, with typing errors.
     Fuzzy,
@@ -56,7 +57,7 @@ pub enum Tolerance {
 }
 
 impl Tolerance {
-    /// The next one to try where a search found only so many; none where it would change nothing.
+    /// The tolerance to try after a search with `hits` hits; none if it would change nothing.
     pub fn after(self, hits: u64, words: &Words) -> Option<Self> {
         let fuzzy = words.iter().any(can_be_mistyped);
         let loose = hits == 0 && words.len() > 1;
@@ -68,14 +69,14 @@ impl Tolerance {
     }
 }
 
-/// Clauses of a bool query: what must match, and what makes a match better.
+/// Clauses of a bool query: what must match, and what raises the score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matching {
     pub must: Query,
     pub should: Vec<Query>,
 }
 
-/// What finds the products that `text` asks for.
+/// The clauses that find products by `text`.
 pub fn matching(text: &str, words: &Words, tolerance: Tolerance) -> Matching {
     if words.is_empty() {
         return Matching {
@@ -102,7 +103,7 @@ pub fn matching(text: &str, words: &Words, tolerance: Tolerance) -> Matching {
     }
 }
 
-/// What marks the words where a hit shows them.
+/// The query that marks the matching words of a field in a hit.
 pub fn marking(field: &str, words: &Words, tolerance: Tolerance) -> Query {
     if words.is_empty() {
         return Query::MatchNone {};
@@ -124,7 +125,7 @@ pub fn marking(field: &str, words: &Words, tolerance: Tolerance) -> Query {
     Query::should(marks, None)
 }
 
-/// A sku in any form that counts as the same, or without its accents.
+/// A sku in any form with the same key, or without its accents.
 fn by_sku(text: &str, boost: f64) -> Query {
     Query::best_of(vec![
         Query::is_weighted("sku", text.trim(), boost),
@@ -153,7 +154,7 @@ fn word_clause(words: &Words, index: usize, tolerance: Tolerance) -> Query {
     Query::best_of(ways)
 }
 
-/// A single digit is a number of its own far more often than the beginning of one.
+/// A single digit is more often a number than a prefix.
 fn may_go_on(word: &str) -> bool {
     word.chars().count() > 1 || !has_digit(word)
 }

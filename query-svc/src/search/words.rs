@@ -1,17 +1,17 @@
-//! The words of a query as a shopper typed it. Any text is fine: quotes, brackets and emoji are
-//! not syntax here, and nothing of it reaches a query parser.
+//! The words of a query. Any text is valid: quotes, brackets and emoji are not syntax, and no part of
+//! it reaches a query parser.
 
-/// Beyond it, words are ignored: more say nothing and cost a clause each.
+/// Further words are ignored: each costs a clause and adds little.
 const MAX_WORDS: usize = 12;
-/// Of all words together; what comes after it is passed over. Emoji and ideographs are words of their
-/// own for Elasticsearch, without a blank between, and thousands of them are more than it takes.
+/// Characters of all words together; the rest is ignored. Elasticsearch makes a word of each emoji and
+/// ideograph, without blanks between them, and cannot handle thousands.
 const MAX_CHARS: usize = 2_000;
-/// Shorter words have too many neighbours to be taken for a typing error.
+/// Shorter words resemble too many others to be searched with typing errors.
 const MIN_FUZZY_CHARS: usize = 4;
-/// Longer ones are no words.
+/// Longer words are not searched with typing errors.
 const MAX_FUZZY_CHARS: usize = 40;
 
-/// Words that say nothing about a product, as long as others are there.
+/// Words that are ignored if the query has others.
 const FILLERS: [&str; 17] = [
     "a", "an", "and", "at", "by", "for", "from", "in", "is", "my", "of", "on", "or", "the", "to",
     "with", "without",
@@ -55,12 +55,12 @@ impl Words {
         self.0.iter().map(String::as_str)
     }
 
-    /// All of them, one space between.
+    /// All words, separated by one space.
     pub fn together(&self) -> String {
         self.0.join(" ")
     }
 
-    /// The word at `index` written as one with each neighbour: `otter box` is `otterbox`.
+    /// The word at `index` joined with each neighbour: `otter box` is `otterbox`.
     pub fn joined_at(&self, index: usize) -> Vec<String> {
         let first = index.saturating_sub(1);
         let pairs = self.0[first..].windows(2).take(index - first + 1);
@@ -72,7 +72,7 @@ impl Words {
     }
 }
 
-/// True for a word that may be mistyped. Skus and numbers are right or wrong.
+/// True if the word is searched with typing errors. Skus and numbers are not.
 pub fn can_be_mistyped(word: &str) -> bool {
     let length = word.chars().count();
     (MIN_FUZZY_CHARS..=MAX_FUZZY_CHARS).contains(&length) && !has_digit(word)

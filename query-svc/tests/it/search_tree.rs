@@ -1,6 +1,6 @@
 //! Suggestions as one types, and the category tree with its counts.
 
-use query_svc::search::categories::PAGE;
+use query_svc::search::categories::PAGE_SIZE;
 use schemas::view::{CategoryDocument, Document, View};
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ async fn a_large_tree_is_read_in_one_cut() {
     let shop = Shop::open().await;
     let faults = Faults::start(&shop.namespace.endpoints().elasticsearch);
     let replica = shop.replica_behind(&faults).await;
-    let all: Vec<CategoryDocument> = (0..=PAGE)
+    let all: Vec<CategoryDocument> = (0..=PAGE_SIZE)
         .map(|number| category(&format!("Category {number:05}"), None))
         .collect();
     shop.write(all.iter().cloned().map(Document::from).collect())
@@ -101,7 +101,7 @@ async fn a_large_tree_is_read_in_one_cut() {
     let client = replica.client().with("prefer", "wait=5");
     let (answer, ()) = tokio::join!(client.get("/v1/categories"), async {
         eventually("a second page is asked for", || faults.held() > 0).await;
-        let mut renamed = all[PAGE].clone();
+        let mut renamed = all[PAGE_SIZE].clone();
         renamed.name = "A first name".to_owned();
         shop.write(vec![renamed.into()]).await;
         faults.hold(None);
@@ -109,7 +109,7 @@ async fn a_large_tree_is_read_in_one_cut() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let items = answer.body["items"].as_array().unwrap();
     assert_eq!(items.len(), all.len());
-    assert_eq!(items[PAGE]["id"], json!(all[PAGE].category_id));
+    assert_eq!(items[PAGE_SIZE]["id"], json!(all[PAGE_SIZE].category_id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

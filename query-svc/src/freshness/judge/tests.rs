@@ -54,16 +54,16 @@ fn later(milliseconds: u64) -> Duration {
     RECEIVED + Duration::from_millis(milliseconds)
 }
 
-fn footing(verdict: Verdict) -> Footing {
+fn snapshot(verdict: Verdict) -> Snapshot {
     match verdict {
-        Verdict::Covered(footing) => footing,
+        Verdict::Covered(snapshot) => snapshot,
         Verdict::Behind { gap, .. } => panic!("not covered: {gap:?}"),
     }
 }
 
 fn gap(verdict: Verdict) -> Gap {
     match verdict {
-        Verdict::Covered(footing) => panic!("covered: {footing:?}"),
+        Verdict::Covered(snapshot) => panic!("covered: {snapshot:?}"),
         Verdict::Behind { gap, .. } => gap,
     }
 }
@@ -71,8 +71,8 @@ fn gap(verdict: Verdict) -> Gap {
 #[test]
 fn a_read_without_a_tidemark_is_covered_by_whatever_is_active() {
     let topic = Topic::serving(View::Products);
-    let footing = footing(topic.judge(&nothing(), PRODUCTS, SEARCH));
-    assert_eq!(footing.ground(View::Products).index, "products-b1");
+    let snapshot = snapshot(topic.judge(&nothing(), PRODUCTS, SEARCH));
+    assert_eq!(snapshot.active_build(View::Products).index, "products-b1");
 }
 
 #[test]
@@ -82,8 +82,8 @@ fn a_read_without_a_tidemark_does_not_even_need_the_floor() {
         .announce(View::Products, 2)
         .visible(View::Products, 2, 3, 7)
         .switch(View::Products, Some(1), 2);
-    let footing = footing(topic.judge(&nothing(), PRODUCTS, SEARCH));
-    assert_eq!(footing.ground(View::Products).build, 2);
+    let snapshot = snapshot(topic.judge(&nothing(), PRODUCTS, SEARCH));
+    assert_eq!(snapshot.active_build(View::Products).build, 2);
 }
 
 #[test]
@@ -118,7 +118,10 @@ fn an_entry_is_covered_once_the_watermark_has_reached_it() {
     let topic = Topic::serving(View::Products).visible(View::Products, 1, 3, 9);
     let covered = topic.judge(&tidemark(0, &[(3, 9)]), PRODUCTS, SEARCH);
     assert_eq!(
-        footing(covered).ground(View::Products).visible.get(lane(3)),
+        snapshot(covered)
+            .active_build(View::Products)
+            .visible
+            .get(lane(3)),
         9
     );
     let behind = topic.judge(&tidemark(0, &[(3, 10)]), PRODUCTS, SEARCH);
@@ -135,7 +138,7 @@ fn an_entry_is_covered_once_the_watermark_has_reached_it() {
 fn a_read_by_id_needs_only_the_lane_of_its_subject() {
     let topic = Topic::serving(View::Products);
     let elsewhere = tidemark(0, &[(3, 10)]);
-    footing(topic.judge(&elsewhere, PRODUCTS, BY_ID));
+    snapshot(topic.judge(&elsewhere, PRODUCTS, BY_ID));
     let here = tidemark(0, &[(55, 10)]);
     assert!(!gap(topic.judge(&here, PRODUCTS, BY_ID)).stalled);
 }
@@ -148,7 +151,7 @@ fn every_view_that_is_read_has_to_cover_the_entry() {
         .quiet(View::Categories, 1)
         .visible(View::Products, 1, 3, 9);
     let need = tidemark(0, &[(3, 9)]);
-    footing(topic.judge(&need, PRODUCTS, SEARCH));
+    snapshot(topic.judge(&need, PRODUCTS, SEARCH));
     let gap = gap(topic.judge(&need, BOTH, SEARCH));
     assert_eq!(gap.lanes[0].view, "categories");
 }
@@ -164,7 +167,7 @@ fn a_switch_to_a_build_that_is_behind_makes_even_an_idle_tidemark_wait() {
     let behind = gap(topic.judge(&tidemark(0, &[]), PRODUCTS, SEARCH));
     assert_eq!((behind.lanes[0].wanted, behind.lanes[0].visible), (9, 7));
     let topic = topic.visible(View::Products, 2, 3, 9);
-    footing(topic.judge(&tidemark(0, &[]), PRODUCTS, SEARCH));
+    snapshot(topic.judge(&tidemark(0, &[]), PRODUCTS, SEARCH));
 }
 
 #[test]
@@ -174,8 +177,8 @@ fn a_retired_build_is_not_what_readers_stand_on() {
         .quiet(View::Products, 2)
         .switch(View::Products, Some(1), 2)
         .retire(View::Products, 1);
-    let footing = footing(topic.judge(&tidemark(0, &[]), PRODUCTS, SEARCH));
-    assert_eq!(footing.ground(View::Products).build, 2);
+    let snapshot = snapshot(topic.judge(&tidemark(0, &[]), PRODUCTS, SEARCH));
+    assert_eq!(snapshot.active_build(View::Products).build, 2);
 }
 
 #[test]
@@ -234,7 +237,7 @@ fn a_gap_waits_for_builds_then_the_offset_then_a_lane() {
     let need = tidemark(1_000, &[(3, 10), (4, 2)]);
     let goal = |topic: &Topic, need: &Need| gap(topic.judge(need, PRODUCTS, SEARCH)).goal(need);
     let topic = Topic::new().announce(View::Products, 1);
-    assert_eq!(goal(&topic, &need), BUILDS);
+    assert_eq!(goal(&topic, &need), BUILD_CHANGE);
     let topic = Topic::serving(View::Products);
     let offset = Goal {
         level: Level::OffsetRead,
@@ -252,7 +255,7 @@ fn a_gap_waits_for_builds_then_the_offset_then_a_lane() {
 fn a_silent_owner_of_a_lane_that_is_covered_stalls_nothing() {
     let topic = Topic::serving(View::Products);
     let late = later(300_000);
-    footing(topic.judge_at(&tidemark(0, &[]), PRODUCTS, SEARCH, late));
+    snapshot(topic.judge_at(&tidemark(0, &[]), PRODUCTS, SEARCH, late));
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn a_foreign_tidemark_needs_the_heads_at_its_arrival() {
     .with_heads(&heads);
     let gap = gap(topic.judge(&need, PRODUCTS, SEARCH));
     assert_eq!(gap.lanes[0].lane, lane(4));
-    footing(topic.judge(&need, PRODUCTS, BY_ID));
+    snapshot(topic.judge(&need, PRODUCTS, BY_ID));
 }
 
 #[test]
@@ -325,7 +328,7 @@ fn heads_that_cannot_be_learnt_are_never_covered() {
 fn an_entry_that_every_view_shows_is_settled() {
     let topic = Topic::serving(View::Products).visible(View::Products, 1, 3, 9);
     let need = tidemark(0, &[(3, 9)]);
-    let settled = footing(topic.judge(&need, PRODUCTS, SEARCH)).settled;
+    let settled = snapshot(topic.judge(&need, PRODUCTS, SEARCH)).settled;
     assert_eq!(
         settled,
         [Position {
@@ -334,7 +337,7 @@ fn an_entry_that_every_view_shows_is_settled() {
         }]
     );
     let topic = topic.announce(View::Categories, 1);
-    let settled = footing(topic.judge(&need, PRODUCTS, SEARCH)).settled;
+    let settled = snapshot(topic.judge(&need, PRODUCTS, SEARCH)).settled;
     assert_eq!(
         settled,
         [],
@@ -360,7 +363,7 @@ fn holding(subject: Uuid, seq: Seq) -> Topic {
 fn a_held_subject_is_held_for_those_who_know_of_what_is_held_back() {
     let topic = holding(SUBJECT, 6);
     let held =
-        |seq, target| footing(topic.judge(&tidemark(0, &[(55, seq)]), PRODUCTS, target)).held;
+        |seq, target| snapshot(topic.judge(&tidemark(0, &[(55, seq)]), PRODUCTS, target)).held;
     assert!(held(6, BY_ID));
     assert!(!held(5, BY_ID), "all that was seen is shown");
     assert!(held(6, SEARCH), "it may be what is searched for");
@@ -374,11 +377,11 @@ fn another_subject_of_the_lane_is_not_held() {
         .find(|id| *id != SUBJECT && Lane::of(*id) == lane(55));
     let topic = holding(SUBJECT, 6);
     let need = tidemark(0, &[(55, 9)]);
-    assert!(!footing(topic.judge(&need, PRODUCTS, other)).held);
+    assert!(!snapshot(topic.judge(&need, PRODUCTS, other)).held);
 }
 
 #[test]
 fn nothing_is_held_for_those_without_a_tidemark() {
     let topic = holding(SUBJECT, 6);
-    assert!(!footing(topic.judge(&nothing(), PRODUCTS, BY_ID)).held);
+    assert!(!snapshot(topic.judge(&nothing(), PRODUCTS, BY_ID)).held);
 }

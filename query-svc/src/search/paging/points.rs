@@ -1,7 +1,7 @@
-//! The points in time that first pages share, bounded in rate, number and age.
+//! Points in time that first pages share, limited in rate, number and age.
 //!
-//! At most one is opened a second and 60 are alive for an index: the oldest is closed for a new one.
-//! None is used beyond `MAX_POINT_AGE`, however often it is: use never renews it.
+//! For each index at most one is opened a second and 60 stay open: then a new one replaces the
+//! oldest. None is used beyond `MAX_POINT_AGE`: using it does not extend its life.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,14 +18,14 @@ use crate::search::cursor::Point;
 
 #[derive(Debug, Default)]
 pub(super) struct Points {
-    shelves: Mutex<BTreeMap<String, Shelf>>,
-    /// Held while a point is opened, so that reads that need one wait for the same.
+    by_index: Mutex<BTreeMap<String, IndexPoints>>,
+    /// Locked while a point is opened, so that reads that need one wait for the same point.
     opening: tokio::sync::Mutex<()>,
 }
 
 /// The points of one index, oldest first.
 #[derive(Debug, Default)]
-struct Shelf {
+struct IndexPoints {
     points: VecDeque<Arc<Point>>,
     last_opening: Option<Instant>,
 }
@@ -33,21 +33,21 @@ struct Shelf {
 #[derive(Debug, PartialEq, Eq)]
 enum Choice {
     Share(Arc<Point>),
-    /// Open one, or wait until the one that is being opened can be shared.
+    /// Open one, or wait for the one that is being opened.
     Open,
     /// Read the index itself.
     None,
 }
 
-/// What a choice depends on besides the shelf.
-struct Asking {
+/// What a choice depends on besides the points.
+struct Conditions {
     now: DateTime<Utc>,
     instant: Instant,
     is_opening: bool,
 }
 
 impl Points {
-    /// The newest point whose label covers the read; none where it is to read the index itself.
+    /// The newest point that covers the read; none if it should read the index itself.
     pub(super) async fn share(&self, reader: &Reader<'_>) -> Option<Arc<Point>> {
         let is_opening = self.opening.try_lock().is_err();
         match self.choose(reader, is_opening) {
@@ -63,24 +63,26 @@ impl Points {
         }
     }
 
-    /// For a point that failed.
+    /// Removes a point that could not be read.
     pub(super) fn forget(&self, reader: &Reader<'_>, id: &str) {
-        self.with_shelf(reader, |shelf| shelf.points.retain(|point| point.id != id));
+        self.with_index(reader, |points| {
+            points.points.retain(|point| point.id != id)
+        });
     }
 
     fn choose(&self, reader: &Reader<'_>, is_opening: bool) -> Choice {
-        let asking = Asking {
+        let conditions = Conditions {
             now: clock::now(),
             instant: clock::instant(),
             is_opening,
         };
         let covers = |point: &Point| point.serves(reader.epoch(), reader.need());
-        self.with_shelf(reader, |shelf| {
-            shelf.choose(&asking, reader.offset(), covers)
+        self.with_index(reader, |points| {
+            points.choose(&conditions, reader.offset(), covers)
         })
     }
 
-    /// Its label is what was known before it was opened.
+    /// The point is labelled with the snapshot from before it was opened.
     async fn open(&self, reader: &Reader<'_>) -> Option<Arc<Point>> {
         let (now, instant) = (clock::now(), clock::instant());
         let surplus = self.begin(reader, now, instant);
@@ -91,60 +93,65 @@ impl Points {
         let point = Arc::new(Point {
             id: opened.ok()?,
             epoch: Some(reader.epoch()),
-            build: reader.build(View::Products),
+            build: reader.build_number(View::Products),
             offset: reader.offset(),
             offset_read: reader.offset_read(),
             visible: reader.visible(View::Products).clone(),
             floors_met: reader.floors_met(View::Products),
             opened_at: Some(now),
         });
-        self.with_shelf(reader, |shelf| {
-            shelf.points.push_back(Arc::clone(&point));
+        self.with_index(reader, |points| {
+            points.points.push_back(Arc::clone(&point));
         });
         Some(point)
     }
 
-    /// Counts the opening, whether it succeeds or not, and gives what has to make room for it.
+    /// Records the opening, whether or not it succeeds, and returns the points that it replaces.
     fn begin(&self, reader: &Reader<'_>, now: DateTime<Utc>, instant: Instant) -> Vec<Arc<Point>> {
-        self.with_shelf(reader, |shelf| shelf.last_opening = Some(instant));
-        let mut shelves = self.lock();
-        let surplus = shelves
+        self.with_index(reader, |points| points.last_opening = Some(instant));
+        let mut by_index = self.lock();
+        let surplus = by_index
             .values_mut()
-            .flat_map(|shelf| shelf.make_room(now))
+            .flat_map(|points| points.make_room(now))
             .collect();
-        shelves.retain(|index, shelf| {
-            !shelf.points.is_empty() || index == reader.index(View::Products)
+        by_index.retain(|index, points| {
+            !points.points.is_empty() || index == reader.index(View::Products)
         });
         surplus
     }
 
-    fn with_shelf<T>(&self, reader: &Reader<'_>, change: impl FnOnce(&mut Shelf) -> T) -> T {
+    fn with_index<T>(&self, reader: &Reader<'_>, change: impl FnOnce(&mut IndexPoints) -> T) -> T {
         let index = reader.index(View::Products).to_owned();
         change(self.lock().entry(index).or_default())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Shelf>> {
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, IndexPoints>> {
+        self.by_index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shelf {
-    fn choose(&self, asking: &Asking, offset: u64, covers: impl Fn(&Point) -> bool) -> Choice {
+impl IndexPoints {
+    fn choose(
+        &self,
+        conditions: &Conditions,
+        offset: u64,
+        covers: impl Fn(&Point) -> bool,
+    ) -> Choice {
         let mut newest_first = self.points.iter().rev();
-        let is_shared = |point: &Point| point.is_younger_than(SHARED_POINT_AGE, asking.now);
+        let is_shared = |point: &Point| point.is_younger_than(SHARED_POINT_AGE, conditions.now);
         let newest = newest_first.find(|point| is_shared(point) && covers(point));
-        let since = self.last_opening.map(|last| asking.instant - last);
+        let since = self.last_opening.map(|last| conditions.instant - last);
         let is_due = since.is_none_or(|since| since >= POINT_INTERVAL);
         match newest {
-            Some(point) if point.offset == offset || !is_due || asking.is_opening => {
+            Some(point) if point.offset == offset || !is_due || conditions.is_opening => {
                 Choice::Share(Arc::clone(point))
             }
-            None if !is_due && !asking.is_opening => Choice::None,
+            None if !is_due && !conditions.is_opening => Choice::None,
             _ => Choice::Open,
         }
     }
 
-    /// Takes away what is too old, and the oldest where there is no room for one more.
+    /// Removes points that are too old, and the oldest if there is no room for another.
     fn make_room(&mut self, now: DateTime<Utc>) -> Vec<Arc<Point>> {
         let old = self.points.iter();
         let old = old
@@ -183,65 +190,77 @@ mod tests {
         })
     }
 
-    fn shelf(points: &[&Arc<Point>], since_opening: u64) -> Shelf {
+    fn index_points(points: &[&Arc<Point>], since_opening: u64) -> IndexPoints {
         let since_opening = Duration::from_secs(since_opening);
-        Shelf {
+        IndexPoints {
             points: points.iter().map(|point| Arc::clone(point)).collect(),
             last_opening: clock::instant().checked_sub(since_opening),
         }
     }
 
-    fn choose(shelf: &Shelf, is_opening: bool, least: u64) -> Choice {
-        let asking = Asking {
+    fn choose(points: &IndexPoints, is_opening: bool, least: u64) -> Choice {
+        let conditions = Conditions {
             now: clock::now(),
             instant: clock::instant(),
             is_opening,
         };
-        shelf.choose(&asking, OFFSET, |point| point.offset >= least)
+        points.choose(&conditions, OFFSET, |point| point.offset >= least)
     }
 
     #[test]
     fn a_point_is_shared_while_nothing_changes_and_for_a_second_after_a_change() {
         let (current, older) = (point(OFFSET, 9), point(OFFSET - 1, 9));
         assert_eq!(
-            choose(&shelf(&[&older, &current], 9), false, 0),
+            choose(&index_points(&[&older, &current], 9), false, 0),
             Choice::Share(current)
         );
         assert_eq!(
-            choose(&shelf(&[&older], 0), false, 0),
+            choose(&index_points(&[&older], 0), false, 0),
             Choice::Share(older.clone())
         );
-        assert_eq!(choose(&shelf(&[&older], 1), false, 0), Choice::Open);
-        assert_eq!(choose(&shelf(&[&older], 1), true, 0), Choice::Share(older));
+        assert_eq!(choose(&index_points(&[&older], 1), false, 0), Choice::Open);
+        assert_eq!(
+            choose(&index_points(&[&older], 1), true, 0),
+            Choice::Share(older)
+        );
     }
 
     #[test]
     fn a_read_that_no_point_covers_opens_one_or_reads_the_index() {
         let older = point(OFFSET - 1, 9);
-        assert_eq!(choose(&shelf(&[&older], 1), false, OFFSET), Choice::Open);
-        assert_eq!(choose(&shelf(&[&older], 0), false, OFFSET), Choice::None);
         assert_eq!(
-            choose(&shelf(&[&older], 0), true, OFFSET),
+            choose(&index_points(&[&older], 1), false, OFFSET),
+            Choice::Open
+        );
+        assert_eq!(
+            choose(&index_points(&[&older], 0), false, OFFSET),
+            Choice::None
+        );
+        assert_eq!(
+            choose(&index_points(&[&older], 0), true, OFFSET),
             Choice::Open,
             "waits for it"
         );
     }
 
     #[test]
-    fn first_pages_leave_a_point_before_its_age_ends() {
+    fn first_pages_stop_sharing_a_point_before_it_expires() {
         assert_eq!(
-            choose(&shelf(&[&point(OFFSET, 61)], 61), false, 0),
+            choose(&index_points(&[&point(OFFSET, 61)], 61), false, 0),
             Choice::Open
         );
     }
 
     #[test]
-    fn sixty_are_alive_and_none_beyond_its_age() {
+    fn sixty_stay_open_and_none_beyond_its_age() {
         let points: Vec<_> = (0..60).rev().map(|age| point(OFFSET, age)).collect();
-        let mut full = shelf(&points.iter().collect::<Vec<_>>(), 1);
+        let mut full = index_points(&points.iter().collect::<Vec<_>>(), 1);
         assert_eq!(full.make_room(clock::now()), [Arc::clone(&points[0])]);
         assert_eq!(full.make_room(clock::now()), []);
         let (old, young) = (point(OFFSET, 301), point(OFFSET, 299));
-        assert_eq!(shelf(&[&old, &young], 1).make_room(clock::now()), [old]);
+        assert_eq!(
+            index_points(&[&old, &young], 1).make_room(clock::now()),
+            [old]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Single values of parameters: each reads one, or says what would be acceptable.
+//! Values of parameters: each function parses one, or says which values are valid.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use schemas::text::{
     without_controls,
 };
 
-use super::Facet;
+use super::choice::Facet;
 
-/// Whatever may be stored may be looked for: as long as the longest field that is searched.
+/// As long as the longest searched field: whatever may be stored may be searched for.
 const MAX_TEXT_CHARS: usize = MAX_DESCRIPTION_CHARS;
 const MAX_CURSOR_CHARS: usize = 8 * 1024;
 
@@ -20,7 +20,7 @@ pub(super) fn text(value: &str) -> Result<String, String> {
     at_most(MAX_TEXT_CHARS, text)
 }
 
-/// The key of a name of at most `max` characters, which stored names are compared by.
+/// The comparing key of a name of at most `max` characters.
 pub(super) fn name(value: &str, max: usize) -> Result<String, String> {
     let name = at_most(max, identifying(&without_controls(value)).into_owned())?;
     let key = comparing_key(&name).into_owned();
@@ -30,7 +30,7 @@ pub(super) fn name(value: &str, max: usize) -> Result<String, String> {
     Ok(key)
 }
 
-/// The key of an attribute's value, which stored values are compared by.
+/// The comparing key of an attribute's value.
 pub(super) fn attribute_value(value: &str) -> Result<String, String> {
     let value = at_most(
         MAX_ATTRIBUTE_VALUE_CHARS,

@@ -1,37 +1,37 @@
-//! Where a read stands between two steps of the ladder.
+//! The state of a read between two steps of the ladder.
 
 use chassis::clock::Deadline;
 use chassis::watermark_tail::Wake;
 
 use super::error::LadderError;
-use super::judge::{Footing, Gap};
-use crate::gate::GateError;
+use super::judge::{Gap, Snapshot};
+use crate::admission::AdmissionError;
 
-/// What the last judgement said, and what was tried since.
-pub(super) struct Standing {
+/// The last judgement, and what was tried since.
+pub(super) struct ReadState {
     pub is_covered: bool,
     /// None where a view has no active build.
-    pub footing: Option<Footing>,
+    pub snapshot: Option<Snapshot>,
     pub gap: Gap,
-    /// Comes when it is worth judging again; none where it is at once.
+    /// Wakes when a new judgement may differ; none where it may differ already.
     pub wake: Option<Wake>,
     /// Why the last real-time get failed.
-    pub failed: Option<GateError>,
+    pub failed: Option<AdmissionError>,
 }
 
-impl Standing {
-    pub(super) fn behind(footing: Option<Footing>, gap: Gap, wake: Option<Wake>) -> Self {
+impl ReadState {
+    pub(super) fn behind(snapshot: Option<Snapshot>, gap: Gap, wake: Option<Wake>) -> Self {
         Self {
             is_covered: false,
-            footing,
+            snapshot,
             gap,
             wake,
             failed: None,
         }
     }
 
-    /// Until it is worth judging again, or the time has come. Which of them it was makes no
-    /// difference: all is judged again.
+    /// Sleeps until a new judgement may differ, or the deadline has passed. The caller judges again
+    /// in both cases.
     pub(super) async fn sleep(&mut self, until: Deadline) {
         if let Some(wake) = &mut self.wake {
             let _ = until.run(wake.woken()).await;

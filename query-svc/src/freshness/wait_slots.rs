@@ -1,8 +1,7 @@
-//! Room for reads that wait, and the pace at which those by id ask Elasticsearch while they wait.
+//! Limits on waiting reads: their number, and the rate of their real-time gets.
 //!
-//! A tidemark under no key of ours costs its sender nothing to make, so reads with foreign ones
-//! share a few places and can never fill all. The real-time gets of all waiting reads together keep
-//! to one budget, however many wait.
+//! Anybody can make a foreign tidemark, so reads that carry one share a few slots and can never
+//! take all. The real-time gets of all waiting reads share one rate, however many reads wait.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::config::{MAX_GETS_PER_SECOND, MIN_GET_INTERVAL, WAITING_PER_FOREIGN};
 
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct WaitSlots {
     all: Semaphore,
     foreign: Semaphore,
     count: usize,
@@ -21,16 +20,16 @@ pub(super) struct Places {
 
 /// Held for as long as a read waits.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct WaitSlot<'a> {
     _any: SemaphorePermit<'a>,
     _foreign: Option<SemaphorePermit<'a>>,
 }
 
-/// One of the reads by id that wait.
+/// A read by id that waits, and repeats its real-time get.
 #[derive(Debug)]
 pub(super) struct Poller<'a>(&'a AtomicU32);
 
-impl Places {
+impl WaitSlots {
     pub(super) fn new(count: usize) -> Self {
         let count = count.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -41,20 +40,20 @@ impl Places {
         }
     }
 
-    /// A place to wait at; none where all are taken.
-    pub(super) fn take(&self, is_foreign: bool) -> Option<Place<'_>> {
+    /// A slot to wait in; none where all are taken.
+    pub(super) fn take(&self, is_foreign: bool) -> Option<WaitSlot<'_>> {
         let foreign = if is_foreign {
             Some(self.take_foreign()?)
         } else {
             None
         };
-        Some(Place {
+        Some(WaitSlot {
             _any: self.all.try_acquire().ok()?,
             _foreign: foreign,
         })
     }
 
-    /// For a read that waits for the lane heads, which a foreign tidemark stands for.
+    /// For a read with a foreign tidemark, while it reads the lane heads.
     pub(super) fn take_foreign(&self) -> Option<SemaphorePermit<'_>> {
         self.foreign.try_acquire().ok()
     }
@@ -70,7 +69,7 @@ impl Places {
 }
 
 impl Poller<'_> {
-    /// How long to wait before the next get, so that all pollers together keep to the budget.
+    /// How long to wait before the next get, so that all pollers together keep to the rate.
     pub(super) fn pace(&self) -> Duration {
         let pollers = self.0.load(Ordering::Relaxed);
         (Duration::from_secs(1) * pollers / MAX_GETS_PER_SECOND).max(MIN_GET_INTERVAL)
@@ -88,34 +87,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_tidemarks_never_take_all_places() {
-        let places = Places::new(32);
-        let foreign: Vec<_> = std::iter::from_fn(|| places.take(true)).collect();
+    fn foreign_tidemarks_never_take_all_slots() {
+        let wait_slots = WaitSlots::new(32);
+        let foreign: Vec<_> = std::iter::from_fn(|| wait_slots.take(true)).collect();
         assert_eq!(foreign.len(), 2);
-        assert!(places.take_foreign().is_none());
-        let ours: Vec<_> = std::iter::from_fn(|| places.take(false)).collect();
-        assert_eq!((ours.len(), places.taken()), (30, 32));
+        assert!(wait_slots.take_foreign().is_none());
+        let ours: Vec<_> = std::iter::from_fn(|| wait_slots.take(false)).collect();
+        assert_eq!((ours.len(), wait_slots.taken()), (30, 32));
         drop(foreign);
-        assert!(places.take(true).is_some());
+        assert!(wait_slots.take(true).is_some());
     }
 
     #[test]
-    fn a_foreign_tidemark_finds_no_place_where_ours_have_taken_all() {
-        let places = Places::new(32);
-        let ours: Vec<_> = std::iter::from_fn(|| places.take(false)).collect();
+    fn a_foreign_tidemark_gets_no_slot_when_all_are_taken() {
+        let wait_slots = WaitSlots::new(32);
+        let ours: Vec<_> = std::iter::from_fn(|| wait_slots.take(false)).collect();
         assert_eq!(ours.len(), 32);
-        assert!(places.take(true).is_none());
+        assert!(wait_slots.take(true).is_none());
     }
 
     #[test]
-    fn a_lone_poller_asks_ten_times_a_second_and_all_together_a_hundred_times() {
-        let places = Places::new(8_192);
-        let lone = places.poller();
-        assert_eq!(lone.pace(), MIN_GET_INTERVAL);
-        let others: Vec<_> = (1..5_000).map(|_| places.poller()).collect();
-        let per_second = 5_000.0 / lone.pace().as_secs_f64();
+    fn one_poller_gets_ten_times_a_second_and_all_together_a_hundred_times() {
+        let wait_slots = WaitSlots::new(8_192);
+        let single = wait_slots.poller();
+        assert_eq!(single.pace(), MIN_GET_INTERVAL);
+        let others: Vec<_> = (1..5_000).map(|_| wait_slots.poller()).collect();
+        let per_second = 5_000.0 / single.pace().as_secs_f64();
         assert!(per_second <= 100.0, "{per_second}");
         drop(others);
-        assert_eq!(lone.pace(), MIN_GET_INTERVAL);
+        assert_eq!(single.pace(), MIN_GET_INTERVAL);
     }
 }
