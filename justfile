@@ -17,7 +17,7 @@ nightly:
 
 # Keep the tests' servers running between runs, until interrupted
 servers:
-    cargo run -p infra -- shared
+    cargo run -p testbed -- shared
 
 # The sample shop, with everything running
 demo:

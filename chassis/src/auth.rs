@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::problem::ApiError;
 
-/// Clocks of issuers may differ by so many seconds.
+/// How far the clocks of issuers may differ, in seconds.
 const LEEWAY_SECONDS: u64 = 5;
 /// As many as the digest of HS256 has, which is what RFC 7518 asks for.
 const MIN_SECRET_BYTES: usize = 32;

@@ -125,7 +125,7 @@ impl Probe {
         self.health.set(self.kind, self.name, State::Up);
     }
 
-    /// `reason` is shown to whoever asks: no addresses, no secrets.
+    /// `reason` is shown to anybody: no addresses, no secrets.
     pub fn down(&self, reason: impl Into<String>) {
         let reason = reason.into();
         self.health

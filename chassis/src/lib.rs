@@ -6,6 +6,7 @@
 
 pub mod config;
 
+mod chain;
 pub mod clock;
 pub mod retry;
 pub mod shutdown;

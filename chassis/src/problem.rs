@@ -11,7 +11,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER
 use actix_web::{HttpResponse, ResponseError};
 use schemas::problem::{Problem, ProblemType, Violation};
 
-use crate::telemetry::Chain;
+use crate::chain::Chain;
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use infra::stack::Security;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use testbed::stack::Security;
 use uuid::Uuid;
 
 /// Whom the certificates of servers are for; `localhost`, though it is the same, is not it.

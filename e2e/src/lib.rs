@@ -5,9 +5,10 @@
 //! can be killed, paused and started again.
 
 pub mod certificates;
-pub mod client;
 pub mod log;
 pub mod logs;
 pub mod programs;
 pub mod shop;
 pub mod world;
+
+pub use infra::client;

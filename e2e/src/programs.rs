@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use infra::environment;
+use testbed::environment;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 

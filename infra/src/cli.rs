@@ -1,6 +1,6 @@
 //! The command line. Its `--help` is the manual.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 
 use chassis::{auth::Role, config::DEVELOPMENT_JWT_SECRET};
 use clap::{
@@ -9,6 +9,7 @@ use clap::{
 };
 use schemas::view::View;
 use secrecy::SecretString;
+use testbed::cli::{RunServer, Supervise};
 use uuid::Uuid;
 
 use crate::bench;
@@ -70,10 +71,6 @@ pub enum Command {
     ///
     /// Starts its own servers and services. The workloads are those of infra/workloads.
     Bench(bench::options::Options),
-    /// Start, or join, the tests' throw-away servers and keep them until interrupted
-    ///
-    /// Test runs that start meanwhile use the same servers and need not wait for them.
-    Shared,
     #[command(hide = true)]
     Supervise(Supervise),
     #[command(hide = true)]
@@ -206,40 +203,11 @@ pub struct Verify {
     pub json: bool,
 }
 
-/// Runs the servers of one stack; started by `up`, `shared` and the tests.
-#[derive(Debug, Args)]
-pub struct Supervise {
-    /// Print the version of the specification that is understood, and end
-    #[arg(long)]
-    pub protocol: bool,
-    /// What to run, as JSON
-    #[arg(required_unless_present = "protocol")]
-    pub spec: Option<String>,
-}
-
 /// Starts the services of a deployment and starts them again when they end; started by `up`.
 #[derive(Debug, Args)]
 pub struct Watch {
     /// Holds the plan of what to run
     pub dir: PathBuf,
-}
-
-/// Becomes a server that ends with its supervisor.
-#[derive(Debug, Args)]
-pub struct RunServer {
-    /// The supervisor's pid
-    #[arg(long)]
-    pub parent: i32,
-    /// The signal to get when the supervisor is gone
-    #[arg(long)]
-    pub on_orphaned: String,
-    #[arg(long, requires = "gid")]
-    pub uid: Option<u32>,
-    #[arg(long, requires = "uid")]
-    pub gid: Option<u32>,
-    /// The server's program and arguments
-    #[arg(last = true, required = true)]
-    pub program: Vec<OsString>,
 }
 
 fn view(name: String) -> View {

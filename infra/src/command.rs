@@ -8,10 +8,7 @@ mod down;
 mod import;
 mod lag;
 mod replay;
-mod run_server;
-mod shared;
 mod status;
-mod supervise;
 mod token;
 mod up;
 mod verify;
@@ -36,9 +33,8 @@ pub async fn run(command: Command) -> Result<()> {
         Command::DeadLetters(args) => dead_letters::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Verify(args) => verify::run(args).await,
-        Command::Shared => shared::run().await,
-        Command::Supervise(args) => supervise::run(args).await,
+        Command::Supervise(args) => testbed::command::supervise(args).await,
         Command::Watch(args) => watch::run(&args).await,
-        Command::RunServer(args) => run_server::run(&args),
+        Command::RunServer(args) => testbed::command::run_server(&args),
     }
 }

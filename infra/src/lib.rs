@@ -1,20 +1,12 @@
-//! The local stack (PostgreSQL, Kafka, Elasticsearch as plain processes) and the operator's command
-//! line. Tests take a running stack from `stack::shared` and a corner of it from `Namespace`.
+//! The operator's command line: the local stack with its services, and what an operator does with a
+//! running Tidemark. The servers below it are `testbed`'s.
 
-pub mod artifact;
+pub mod access;
 pub mod bench;
 pub mod cli;
+pub mod client;
 pub mod command;
-pub mod environment;
-mod log;
-pub mod namespace;
 pub mod operation;
 pub mod output;
-mod ports;
-mod process;
-pub mod restart;
-mod server;
 pub mod service;
 pub mod shop;
-pub mod stack;
-mod user;

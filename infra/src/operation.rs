@@ -9,7 +9,6 @@ mod readiness;
 pub mod replay;
 pub mod rest;
 pub mod services;
-pub mod session;
 pub mod verify;
 pub mod visible;
 pub(crate) mod watcher;

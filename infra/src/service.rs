@@ -2,6 +2,7 @@
 //! or a given port, found ready, paused, ended. `tidemark up` and the end-to-end tests share it.
 
 mod build;
+mod variables;
 
 use std::{
     fs::{self, File},
@@ -13,14 +14,15 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
+use testbed::{
+    log,
+    namespace::Surroundings,
+    process::{Identity, wait_gone},
+    program::bound_by,
+};
 use tokio::process::Child;
 
 pub use self::build::{Profile, build, build_showing};
-use crate::{
-    log,
-    process::{Identity, wait_gone},
-    stack::{self, Endpoints, Security},
-};
 
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -55,36 +57,6 @@ impl Service {
             Self::QuerySvc => 8082,
             Self::Projector => 8083,
         }
-    }
-}
-
-/// Where the servers are, and which corner of them is meant.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Surroundings {
-    pub endpoints: Endpoints,
-    pub database: String,
-    pub prefix: String,
-}
-
-impl Surroundings {
-    /// Variables that every service reads; only command-svc may write to PostgreSQL.
-    fn variables(&self, service: Service) -> Vec<(String, String)> {
-        let database_url = match service {
-            Service::CommandSvc => self.endpoints.database_url(&self.database),
-            Service::Projector | Service::QuerySvc => self.endpoints.reader_url(&self.database),
-        };
-        let security = self.endpoints.security.iter();
-        let addresses = [
-            ("DATABASE_URL", database_url),
-            ("KAFKA_BOOTSTRAP", self.endpoints.kafka.clone()),
-            ("ELASTICSEARCH_URL", self.endpoints.elasticsearch.clone()),
-            ("TIDEMARK_PREFIX", self.prefix.clone()),
-        ];
-        addresses
-            .into_iter()
-            .chain(security.flat_map(Security::variables))
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
     }
 }
 
@@ -164,7 +136,7 @@ impl Launch {
 
     fn command(&self, surroundings: &Surroundings) -> Result<Command> {
         let mut command = if self.attached {
-            let mut command = stack::bound_by(Signal::SIGKILL)?;
+            let mut command = bound_by(Signal::SIGKILL)?;
             command.arg(&self.program);
             command
         } else {
@@ -174,7 +146,7 @@ impl Launch {
         };
         command
             .env("BIND", format!("127.0.0.1:{}", self.port))
-            .envs(surroundings.variables(self.service))
+            .envs(variables::variables(surroundings, self.service))
             .envs(self.variables.iter().cloned());
         Ok(command)
     }

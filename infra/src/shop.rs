@@ -138,7 +138,7 @@ impl Place<'_> {
         (self.mixed(of) >> 8) as usize
     }
 
-    /// A number that looks random and is the same for ever (FNV-1a, then a mix of the bits).
+    /// A number that looks random and is always the same (FNV-1a, then a mix of the bits).
     fn mixed(&self, of: &str) -> u64 {
         let text = self.sku.bytes().chain(of.bytes());
         let hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

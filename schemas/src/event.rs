@@ -45,7 +45,7 @@ macro_rules! events {
             /// The types in their newest version, as they stand on the wire.
             pub const TYPES: &'static [(&'static str, u16)] = &[$(($wire, $version)),+];
 
-            /// The name on the wire, stable for ever.
+            /// The name on the wire; it never changes.
             pub fn type_name(&self) -> &'static str {
                 match self { $(Self::$name(_) => $wire),+ }
             }
@@ -257,7 +257,7 @@ impl std::str::FromStr for StreamId {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no stream id")]
+#[error("'{0}' is not a stream id")]
 pub struct StreamIdError(pub String);
 
 /// Who caused an event, and in which request. Never personal data.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// How many lanes there are, for ever: tokens, keys and rows name them.
+/// How many lanes there are. It never changes: tokens, keys and rows name them.
 pub const LANES: u8 = 64;
 
 /// The dense number of an event in its lane: 1, 2, 3 … 0 stands for "nothing yet".

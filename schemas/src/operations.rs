@@ -1,6 +1,6 @@
 //! What operators are told of the pipeline: lag, builds, dead letters.
 //!
-//! Served by the projector as JSON, and read by the command line and whoever watches. Said once, so
+//! Served by the projector as JSON, and read by the command line and by monitoring. Said once, so
 //! that a word means the same wherever it is shown.
 
 use serde::{Deserialize, Serialize};

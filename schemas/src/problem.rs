@@ -14,7 +14,7 @@ macro_rules! problem_types {
         impl ProblemType {
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// Last part of the type's URI; stable for ever.
+            /// Last part of the type's URI; it never changes.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => $wire),+ }
             }

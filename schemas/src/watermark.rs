@@ -1,7 +1,7 @@
 //! Records of the watermark topic: how far each lane is visible, and which builds there are.
 //!
 //! One partition, compacted by key. Its offsets are the clock `G` of monotonic reads. Watermarks
-//! are true whoever published them, so readers merge them lane by lane by maximum.
+//! are true whichever owner published them, so readers merge them lane by lane by maximum.
 
 use std::collections::BTreeMap;
 
@@ -59,10 +59,10 @@ pub struct Watermark {
     pub changed: Option<Vec<u32>>,
 }
 
-/// At most so many changed subjects are named in a record; beyond that `changed` is absent.
+/// The most changed subjects that a record names; beyond that `changed` is absent.
 pub const MAX_CHANGED: usize = 512;
 
-/// At most so many subjects are held in a view's lane; beyond that the lane stops.
+/// The most subjects that are held in a view's lane; beyond that the lane stops.
 pub const MAX_HELD: usize = 100;
 
 /// The last four bytes of a UUID, random in versions 4 and 7: enough to drop a cached document, and short.

@@ -108,7 +108,7 @@ struct Asked {
     started: Instant,
 }
 
-/// Completes every answer, whoever made it.
+/// Completes every answer, whichever layer made it.
 pub(super) async fn finish(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -1,4 +1,4 @@
-//! What every answer carries, whoever made it.
+//! What every answer carries, whichever layer made it.
 
 use std::time::Instant;
 

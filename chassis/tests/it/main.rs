@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use infra::namespace::Namespace;
-use infra::stack::{self, SharedStack};
+use testbed::namespace::Namespace;
+use testbed::stack::{self, SharedStack};
 
 mod elasticsearch;
 mod kafka;

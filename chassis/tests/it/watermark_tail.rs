@@ -35,7 +35,7 @@ impl Followed {
     /// With one record, read to its end.
     async fn open() -> Self {
         let corner = Corner::take().await;
-        let brokers = corner.namespace.endpoints().brokers().unwrap();
+        let brokers = KafkaBrokers::plain(corner.namespace.endpoints().kafka.as_str());
         let names = Names::new(corner.namespace.prefix.as_str(), Epoch(1));
         create(&brokers, &names).await;
         let shutdown = Shutdown::default();
@@ -159,7 +159,7 @@ async fn a_record_that_cannot_be_read_is_named_until_one_with_its_key_can() {
 async fn a_topic_that_starts_anew_ends_the_process_with_an_error() {
     let followed = Followed::open().await;
     followed.put(KEY, WISH).await;
-    let brokers = followed.corner.namespace.endpoints().brokers().unwrap();
+    let brokers = KafkaBrokers::plain(followed.corner.namespace.endpoints().kafka.as_str());
     let config = brokers.client_config();
     let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
     let (topic, options) = (followed.names.watermarks(), AdminOptions::new());

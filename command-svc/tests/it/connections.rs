@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use infra::namespace::Namespace;
-use infra::stack;
+use testbed::namespace::Namespace;
+use testbed::stack;
 
 use crate::service::{Service, connect, spawn};
 

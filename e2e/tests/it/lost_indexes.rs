@@ -9,12 +9,12 @@ use e2e::world::{Plan, World};
 use infra::operation::connection::Connection;
 use infra::operation::replay::replay;
 use infra::service::Service;
-use infra::stack::Server;
 use reqwest::{Method, StatusCode};
 use schemas::id::Epoch;
 use schemas::topic::Names;
 use schemas::view::View;
 use serde_json::{Value, json};
+use testbed::stack::Server;
 use uuid::Uuid;
 
 /// A rebuild of these few documents takes well under a second.

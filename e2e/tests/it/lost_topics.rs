@@ -10,12 +10,12 @@ use e2e::client::Client;
 use e2e::shop::{create_product, rare_word};
 use e2e::world::{Plan, World};
 use infra::service::Service;
-use infra::stack::Server;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use schemas::id::Epoch;
 use schemas::topic::Names;
+use testbed::stack::Server;
 use uuid::Uuid;
 
 const BACK_WITHIN: Duration = Duration::from_secs(30);

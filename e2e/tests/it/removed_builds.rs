@@ -128,7 +128,7 @@ async fn of_a_build_that_readers_have_left_nothing_stays() -> Result<()> {
         ensure!(Instant::now() < deadline, "the index is still there");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // The index goes last: whoever is cut off before leaves a trace.
+    // The index goes last: a removal that is interrupted leaves it as a trace.
     ensure!(left.checkpoints().await? == 0, "checkpoints are left");
     ensure!(left.keys().await? == 0, "watermark keys are left");
     let found = staff.get(&cups).await?.expect(200)?;

@@ -1,5 +1,5 @@
 //! Servers that let nobody in without encryption, a password and a certificate: with the settings
-//! for them everything works as ever, and whoever is not who they say they are is refused.
+//! for them everything works as always, and a client that cannot prove who it is is refused.
 
 use anyhow::{Context, Result, ensure};
 use e2e::certificates::Authority;
@@ -8,8 +8,8 @@ use e2e::world::{Plan, World};
 use infra::operation::connection::Connection;
 use infra::operation::replay::replay;
 use infra::service::Service;
-use infra::stack::{Endpoints, Security};
 use schemas::view::View;
+use testbed::stack::{Endpoints, Security};
 
 mod administrator;
 mod lost_privilege;

@@ -7,10 +7,10 @@ use e2e::client::Client;
 use e2e::shop::{create_product, page, rare_word};
 use e2e::world::{Plan, World};
 use infra::service::Service;
-use infra::stack::Server;
 use schemas::lane::LANES;
 use schemas::operations::{LagReport, LaneHealth};
 use serde_json::{Value, json};
+use testbed::stack::Server;
 use uuid::Uuid;
 
 const OUTAGE: Duration = Duration::from_secs(10);

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use schemas::view::View;
 
+mod structure;
+
 const SERVICES: [&str; 3] = ["command-svc", "projector", "query-svc"];
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "schemas",
     "chassis",
     "command-svc",
@@ -15,6 +17,7 @@ const CRATES: [&str; 7] = [
     "query-svc",
     "infra",
     "e2e",
+    "testbed",
 ];
 const MOST_LINES: usize = 500;
 const VAGUE_NAMES: [&str; 6] = ["Manager", "Helper", "Util", "Common", "Impl", "Handler"];

@@ -153,7 +153,7 @@ impl Elastic {
         }
     }
 
-    /// Sends bulks, so many at a time.
+    /// Sends bulks, this number at a time.
     pub async fn bulks(&self, bulks: &[Bytes], in_flight: usize) -> Result<()> {
         let sent = bulks.iter().map(|bulk| self.bulk(bulk.clone()));
         stream::iter(sent)

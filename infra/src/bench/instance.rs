@@ -9,14 +9,15 @@ use chassis::auth::{Role, mint};
 use chassis::clock;
 use chassis::config::DEVELOPMENT_JWT_SECRET;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use testbed::environment;
+use testbed::namespace::Namespace;
+use testbed::namespace::Surroundings;
+use testbed::stack::{Endpoints, SharedStack, Stack, StackOptions, shared};
 use tokio_postgres::NoTls;
 
 use super::options::Options;
-use crate::environment;
-use crate::namespace::Namespace;
 use crate::output;
-use crate::service::{self, Launch, Profile, Running, Service, Surroundings};
-use crate::stack::{Endpoints, SharedStack, Stack, StackOptions, shared};
+use crate::service::{self, Launch, Profile, Running, Service};
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);

@@ -5,9 +5,8 @@ use reqwest::header::HeaderValue;
 use schemas::id::ProductId;
 
 use super::instance::{Instance, staff};
+use crate::operation::rest::TIDEMARK;
 use crate::service::Service;
-
-pub(super) const TIDEMARK: &str = "tidemark";
 
 #[derive(Debug)]
 pub(super) struct Prices {

@@ -19,12 +19,12 @@ use super::report::{Finding, Machine, Report, Side, Spread, Target};
 use super::workload::Search;
 use super::{catalogue, import};
 use crate::operation::connection::Connection;
+use crate::operation::rest::TIDEMARK;
 use crate::output;
 use crate::service::Service;
 
 const TARGET: f64 = 0.8;
 const GOAL: f64 = 0.95;
-const TIDEMARK: &str = "tidemark";
 const NAMES: [&str; 3] = ["floor", "without tidemark", "with tidemark"];
 
 /// What takes turns.

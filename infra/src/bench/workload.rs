@@ -118,7 +118,8 @@ fn read<T: DeserializeOwned>(options: &Options, committed: &str) -> Result<T> {
         return serde_json::from_str(committed).context("the committed workload cannot be read");
     };
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no such workload", path.display()))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is not a workload of this bench", path.display()))
 }
 
 fn set<T: Copy>(value: &mut T, option: Option<T>) {

@@ -12,7 +12,6 @@ use crate::{
         import::{Destination, send},
         lag::lag as ask_for_lag,
         services::Replicas,
-        session::Session,
     },
     output::{self, Bar, grouped},
     service::Service,
@@ -33,8 +32,8 @@ pub(super) async fn run(args: Demo) -> Result<()> {
     let deployment = Deployment::current()?;
     fill(&deployment, &args.signing).await?;
     let token = token::staff(&args.signing)?;
-    let mut tour = Tour::new(&deployment, Session::new(token.clone())?)?;
-    tour.warm_up(Session::new(token)?).await?;
+    let mut tour = Tour::new(&deployment, &token)?;
+    tour.warm_up().await?;
     tour.write_and_find().await?;
     tour.change_and_find().await?;
     output::line("\nHow far the views are behind the events now (`lag`):\n");

@@ -1,8 +1,9 @@
 //! `tidemark down`: ends what `up` started, in good order.
 
 use anyhow::Result;
+use testbed::{environment, stack::LocalStack};
 
-use crate::{cli::Down, environment, operation::services, output, stack::LocalStack};
+use crate::{cli::Down, operation::services, output};
 
 pub(super) async fn run(args: Down) -> Result<()> {
     let services = services::stop(&environment::state_dir()?).await?;

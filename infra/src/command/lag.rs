@@ -12,7 +12,7 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_secs(1);
-/// So many lanes that stand still are named for each build.
+/// How many lanes that stand still are named for each build.
 const NAMED: usize = 8;
 
 pub(super) async fn run(args: cli::Lag) -> Result<()> {

@@ -1,18 +1,17 @@
 //! `tidemark up`: the servers on their fixed ports and the services, detached.
 
 use anyhow::Result;
+use testbed::{environment, namespace::Surroundings, stack::LocalStack};
 
 use super::status;
 use crate::{
     cli::Up,
-    environment,
     operation::{
         deployment::DATABASE,
         services::{Listen, Replicas, Starter},
     },
     output::{self, Step},
-    service::{self, Profile, Surroundings},
-    stack::LocalStack,
+    service::{self, Profile},
 };
 
 pub(super) async fn run(args: Up) -> Result<()> {

@@ -14,9 +14,10 @@ use schemas::id::Epoch;
 use schemas::topic::Names;
 use schemas::watermark::Key;
 use serde::Serialize;
-use tokio::runtime::Handle;
+use testbed::namespace::Surroundings;
 
-use crate::service::Surroundings;
+use crate::access;
+use tokio::runtime::Handle;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -34,7 +35,7 @@ impl Connection {
     pub async fn open(surroundings: &Surroundings) -> Result<Self> {
         let epoch = epoch(surroundings).await?;
         let names = Names::new(&surroundings.prefix, epoch);
-        let brokers = surroundings.endpoints.brokers()?;
+        let brokers = access::brokers(&surroundings.endpoints)?;
         let shutdown = Shutdown::default();
         let probe = Health::default().dependency("kafka");
         let tail = WatermarkTail::spawn(&brokers, &names, &shutdown, probe)?;

@@ -10,13 +10,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use testbed::{environment, namespace::Surroundings, process::Identity, restart::Restarts};
 
-use crate::{
-    environment,
-    process::Identity,
-    restart::Restarts,
-    service::{Running, Service, Surroundings},
-};
+use crate::service::{Running, Service};
 
 /// The database of a Tidemark that has servers of its own.
 pub const DATABASE: &str = "tidemark";
@@ -163,7 +159,7 @@ impl Deployment {
     }
 }
 
-/// Held by whoever starts or ends services.
+/// Held by a process that starts or ends services.
 pub(super) async fn turn(dir: &Path) -> Result<File> {
     let file = lock_file(dir, "services.lock")?;
     let lock = move || file.lock().map(|()| file);

@@ -3,13 +3,13 @@
 use anyhow::Result;
 use futures::future::join_all;
 use serde::Serialize;
-
-use super::deployment::{Deployment, Watched};
-use crate::{
+use testbed::{
     environment,
     restart::{End, Restarts},
     stack::{LocalServer, LocalStack},
 };
+
+use super::deployment::{Deployment, Watched};
 
 /// What `tidemark status` tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -7,12 +7,13 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use futures::future::try_join_all;
+use testbed::log;
 
 use super::{
     deployment::{Deployment, Plan, Slot, Watched},
     watcher,
 };
-use crate::{log, service::Service};
+use crate::service::Service;
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const ASK_EVERY: Duration = Duration::from_millis(50);

@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
+use testbed::{
+    namespace::Surroundings,
+    ports,
+    process::{Identity, wait_gone},
+};
 use tokio_postgres::error::SqlState;
 
 use super::{
@@ -15,9 +20,7 @@ use super::{
 };
 use crate::{
     output::{self, Step},
-    ports,
-    process::{Identity, wait_gone},
-    service::{Service, Surroundings},
+    service::Service,
 };
 
 /// The watcher ends its services first, by force if they take too long.

@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use command_svc::verify::Verified;
 use schemas::lane::Lane;
 use serde::Serialize;
+use testbed::namespace::Surroundings;
 use tokio_postgres::Client;
 
 use self::{documents::Scanned, lane::LaneCheck};
 use super::connection::{self, Connection};
-use crate::service::Surroundings;
 
 mod documents;
 pub mod lane;

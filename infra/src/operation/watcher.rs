@@ -16,6 +16,11 @@ use anyhow::{Context, Result};
 use chassis::clock;
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use nix::sys::signal::Signal;
+use testbed::{
+    process::{self, Identity},
+    program::Program,
+    restart::{self, Backoff, End},
+};
 use tokio::{
     process::Child,
     signal::unix::{SignalKind, signal},
@@ -25,20 +30,22 @@ use tokio::{
 use super::deployment::{self, Deployment, Plan, Slot, Watched};
 use crate::{
     output,
-    process::{self, Identity},
-    restart::{self, Backoff, End},
     service::{self, Launch, Running},
-    stack,
 };
 
 /// Between two looks at a process that is not a child.
+/// What watches: `tidemark watch`.
+const TIDEMARK: Program = Program {
+    name: "tidemark",
+    package: "infra",
+};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Of a process that an earlier watcher has started.
 const UNSEEN: &str = "unknown, since the watcher that started it had ended";
 
 /// Starts a watcher. An attached one ends, and the services with it, with the thread that starts it.
 pub(super) async fn spawn(dir: &Path, attached: bool) -> Result<()> {
-    let mut command = stack::command(attached).await?;
+    let mut command = TIDEMARK.command(attached).await?;
     let logs = logs(dir);
     fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
     let log = File::create(log_of(dir))?;

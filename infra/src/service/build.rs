@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use testbed::environment;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::Service;
-use crate::environment;
 
 /// Of what cargo says, for when it fails.
 const LINES_KEPT: usize = 200;

@@ -1,6 +1,6 @@
 //! The container variant has the same settings.
 
-use infra::stack::{ELASTICSEARCH_SETTINGS, KAFKA_SETTINGS, POSTGRES_SETTINGS, Ports};
+use testbed::stack::{ELASTICSEARCH_SETTINGS, KAFKA_SETTINGS, POSTGRES_SETTINGS, Ports};
 
 const COMPOSE: &str = include_str!("../../docker/compose.yaml");
 

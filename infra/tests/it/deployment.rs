@@ -15,7 +15,6 @@ use chassis::{
 };
 use flate2::{Compression, write::GzEncoder};
 use infra::{
-    namespace::Namespace,
     operation::{
         connection::Connection,
         deployment::Deployment,
@@ -28,9 +27,10 @@ use infra::{
         visible::until_visible,
     },
     service::{self, Profile, Service},
-    shop, stack,
+    shop,
 };
 use schemas::{operations::LaneHealth, rest::import::LineStatus, view::View};
+use testbed::{namespace::Namespace, stack};
 
 const PRODUCTS: usize = 120;
 

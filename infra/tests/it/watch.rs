@@ -9,16 +9,18 @@ use std::{
 
 use chassis::clock;
 use infra::{
-    namespace::Namespace,
     operation::{
         deployment::Deployment,
         services::{self, Listen, Replicas, Starter},
     },
-    service::{Service, Surroundings},
-    stack::{self, SharedStack},
+    service::Service,
 };
 use schemas::{id::Epoch, topic::Names};
 use serde_json::Value;
+use testbed::{
+    namespace::{Namespace, Surroundings},
+    stack::{self, SharedStack},
+};
 
 use crate::{
     deployment::programs,

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use chassis::clock;
 use chassis::elasticsearch::{ElasticsearchError, Hit, SearchOptions};
-use infra::stack::{Server, Stack, StackOptions};
 use schemas::id::ProductId;
 use schemas::view::{Document, View};
 use serde_json::{Value, json};
+use testbed::stack::{Server, Stack, StackOptions};
 
 use crate::world::{LIMIT, PARTITIONS, World, detailed, moved_price, product};
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use chassis::clock;
-use infra::stack::{Server, Stack, StackOptions};
 use schemas::event::Envelope;
 use schemas::id::ProductId;
 use schemas::lane::{LANES, Lane};
 use schemas::view::{Document, View};
 use serde_json::json;
+use testbed::stack::{Server, Stack, StackOptions};
 
 use crate::world::{Process, World, moved_price, product};
 

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, SearchOptions};
+use chassis::event_log;
 use chassis::health::Health;
+use chassis::kafka::{self, KafkaBrokers};
 use chassis::shutdown::Shutdown;
 use chassis::watermark_tail::WatermarkTail;
-use chassis::{event_log, kafka};
-use infra::namespace::Namespace;
-use infra::stack::{Endpoints, SharedStack};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use schemas::event::{Envelope, Event, StreamId, record};
@@ -21,6 +20,8 @@ use schemas::lane::{Lane, Position};
 use schemas::topic::Names;
 use schemas::view::{Document, View};
 use serde_json::json;
+use testbed::namespace::Namespace;
+use testbed::stack::{Endpoints, SharedStack};
 use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
 use tokio_util::sync::DropGuard;
@@ -55,7 +56,7 @@ pub struct World {
 impl World {
     /// On the servers that all tests share.
     pub async fn open() -> Self {
-        let stack = infra::stack::shared().await.unwrap();
+        let stack = testbed::stack::shared().await.unwrap();
         let world = Self::open_on(stack.endpoints(), PARTITIONS).await;
         Self {
             _stack: Some(stack),
@@ -73,7 +74,7 @@ impl World {
             .unwrap();
         let epoch = Epoch(u32::try_from(epoch.get::<_, i64>(0)).unwrap());
         let names = Names::new(namespace.prefix.as_str(), epoch);
-        let brokers = &endpoints.brokers().unwrap();
+        let brokers = &KafkaBrokers::plain(endpoints.kafka.as_str());
         let deadline = Deadline::within(LIMIT);
         let compact = [("cleanup.policy", "compact")];
         kafka::ensure_topic(brokers, &names.events(), partitions, &[], deadline)
@@ -220,13 +221,8 @@ impl World {
     }
 
     /// Asks again until it holds, at most for the limit.
-    pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
-        let deadline = Deadline::within(LIMIT);
-        let mut ticks = tokio::time::interval(Duration::from_millis(50));
-        while !holds().await {
-            assert!(!deadline.has_passed(), "not in time: {what}");
-            ticks.tick().await;
-        }
+    pub async fn eventually(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        testbed::eventually(what, LIMIT, holds).await;
     }
 
     /// The index of the view's active build.

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use chassis::clock::Deadline;
 use chassis::elasticsearch::Elasticsearch;
-use chassis::kafka;
-use infra::namespace::Namespace;
-use infra::stack::SharedStack;
+use chassis::kafka::{self, KafkaBrokers};
 use rdkafka::producer::FutureProducer;
 use schemas::id::Epoch;
 use schemas::lane::{LaneSeqs, Position, Seq};
@@ -19,6 +17,8 @@ use schemas::topic::Names;
 use schemas::view::{Document, View};
 use serde_json::Value;
 use serde_json::value::to_raw_value;
+use testbed::namespace::Namespace;
+use testbed::stack::SharedStack;
 use tokio_postgres::NoTls;
 
 mod client;
@@ -62,7 +62,7 @@ impl Shop {
 
     /// Without any build.
     pub async fn closed() -> Self {
-        let stack = infra::stack::shared().await.unwrap();
+        let stack = testbed::stack::shared().await.unwrap();
         let namespace = Namespace::create(stack.endpoints()).await.unwrap();
         let postgres = migrated(&namespace.database_url).await;
         let epoch = postgres.query_one("select epoch from epoch", &[]);
@@ -72,7 +72,7 @@ impl Shop {
             Epoch(u32::try_from(epoch).unwrap()),
         );
         let settings = [("cleanup.policy", "compact")];
-        let brokers = &stack.endpoints().brokers().unwrap();
+        let brokers = &KafkaBrokers::plain(stack.endpoints().kafka.as_str());
         let deadline = Deadline::within(LIMIT);
         kafka::ensure_topic(brokers, &names.watermarks(), 1, &settings, deadline)
             .await

@@ -6,10 +6,10 @@ use std::time::Duration;
 use chassis::clock::Deadline;
 use chassis::postgres::{self, PoolOptions, Session};
 use chassis::tidemark::EpochHandle;
-use infra::namespace::Namespace;
-use infra::stack::{Server, Stack, StackOptions};
 use query_svc::freshness::{Heads, HeadsError};
 use schemas::lane::{Lane, Position};
+use testbed::namespace::Namespace;
+use testbed::stack::{Server, Stack, StackOptions};
 use tokio::runtime::Handle;
 
 use crate::shop::{LIMIT, migrated};

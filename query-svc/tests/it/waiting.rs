@@ -1,8 +1,5 @@
 //! Reads that wait: what may not end a wait, and who may not hold the places.
 
-use std::time::Duration;
-
-use chassis::clock::Deadline;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use schemas::id::Epoch;
@@ -25,13 +22,8 @@ fn position(document: &Document) -> Position {
     }
 }
 
-pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Deadline::within(LIMIT);
-    let mut ticks = tokio::time::interval(Duration::from_millis(10));
-    while !holds() {
-        assert!(!deadline.has_passed(), "not in time: {what}");
-        ticks.tick().await;
-    }
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    testbed::eventually(what, LIMIT, async || holds()).await;
 }
 
 async fn make_visible(shop: &Shop, document: &Document) {

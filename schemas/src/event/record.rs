@@ -24,7 +24,7 @@ pub enum RecordError {
     Event(#[from] EventError),
 }
 
-/// An event as a record names it: all but its data. Whoever passes events on fills it from their
+/// An event as a record names it: all but its data. A program that passes events on fills it from their
 /// rows, and so needs to know neither their types nor their versions.
 #[derive(Debug, Clone, Copy)]
 pub struct Heading<'a> {

@@ -26,7 +26,7 @@ pub struct MoneyBody {
     pub currency: String,
 }
 
-/// As derived, but for arrays: `[1999, "EUR"]` is no money.
+/// As derived, but for arrays: `[1999, "EUR"]` is not money.
 impl<'de> Deserialize<'de> for MoneyBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(MoneyVisitor)

@@ -95,7 +95,7 @@ pub struct ImportTotals {
 /// The last line where a client did not read, and the rest of its lines was not imported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ImportCutShort {
-    /// So many were answered.
+    /// The number of lines that were answered.
     pub lines: u64,
     #[schema(value_type = Object)]
     pub problem: Problem,

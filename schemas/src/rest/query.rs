@@ -53,9 +53,9 @@ pub struct ProductHit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Relation {
-    /// Exactly so many.
+    /// Exactly this number.
     Eq,
-    /// At least so many.
+    /// At least this number.
     Gte,
 }
 

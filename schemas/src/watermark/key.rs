@@ -75,7 +75,7 @@ impl fmt::Display for Key {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no key of the watermark topic")]
+#[error("'{0}' is not a key of the watermark topic")]
 pub struct KeyError(pub String);
 
 impl FromStr for Key {

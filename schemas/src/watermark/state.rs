@@ -207,7 +207,7 @@ impl WatermarkState {
         self.views.entry(name).or_default()
     }
 
-    /// Build records stay for ever; tools take back wishes, projectors the watermarks of builds
+    /// Build records are never removed; tools take back wishes, projectors the watermarks of builds
     /// that are gone, which says nothing new.
     fn remove(&mut self, key: &Key) -> Change {
         let Key::Wish { view, wish } = key else {

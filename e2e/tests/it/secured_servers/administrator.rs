@@ -1,9 +1,9 @@
 //! What the administrator of a secured Elasticsearch does: API keys, users and roles.
 
 use anyhow::{Context, Result, ensure};
-use infra::stack::{Endpoints, Security};
 use reqwest::Method;
 use serde_json::{Value, json};
+use testbed::stack::{Endpoints, Security};
 
 use super::security;
 

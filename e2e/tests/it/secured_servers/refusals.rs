@@ -13,12 +13,12 @@ use chassis::kafka::KafkaBrokers;
 use chassis::postgres::{Session, Target, connect_alone};
 use chassis::telemetry::Chain;
 use e2e::certificates::Authority;
-use infra::stack::{Endpoints, Security};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use testbed::stack::{Endpoints, Security};
 use tokio::runtime::Handle;
 
 use super::security;

@@ -198,7 +198,7 @@ fn mistyped(text: &str, random: &mut StdRng) -> Option<String> {
 async fn bodies(pairs: &Pairs, elastic: &Elastic, index: &str) -> Result<Vec<Bytes>> {
     let search = match ProductSearch::parse(pairs) {
         Ok(search) => search,
-        Err(refused) => bail!("{pairs:?} is no search: {refused:?}"),
+        Err(refused) => bail!("{pairs:?} is not a search: {refused:?}"),
     };
     let words = Words::of(search.text.as_deref().unwrap_or_default());
     let encode = |body: &Body<'_>| serde_json::to_vec(body).map(Bytes::from);

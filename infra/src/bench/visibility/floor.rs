@@ -97,6 +97,6 @@ fn search(amount: i64) -> Result<Bytes> {
             let body = body(&search, Tolerance::Exact, Start::default());
             Ok(serde_json::to_vec(&body)?.into())
         }
-        Err(refused) => bail!("a probe is no search: {refused:?}"),
+        Err(refused) => bail!("a probe is not a search: {refused:?}"),
     }
 }

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::super::instance::{Instance, http};
 use super::super::load::{Latencies, Load, open_loop};
-use super::super::prices::{Prices, TIDEMARK};
+use super::super::prices::Prices;
+use crate::operation::rest::TIDEMARK;
 use crate::service::Service;
 
 /// Above all prices of the catalogue and of the background, so that a probe finds only itself.

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use super::super::instance::{Instance, http};
 use super::super::load::Failures;
-use super::super::prices::{Prices, TIDEMARK};
+use super::super::prices::Prices;
 use super::super::workload::Waiting;
+use crate::operation::rest::TIDEMARK;
 use crate::service::Service;
 
 /// The longest wait that is granted.

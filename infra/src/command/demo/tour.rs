@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use chassis::clock;
-use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    operation::{
-        deployment::Deployment,
-        session::{Answer, Session},
-    },
+    client::{Answer, Client},
+    operation::deployment::Deployment,
     output,
     service::Service,
 };
@@ -26,7 +23,9 @@ const SYLLABLES: [&str; 16] = [
 /// One client that writes, and looks for what it wrote.
 #[derive(Debug)]
 pub(super) struct Tour {
-    session: Session,
+    client: Client,
+    /// Somebody who has written nothing.
+    anybody: Client,
     command_svc: String,
     query_svcs: Vec<String>,
     /// A word that stands in no other product.
@@ -35,29 +34,37 @@ pub(super) struct Tour {
 }
 
 impl Tour {
-    pub(super) fn new(deployment: &Deployment, session: Session) -> Result<Self> {
+    pub(super) fn new(deployment: &Deployment, bearer: &str) -> Result<Self> {
+        let command_svc = deployment.url(Service::CommandSvc)?.to_owned();
         let queries = deployment.replicas(Service::QuerySvc);
+        let query_svcs: Vec<String> = queries.map(|running| running.url.clone()).collect();
+        let client = || {
+            let commands = std::slice::from_ref(&command_svc);
+            Ok::<_, anyhow::Error>(
+                Client::new(commands, &query_svcs, Some(bearer))?.preferring("wait=5"),
+            )
+        };
         Ok(Self {
-            session,
-            command_svc: deployment.url(Service::CommandSvc)?.to_owned(),
-            query_svcs: queries.map(|running| running.url.clone()).collect(),
+            client: client()?,
+            anybody: client()?,
+            command_svc: command_svc.clone(),
+            query_svcs: query_svcs.clone(),
             word: word(clock::new_id()),
             product: String::new(),
         })
     }
 
     /// A few searches by somebody else, so that what was only just started is awake.
-    pub(super) async fn warm_up(&self, mut anybody: Session) -> Result<()> {
-        for query_svc in self.query_svcs.iter().cycle().take(WARM_UPS) {
-            let url = format!("{query_svc}/v1/products?q=copper+kettle&limit=1");
-            anybody.get(&url).await?;
+    pub(super) async fn warm_up(&self) -> Result<()> {
+        for _ in 0..WARM_UPS {
+            let search = "/v1/products?q=copper+kettle&limit=1";
+            self.anybody.get(search).await?.expect(200)?;
         }
         Ok(())
     }
 
     /// A new product, found by every replica.
     pub(super) async fn write_and_find(&mut self) -> Result<()> {
-        let url = format!("{}/v1/products", self.command_svc);
         let body = json!({
             "sku": format!("DEMO-{}", self.word.to_uppercase()),
             "name": format!("{} Kettle", self.word),
@@ -66,20 +73,16 @@ impl Tour {
             "price": {"amount": 4900, "currency": "EUR"},
             "inventory": 12,
         });
-        let answer = self.session.send(Method::POST, &url, &body).await?;
-        self.product = answer.body["id"]
-            .as_str()
-            .context("a product has an id")?
-            .to_owned();
+        let answer = self.client.post("/v1/products", &body).await?.expect(201)?;
+        self.product = answer.id()?.to_string();
         output::line(format!(
             "\nWrite, then search: a new product, the \"{} Kettle\".\n",
             self.word
         ));
+        let url = format!("{}/v1/products", self.command_svc);
         show("POST", &url, &answer, "created");
-        let tidemark = self
-            .session
-            .tidemark()
-            .context("every answer has a tidemark")?;
+        let tidemark = answer.header("tidemark");
+        let tidemark = tidemark.context("every answer has a tidemark")?;
         output::line(format!("        Tidemark: {tidemark}"));
         output::line(
             "        The searches hand it back, so none may answer from before the write:",
@@ -93,11 +96,11 @@ impl Tour {
 
     /// The same many times over, from one replica to the next.
     pub(super) async fn change_and_find(&mut self) -> Result<()> {
-        let url = format!("{}/v1/products/{}/price", self.command_svc, self.product);
+        let path = format!("/v1/products/{}/price", self.product);
         let mut times = Vec::new();
         for round in 1..=ROUNDS {
             let price = json!({"amount": 4900 + round, "currency": "EUR"});
-            let written = self.session.send(Method::PUT, &url, &price).await?;
+            let written = self.client.put(&path, &price).await?.expect(200)?;
             let replica = usize::try_from(round)? % self.query_svcs.len();
             let (_, found) = self.search(replica).await?;
             let shown = &found.body["items"][0]["price"]["amount"];
@@ -117,13 +120,13 @@ impl Tour {
         Ok(())
     }
 
-    async fn search(&mut self, replica: usize) -> Result<(String, Answer)> {
+    async fn search(&self, replica: usize) -> Result<(String, Answer)> {
         let query_svc = &self.query_svcs[replica];
         let url = format!(
             "{query_svc}/v1/products?q={}+kettle&limit=1",
             self.word.to_lowercase()
         );
-        let answer = self.session.get(&url).await?;
+        let answer = self.client.get_from(&url).await?.expect(200)?;
         ensure!(
             answer.body["items"][0]["id"] == self.product.as_str(),
             "{url} does not find the product"
@@ -133,8 +136,9 @@ impl Tour {
 }
 
 fn show(method: &str, url: &str, answer: &Answer, outcome: &str) {
-    let served = answer.served.as_ref();
-    let served = served.map(|served| format!("   Tidemark-Served: {served}"));
+    let served = answer
+        .served()
+        .map(|served| format!("   Tidemark-Served: {served}"));
     output::line(format!(
         "  {method:<4}  {url}\n        {} {outcome} in {}{}",
         answer.status.as_u16(),

@@ -13,7 +13,7 @@ use futures::Stream;
 use tokio::sync::mpsc;
 
 const PIECE_BYTES: usize = 64 * 1024;
-/// So many pieces may wait to be sent.
+/// How many pieces may wait to be sent.
 const PIECES: usize = 8;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Of a longer line, which is refused anyway, the rest is passed over.

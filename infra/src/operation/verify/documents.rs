@@ -15,20 +15,19 @@ use schemas::{
     view::View,
 };
 use serde_json::{Value, json};
+use testbed::namespace::Surroundings;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::lane::{LaneCheck, Stored};
-use crate::service::Surroundings;
+use crate::access;
 
 const PAGE: usize = 1_000;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 const KEPT_ALIVE: Duration = Duration::from_secs(60);
 
 pub(super) fn client(surroundings: &Surroundings) -> Result<Elasticsearch> {
-    let endpoints = &surroundings.endpoints;
-    endpoints
-        .elasticsearch(ANSWERS_WITHIN)
+    access::elasticsearch(&surroundings.endpoints, ANSWERS_WITHIN)
         .context("preparing to ask Elasticsearch")
 }
 

@@ -1,6 +1,6 @@
 //! One view as the watermark topic tells it: its builds, their lanes, and the floors.
 //!
-//! Watermarks only rise, whoever published them; the floors are what keeps readers from going back
+//! Watermarks only rise, whichever owner published them; the floors are what keeps readers from going back
 //! when another build takes over.
 
 use std::collections::BTreeMap;

@@ -46,7 +46,7 @@ pub struct State {
     /// What a search of each build may already show.
     pub indexed: [Seq; BUILDS.len()],
     pub topic: Vec<Said>,
-    /// One replica has read the whole topic; the other so many records, the first number of them
+    /// One replica has read the whole topic; the other this number of records, the first part of them
     /// at its start, as compaction had left them.
     pub late: (usize, usize),
     pub tidemark: Tidemark,
@@ -67,7 +67,7 @@ pub enum Action {
     Write,
     Index(usize),
     Publish(usize),
-    /// Of this view to this build, by a publisher that has read all but so many records.
+    /// Of this view to this build, by a publisher that has read all but this number of records.
     Switch(usize, u32, usize),
     /// The late replica reads a record.
     Follow,
