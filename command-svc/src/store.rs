@@ -34,7 +34,7 @@ mod tx;
 
 pub use changes::{Changes, EachTable, Tracked, Wanted, each_table};
 pub use database::{CommitHint, Database};
-pub use persisted::{Basis, Found, Loaded, Persisted, Taken, TextKey};
+pub use persisted::{Basis, Loaded, Persisted, SnapshotRow, Taken, TextKey};
 pub use statement::Statement;
 pub use table::{Row, Table};
 pub use transaction::{AbortReason, Attempts, Repeat, TransactionError};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::Aggregate;
 use crate::store::snapshot::{Snapshot, SnapshotError};
-use crate::store::{EachTable, Found, Stored, Tracked, each_table};
+use crate::store::{EachTable, SnapshotRow, Stored, Tracked, each_table};
 
 mod compare;
 mod print;
@@ -74,8 +74,11 @@ impl<F: FnMut(Difference)> EachTable for Comparison<'_, F> {
 }
 
 impl<F: FnMut(Difference)> Comparison<'_, F> {
-    async fn compare<A: Tracked>(&mut self, page: Vec<Found<A>>) -> Result<(), SnapshotError> {
-        let stream_of = |row: &Found<A>| StreamId::new(A::STREAM, row.stored.value.id());
+    async fn compare<A: Tracked>(
+        &mut self,
+        page: Vec<SnapshotRow<A>>,
+    ) -> Result<(), SnapshotError> {
+        let stream_of = |row: &SnapshotRow<A>| StreamId::new(A::STREAM, row.stored.value.id());
         let streams: Vec<StreamId> = page.iter().map(stream_of).collect();
         let mut events: HashMap<StreamId, Vec<Envelope>> = HashMap::new();
         for envelope in self.snapshot.events(&streams).await? {

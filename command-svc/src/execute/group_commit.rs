@@ -27,11 +27,9 @@ use crate::store::{Changes, Database, StoreError, TransactionError, Tx, Wanted, 
 
 mod group;
 mod queue;
-mod rider;
 
-use group::Group;
+use group::{Group, Rider, RiderOf};
 use queue::{Leader, Queue};
-use rider::{Rider, RiderOf};
 
 /// Changes that wait to be committed together.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use super::snapshot::{Snapshot, SnapshotError};
 use super::statement::statements;
 use super::tree::{TreeLock, lock_tree, places, surroundings};
 use super::{
-    Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, TextKey,
-    Tx, to_bigint,
+    Basis, Loaded, Persisted, Row, RowError, SnapshotRow, Statement, StoreError, Stored, Taken,
+    TextKey, Tx, to_bigint,
 };
 use crate::domain::category::{
     Category, CategoryCommand, CategoryRefusal, ChangeCategory, Surroundings,
@@ -94,7 +94,10 @@ impl Persisted for Category {
         tx.execute(CATEGORY_UPDATE, &params).await.map(|_| ())
     }
 
-    async fn page(snapshot: &Snapshot<'_>, after: Uuid) -> Result<Vec<Found<Self>>, SnapshotError> {
+    async fn page(
+        snapshot: &Snapshot<'_>,
+        after: Uuid,
+    ) -> Result<Vec<SnapshotRow<Self>>, SnapshotError> {
         let rows = snapshot.page(CATEGORY_PAGE, after).await?;
         Ok(rows.iter().map(found).collect::<Result<_, _>>()?)
     }
@@ -204,14 +207,14 @@ async fn insert(tx: &Tx, category: &Stored<Category>) -> Result<bool, StoreError
 }
 
 /// A retired category holds no name.
-fn found(row: &SqlRow) -> Result<Found<Category>, RowError> {
+fn found(row: &SqlRow) -> Result<SnapshotRow<Category>, RowError> {
     let stored = from_row(row)?;
     let key = TextKey {
         of: "name",
         own: NameKey::of(&stored.value.name).as_str().to_owned(),
         stored: row.try_get("name_key")?,
     };
-    Ok(Found {
+    Ok(SnapshotRow {
         key: (!stored.value.retired).then_some(key),
         start: None,
         stored,

@@ -54,7 +54,7 @@ pub trait Persisted: Aggregate {
     fn page(
         snapshot: &Snapshot<'_>,
         after: Uuid,
-    ) -> impl Future<Output = Result<Vec<Found<Self>>, SnapshotError>> + Send;
+    ) -> impl Future<Output = Result<Vec<SnapshotRow<Self>>, SnapshotError>> + Send;
 
     /// Names the members in which two states differ.
     fn differing_members(&self, other: &Self) -> Vec<&'static str>;
@@ -62,7 +62,7 @@ pub trait Persisted: Aggregate {
 
 /// A row as a snapshot has it.
 #[derive(Debug)]
-pub struct Found<A> {
+pub struct SnapshotRow<A> {
     pub stored: Stored<A>,
     /// What the events of its own stream begin with; none where the first of them makes it.
     pub start: Option<A>,

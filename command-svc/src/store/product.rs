@@ -14,10 +14,10 @@ use super::log::product_stream;
 use super::persisted::differing_members;
 use super::snapshot::{Snapshot, SnapshotError};
 use super::statement::statements;
-use super::tree::{self, TreeLock, lock_tree, places};
+use super::tree::{Found, TreeLock, lock_tree, places};
 use super::{
-    Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Taken, TextKey,
-    Tx,
+    Basis, Loaded, Persisted, Row, RowError, SnapshotRow, Statement, StoreError, Stored, Taken,
+    TextKey, Tx,
 };
 use crate::domain::product::{Product, ProductCommand, ProductRefusal};
 use crate::domain::text::SkuKey;
@@ -100,13 +100,17 @@ impl Persisted for Product {
         write::write(tx, rows).await
     }
 
-    async fn page(snapshot: &Snapshot<'_>, after: Uuid) -> Result<Vec<Found<Self>>, SnapshotError> {
+    async fn page(
+        snapshot: &Snapshot<'_>,
+        after: Uuid,
+    ) -> Result<Vec<SnapshotRow<Self>>, SnapshotError> {
         let rows = snapshot.page(PRODUCT_PAGE, after).await?;
-        let mut products: Vec<Found<Self>> = rows.iter().map(found).collect::<Result<_, _>>()?;
+        let mut products: Vec<SnapshotRow<Self>> =
+            rows.iter().map(found).collect::<Result<_, _>>()?;
         let ids: Vec<Uuid> = products.iter().map(|row| row.stored.value.id.0).collect();
         let rows = snapshot.query(PRODUCT_CATEGORY_SELECT, &[&ids]).await?;
         let mut categories = read_category_ids(&rows)?;
-        for Found { stored, .. } in &mut products {
+        for SnapshotRow { stored, .. } in &mut products {
             let category_ids = categories.remove(&stored.value.id);
             stored.value.category_ids = category_ids.unwrap_or_default();
         }
@@ -128,10 +132,10 @@ impl Persisted for Product {
     );
 }
 
-async fn load_places(tx: &Tx, command: &ProductCommand) -> Result<tree::Found, StoreError> {
+async fn load_places(tx: &Tx, command: &ProductCommand) -> Result<Found, StoreError> {
     let named = command.categories();
     if named.is_empty() {
-        return Ok(tree::Found::default());
+        return Ok(Found::default());
     }
     let ((), found) = try_join!(lock_tree(tx, TreeLock::Shared), places(tx, named))?;
     Ok(found)
@@ -207,14 +211,14 @@ async fn holders_of_sku(tx: &Tx, sku: &str) -> Result<Vec<(ProductId, u64)>, Sto
 }
 
 /// Without the categories.
-fn found(row: &SqlRow) -> Result<Found<Product>, RowError> {
+fn found(row: &SqlRow) -> Result<SnapshotRow<Product>, RowError> {
     let stored = from_row(row)?;
     let key = TextKey {
         of: "sku",
         own: SkuKey::of(&stored.value.sku).as_str().to_owned(),
         stored: row.try_get("sku_key")?,
     };
-    Ok(Found {
+    Ok(SnapshotRow {
         stored,
         start: None,
         key: Some(key),

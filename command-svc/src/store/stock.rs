@@ -13,7 +13,8 @@ use super::persisted::differing_members;
 use super::snapshot::{Snapshot, SnapshotError};
 use super::statement::statements;
 use super::{
-    Basis, Found, Loaded, Persisted, Row, RowError, Statement, StoreError, Stored, Tx, to_bigint,
+    Basis, Loaded, Persisted, Row, RowError, SnapshotRow, Statement, StoreError, Stored, Tx,
+    to_bigint,
 };
 use crate::domain::stock::{Stock, StockCommand};
 
@@ -61,7 +62,10 @@ impl Persisted for Stock {
         try_join!(made.send(tx, STOCK_INSERT), moved.send(tx, STOCK_UPDATE)).map(|_| ())
     }
 
-    async fn page(snapshot: &Snapshot<'_>, after: Uuid) -> Result<Vec<Found<Self>>, SnapshotError> {
+    async fn page(
+        snapshot: &Snapshot<'_>,
+        after: Uuid,
+    ) -> Result<Vec<SnapshotRow<Self>>, SnapshotError> {
         let rows = snapshot.page(STOCK_PAGE, after).await?;
         Ok(rows.iter().map(found).collect::<Result<_, _>>()?)
     }
@@ -114,10 +118,10 @@ impl Columns {
 }
 
 /// The creation of the product, which makes a stock, is in another stream.
-fn found(row: &SqlRow) -> Result<Found<Stock>, RowError> {
+fn found(row: &SqlRow) -> Result<SnapshotRow<Stock>, RowError> {
     let stored = from_row(row)?;
     let empty = Stock::empty(stored.value.product_id, row.try_get("created_at")?);
-    Ok(Found {
+    Ok(SnapshotRow {
         stored,
         start: Some(empty),
         key: None,

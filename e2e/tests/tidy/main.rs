@@ -249,9 +249,9 @@ fn the_committed_openapi_documents_are_what_the_services_serve() {
     }
 }
 
-/// What the guide to a new view has in backquotes that is a path; `<view>` stands for its name.
-fn paths_of_the_guide_to_views() -> BTreeSet<String> {
-    let guide = read(root().join("docs/adding-a-view.md"));
+/// What a guide has in backquotes that is a path; `<view>` or `<aggregate>` stands for a name.
+fn paths_of_the_guide(name: &str) -> BTreeSet<String> {
+    let guide = read(root().join("docs").join(name));
     let quoted = guide.split('`').skip(1).step_by(2);
     let paths = quoted.filter(|text| text.contains('/') || text.ends_with(".md"));
     paths.map(str::to_owned).collect()
@@ -259,15 +259,29 @@ fn paths_of_the_guide_to_views() -> BTreeSet<String> {
 
 #[test]
 fn every_file_that_the_guide_to_a_new_view_names_exists_for_every_view() {
-    let named = paths_of_the_guide_to_views().into_iter();
+    let named = paths_of_the_guide("adding-a-view.md").into_iter();
     let named = named.flat_map(|path| View::ALL.map(|view| path.replace("<view>", view.name())));
     let missing: Vec<String> = named.filter(|path| !root().join(path).exists()).collect();
     assert_none(&missing, "docs/adding-a-view.md names what is not there");
 }
 
 #[test]
+fn every_file_that_the_guide_to_a_new_aggregate_names_exists_for_every_aggregate() {
+    let aggregates = ["category", "product", "stock"];
+    let named = paths_of_the_guide("adding-an-aggregate.md").into_iter();
+    let named =
+        named.flat_map(|path| aggregates.map(|aggregate| path.replace("<aggregate>", aggregate)));
+    let is_missing = |path: &String| !path.contains('<') && !root().join(path).exists();
+    let missing: Vec<String> = named.filter(is_missing).collect();
+    assert_none(
+        &missing,
+        "docs/adding-an-aggregate.md names what is not there",
+    );
+}
+
+#[test]
 fn every_file_that_carries_the_name_of_a_view_is_in_the_guide_to_a_new_view() {
-    let named = paths_of_the_guide_to_views();
+    let named = paths_of_the_guide("adding-a-view.md");
     let crates = ["schemas", "projector", "query-svc"];
     let mut missing = Vec::new();
     for file in crates.iter().flat_map(|name| files(&root().join(name), "")) {

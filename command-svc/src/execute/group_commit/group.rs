@@ -1,25 +1,46 @@
-//! The rows of one group as they become, change after change, and what is appended for them.
+//! The commands of one group, and the rows as they become, change after change.
 
+use std::fmt::Debug;
 use std::ops::Range;
 
+use chrono::{DateTime, Utc};
 use schemas::event::Meta;
 use schemas::lane::Position;
 
 use super::{Member, Verdict};
-use crate::execute::{Answer, Outcome};
-use crate::store::{Changes, log};
+use crate::domain::Aggregate;
+use crate::execute::answer::Representation;
+use crate::execute::{Answer, Expected, Outcome, Resource};
+use crate::store::{Changes, Wanted, log};
+
+/// A command that may be committed together with others, whatever it is of.
+pub(super) trait Rider: Debug + Send + Sync {
+    /// Names the row that the command is decided on.
+    fn want(&self, wanted: &mut Wanted);
+
+    /// Decides the command on what those before it have left. None where nothing is appended, or
+    /// the row is not held: then it leaves no trace.
+    fn ride(&self, changes: &mut Changes, expected: &Expected, at: DateTime<Utc>)
+    -> Option<Answer>;
+}
+
+#[derive(Debug)]
+pub(super) struct RiderOf<A: Aggregate> {
+    pub id: A::Id,
+    pub command: A::Command,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
     changes: Changes,
-    riders: Vec<Taken>,
+    riders: Vec<Admitted>,
     /// Of all events so far, as they are appended.
     elements: usize,
 }
 
 /// A change that is committed with the group.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct Admitted {
     member: Member,
     answer: Answer,
     /// Its own, among those of the batch.
@@ -46,7 +67,7 @@ impl Group {
         let count: usize = own.map(|(_, event)| log::elements_of(event)).sum();
         let first = self.elements;
         self.elements += count;
-        self.riders.push(Taken {
+        self.riders.push(Admitted {
             member,
             answer,
             elements: first..self.elements,
@@ -54,7 +75,7 @@ impl Group {
         None
     }
 
-    pub fn riders(&self) -> &[Taken] {
+    pub fn riders(&self) -> &[Admitted] {
         &self.riders
     }
 
@@ -86,6 +107,29 @@ impl Group {
     /// For those that are not answered.
     pub fn into_members(self) -> Vec<Member> {
         self.riders.into_iter().map(|rider| rider.member).collect()
+    }
+}
+
+impl<A: Resource> Rider for RiderOf<A> {
+    fn want(&self, wanted: &mut Wanted) {
+        wanted.add::<A>(self.id);
+    }
+
+    fn ride(
+        &self,
+        changes: &mut Changes,
+        expected: &Expected,
+        at: DateTime<Utc>,
+    ) -> Option<Answer> {
+        let held = changes.get::<A>(self.id)?;
+        let context = A::Context::default();
+        let decided = A::decide(Some(&held.value), &self.command, &context, at).ok()?;
+        if decided.is_empty() || !expected.allows(held.version) {
+            return None;
+        }
+        changes.extend(decided);
+        let current = changes.get::<A>(self.id)?;
+        Some(Answer::Current(Representation::of(current, &context)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows as events leave them, as sentences.
 
 use chrono::{DateTime, Utc};
-use schemas::event::{PriceChanged, ProductCreated};
+use schemas::event::{PriceChanged, ProductCreated, StockAdjusted};
 use schemas::id::ProductId;
 use schemas::money::Money;
 use uuid::Uuid;
@@ -88,6 +88,36 @@ fn events_follow_each_other_on_rows_that_were_read() {
     assert_eq!((changed[0].after.version, changed[0].is_new()), (5, false));
     assert_eq!(changed[0].before.as_ref(), Some(&stored(CHAIR)));
     assert!(changes.created::<Product>().is_empty());
+}
+
+#[test]
+fn rows_of_several_tables_change_in_one_unit() {
+    let mut changes = Changes::default();
+    changes.hold(stored(LAMP));
+    for id in [CHAIR, LAMP] {
+        let value = Stock::empty(id, AT);
+        changes.hold(Stored { value, version: 0 });
+    }
+    let counted = |product_id, on_hand| {
+        Event::from(StockAdjusted {
+            product_id,
+            delta: on_hand,
+            reason: "counted".to_owned(),
+            on_hand,
+            reserved: 0,
+            occurred_at: AT,
+        })
+    };
+    changes.extend([counted(LAMP, 2), priced(LAMP, 7), counted(CHAIR, 1)]);
+    assert_eq!(numbers(&changes), [1, 4, 1]);
+    let stocks: Vec<_> = changes
+        .changed::<Stock>()
+        .map(|row| &row.after.value)
+        .collect();
+    let on_hand = stocks.iter().map(|stock| (stock.product_id, stock.on_hand));
+    assert!(on_hand.eq([(CHAIR, 1), (LAMP, 2)]), "{stocks:?}");
+    assert_eq!(changes.changed::<Product>().count(), 1);
+    assert!(changes.created::<Stock>().is_empty());
 }
 
 #[test]

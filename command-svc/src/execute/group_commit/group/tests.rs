@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::product::{Categories, ChangeProduct, Product, ProductCommand};
 use crate::domain::text::Name;
-use crate::execute::group_commit::rider::RiderOf;
 use crate::execute::{Context, Expected};
 use crate::store::{Persisted, Stored};
 
