@@ -52,7 +52,7 @@ pub(super) async fn decide<A: Resource>(
     let Loaded {
         state,
         context,
-        mut basis,
+        basis,
     } = loaded;
     let before = state.as_ref();
     if let Some(mismatch) = mismatch::<A>(before.map(|own| own.version), command, expected) {
@@ -64,22 +64,40 @@ pub(super) async fn decide<A: Resource>(
     };
     let known = before.map(|own| own.value.id());
     let changes = Changes::of(state, events);
-    if let Some(id) = known {
-        let current = changes.get::<A>(id).expect("no event removes a row");
-        let answer = Answer::Current(Representation::of(current, &context));
-        return Ok(if changes.is_empty() {
-            Decision::unchanged(answer, basis)
-        } else {
-            changed(answer, changes, basis)
-        });
+    match known {
+        Some(id) => Ok(change::<A>(id, changes, &context, basis)),
+        None => create::<A>(tx, changes, &context, basis).await,
     }
+}
+
+fn change<A: Resource>(
+    id: A::Id,
+    changes: Changes,
+    context: &A::Context,
+    basis: Basis,
+) -> Decision {
+    let current = changes.get::<A>(id).expect("no event removes a row");
+    let answer = Answer::Current(Representation::of(current, context));
+    if changes.is_empty() {
+        Decision::unchanged(answer, basis)
+    } else {
+        changed(answer, changes, basis)
+    }
+}
+
+async fn create<A: Resource>(
+    tx: &Tx,
+    changes: Changes,
+    context: &A::Context,
+    mut basis: Basis,
+) -> Result<Decision, StoreError> {
     let created = changes.created::<A>();
     let created = created.first().expect("a creation makes a row");
     if let Some(taken) = A::insert(tx, created).await? {
         basis.witnesses.extend(taken.holders);
         return Ok(Decision::refused(&taken.refusal, basis));
     }
-    let answer = Answer::Created(Representation::of(created, &context));
+    let answer = Answer::Created(Representation::of(created, context));
     Ok(changed(answer, changes, basis))
 }
 
