@@ -26,7 +26,8 @@ pub const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_QUEUE_TIME: Duration = Duration::from_secs(1);
 /// Reads that may queue for each that calls Elasticsearch.
 pub const QUEUED_PER_CALLER: usize = 8;
-/// Half of so many calls have to fail to connect before Elasticsearch is left alone.
+/// The number of latest calls of which half have to fail to connect before Elasticsearch is left
+/// alone.
 pub const CIRCUIT_SAMPLE: usize = 20;
 /// How long no call is made then.
 pub const CIRCUIT_OPEN_TIME: Duration = Duration::from_millis(500);
@@ -38,7 +39,7 @@ pub const LANE_HEADS_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest that PostgreSQL may take to say whether an entry of a tidemark exists.
 pub const ENTRY_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Of so many reads that may wait, one may carry a foreign tidemark.
+/// The number of waiting reads of which one may carry a foreign tidemark.
 pub const WAITING_PER_FOREIGN: usize = 16;
 /// Between two real-time gets of a read that waits, at least.
 pub const MIN_GET_INTERVAL: Duration = Duration::from_millis(100);

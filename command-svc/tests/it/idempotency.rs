@@ -260,7 +260,7 @@ async fn twins_that_race_are_one() -> Result<()> {
     service.stop().await
 }
 
-/// The next so many claims find their key taken, and nothing under it when they read: the row was
+/// The given number of next claims find their key taken, and nothing under it when they read: the row was
 /// removed between the two.
 async fn remove_before_reading(service: &Service, claims: u32) -> Result<()> {
     let trigger = format!(

@@ -44,7 +44,7 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// The next so many commits take effect, and nobody is told.
+    /// The given number of next commits take effect, and nobody is told.
     pub fn swallow(&self, answers: usize) {
         self.to_swallow.store(answers, Ordering::SeqCst);
     }

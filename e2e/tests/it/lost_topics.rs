@@ -125,9 +125,22 @@ async fn start_all_again(world: &mut World) -> Result<()> {
     Ok(())
 }
 
+/// With everything started again, a session of the former history finds what it wrote there, and
+/// what it writes now.
+async fn serves_again(mut world: World, staff: &Client, known: &(Uuid, String)) -> Result<()> {
+    start_all_again(&mut world).await?;
+    world.ready().await?;
+    let after = world.staff()?.preferring("wait=5");
+    after.adopt(staff.tidemark());
+    find(&after, known, BACK_WITHIN).await?;
+    write_and_find(&after, BACK_WITHIN).await?;
+    world.ensure_agreement().await?;
+    world.close().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_watermark_topic_another_history_begins_and_nothing_is_lost() -> Result<()> {
-    let mut world = World::open(Plan::default()).await?;
+    let world = World::open(Plan::default()).await?;
     let staff = world.staff()?.preferring("wait=5");
     let known = write_and_find(&staff, BACK_WITHIN).await?;
     let before = names(&world).await?;
@@ -137,14 +150,7 @@ async fn without_the_watermark_topic_another_history_begins_and_nothing_is_lost(
     let after = names(&world).await?;
     ensure!(after.epoch() != before.epoch(), "it is the same history");
 
-    start_all_again(&mut world).await?;
-    world.ready().await?;
-    let after = world.staff()?.preferring("wait=5");
-    after.adopt(staff.tidemark());
-    find(&after, &known, BACK_WITHIN).await?;
-    write_and_find(&after, BACK_WITHIN).await?;
-    world.ensure_agreement().await?;
-    world.close().await
+    serves_again(world, &staff, &known).await
 }
 
 /// Nobody who remembers the topic runs while it goes: PostgreSQL does.
@@ -166,14 +172,7 @@ async fn a_watermark_topic_that_is_lost_while_nothing_runs_is_noticed_at_the_sta
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // Those that began with the old history have ended.
-    start_all_again(&mut world).await?;
-    world.ready().await?;
-    let after = world.staff()?.preferring("wait=5");
-    after.adopt(staff.tidemark());
-    find(&after, &known, BACK_WITHIN).await?;
-    write_and_find(&after, BACK_WITHIN).await?;
-    world.ensure_agreement().await?;
-    world.close().await
+    serves_again(world, &staff, &known).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

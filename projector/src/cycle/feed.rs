@@ -20,7 +20,7 @@ use crate::fill::{Filled, Life, Page, Wanted};
 use crate::metrics;
 use crate::project::{LogEntry, Stopped, next_run};
 
-/// So many events behind, a build is not refreshed at once: nobody waits for what is so far back.
+/// A build that is this many events behind is not refreshed at once: nobody waits for what is so far back.
 const FAR_BEHIND: u64 = 2_000;
 
 /// All lanes of a build that are ours.

@@ -19,7 +19,7 @@ use crate::project::{Audience, Content, Slot, Working, audiences_of, targets_of}
 use crate::sink::Found;
 
 const READ_AT_ONCE: usize = 500;
-/// So many documents of audiences are in hand at once.
+/// How many documents of audiences are in memory at once.
 const MAX_AUDIENCE: usize = 2_000;
 
 /// Documents in hand, for each run.

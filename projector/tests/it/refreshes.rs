@@ -6,7 +6,7 @@ use schemas::view::View;
 
 use crate::world::{HeldRefreshes, LIMIT, World, product};
 
-/// So many that most of them are written while a refresh is in flight.
+/// Enough that most of them are written while a refresh is in flight.
 const MANY: usize = 400;
 
 /// True where the view's watermark covers all of these events, or any of them.
