@@ -15,6 +15,8 @@ use schemas::topic::Names;
 use schemas::view::View;
 use serde_json::{Value, json};
 use testbed::stack::Server;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// A rebuild of these few documents takes well under a second.
@@ -77,15 +79,6 @@ impl<'a> Indexes<'a> {
             self.http.delete(url)
         };
         request.send().await?.error_for_status()?;
-        Ok(())
-    }
-
-    async fn until_made(&self, name: &str) -> Result<()> {
-        let deadline = Instant::now() + BACK_WITHIN;
-        while self.matching(name).await?.is_empty() {
-            ensure!(Instant::now() < deadline, "{name} is not made");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
         Ok(())
     }
 
@@ -169,13 +162,15 @@ async fn a_replay_whose_index_is_deleted_begins_again_and_ends() -> Result<()> {
     let candidate = indexes.names.index(View::Products.name(), 2);
     indexes.block_new(&candidate, true).await?;
     let tool = Connection::open(world.surroundings()).await?;
+    // Before it is announced, an index that is gone is made again under the same number.
+    let is_announced = Notify::new();
     let losing = async {
-        indexes.until_made(&candidate).await?;
+        timeout(BACK_WITHIN, is_announced.notified()).await?;
         indexes.block_new(&candidate, false).await?;
         indexes.delete(&candidate).await?;
         Ok(Instant::now())
     };
-    let replaying = replay(&tool, View::Products, |_| {});
+    let replaying = replay(&tool, View::Products, |_| is_announced.notify_one());
     let (replayed, lost_at) = tokio::try_join!(replaying, losing)?;
     ensure!(lost_at.elapsed() < BACK_WITHIN, "{:?}", lost_at.elapsed());
     ensure!((replayed.from, replayed.to) == (Some(1), 3), "{replayed:?}");
