@@ -1,20 +1,20 @@
-//! What this process knows right now of heads, lanes and builds: each build writes what has moved,
-//! and whoever speaks of it (watermarks, checkpoints, lag) reads it.
+//! What this process knows of heads, lanes and builds. Each build writes its progress; watermarks,
+//! checkpoints and the lag report read it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chassis::clock;
 use chrono::{DateTime, Utc};
-use schemas::lane::{Lane, LaneSeqs, Seq};
-use schemas::watermark::MAX_CHANGED;
+use schemas::lane::{Lane, LaneSeqs};
 use tokio::sync::watch;
-use uuid::Uuid;
 
-use crate::cache::BuildId;
-use crate::checkpoint::Checkpoint;
+use crate::build_id::BuildId;
 use crate::consume::Offsets;
-use crate::project::Stopped;
+
+mod lane;
+
+pub use lane::{Changed, Covered, OfLane, Phase, Shown};
 
 /// Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
@@ -35,133 +35,26 @@ struct State {
     offsets: Offsets,
 }
 
-/// The name of a view, and the number of a build of it: also of views that another release knows.
+/// The name of a view and the number of a build. The view may be one that only another release knows.
 pub type OfView = (String, u32);
 
-/// Lane heads as PostgreSQL gave them last.
+/// Lane heads as last read from PostgreSQL.
 #[derive(Debug, Clone, Default)]
 pub struct Heads {
     pub seqs: LaneSeqs,
     /// None before the first answer.
     pub at: Option<DateTime<Utc>>,
-    /// For each build that is fed: when the first event of a lane was recorded that it does not
-    /// show. Lanes of which it shows everything are not there.
+    /// For each build that is fed and each lane that it does not show wholly: when the first event
+    /// that it does not show was recorded.
     pub waiting_since: BTreeMap<OfView, BTreeMap<Lane, DateTime<Utc>>>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub struct OfBuild {
     pub index_uuid: String,
-    /// When a step of a fill of it ended last.
+    /// When a step of its fill ended last.
     pub filled_at: DateTime<Utc>,
     pub lanes: BTreeMap<Lane, OfLane>,
-}
-
-/// A lane of a build, of those that are ours.
-#[derive(Debug, Clone, Default)]
-pub struct OfLane {
-    /// The number of the assignment under which the lane is ours.
-    pub life: u64,
-    pub phase: Phase,
-    /// All up to here is acknowledged.
-    pub applied: Seq,
-    pub event_id: Option<Uuid>,
-    /// All up to here is visible, after a refresh of our own. None before the first.
-    pub visible: Option<Seq>,
-    pub covered_recorded_at: Option<DateTime<Utc>>,
-    /// When more of it became applied last, and visible; of a lane just taken, when it was taken.
-    pub applied_at: DateTime<Utc>,
-    pub shown_at: DateTime<Utc>,
-    pub stopped: Option<Stopped>,
-    /// Highest seq that came from Kafka.
-    pub published: Option<Seq>,
-    /// Subjects changed since the last watermark record.
-    pub changed: Changed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Phase {
-    /// Its checkpoint is being read.
-    #[default]
-    Loading,
-    /// It is filled beside the live cycle.
-    Filling,
-    /// It is filled from the table, in order.
-    CatchingUp,
-    Following,
-}
-
-/// What a refresh shows of a lane.
-#[derive(Debug, Clone)]
-pub struct Covered {
-    pub life: u64,
-    pub seq: Seq,
-    pub recorded_at: Option<DateTime<Utc>>,
-    pub changed: Changed,
-}
-
-/// What a lane shows, and whether any document changed since the last watermark record.
-#[derive(Debug, Clone, Copy)]
-pub struct Shown {
-    pub visible: Option<Seq>,
-    pub has_changed: bool,
-}
-
-/// Subjects by their hashes, or too many to name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changed {
-    All,
-    These(BTreeSet<u32>),
-}
-
-impl Default for Changed {
-    /// What was before is not known.
-    fn default() -> Self {
-        Self::All
-    }
-}
-
-impl Changed {
-    pub fn nothing() -> Self {
-        Self::These(BTreeSet::new())
-    }
-
-    pub fn is_nothing(&self) -> bool {
-        matches!(self, Self::These(these) if these.is_empty())
-    }
-
-    pub fn add(&mut self, hashes: impl IntoIterator<Item = u32>) {
-        let Self::These(these) = self else { return };
-        these.extend(hashes);
-        if these.len() > MAX_CHANGED {
-            *self = Self::All;
-        }
-    }
-
-    pub fn merge(&mut self, other: Self) {
-        match other {
-            Self::All => *self = Self::All,
-            Self::These(these) => self.add(these),
-        }
-    }
-}
-
-impl OfLane {
-    /// Takes over what was noted of the lane before, and stays true.
-    fn follow(&mut self, before: Self) {
-        let is_same = before.life == self.life;
-        if is_same && self.visible.is_some() && before.visible > self.visible {
-            self.visible = before.visible;
-            self.covered_recorded_at = before.covered_recorded_at;
-        }
-        if is_same && before.visible == self.visible {
-            self.shown_at = before.shown_at;
-        }
-        if is_same && before.applied == self.applied {
-            self.applied_at = before.applied_at;
-        }
-        self.changed.merge(before.changed);
-    }
 }
 
 impl Default for Board {
@@ -177,7 +70,7 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Wakes whenever changed documents became visible.
+    /// Notified when changed documents became visible.
     pub fn moved(&self) -> watch::Receiver<u64> {
         self.shared.moved.subscribe()
     }
@@ -190,8 +83,8 @@ impl Board {
         self.lock().heads.clone()
     }
 
-    /// Notes how lanes of a build stand that have moved. Their changed subjects are added to those
-    /// noted before, and what a refresh has shown stays shown.
+    /// Records the progress of lanes. Their changed subjects are added to those recorded before, and
+    /// what a refresh has shown stays shown.
     pub fn report(&self, build: BuildId, index_uuid: &str, lanes: Vec<(Lane, OfLane)>) {
         let now = clock::now();
         let mut state = self.lock();
@@ -206,15 +99,15 @@ impl Board {
         }
     }
 
-    /// Notes that a step of a fill of the build has ended.
+    /// Records that a step of the build's fill has ended.
     pub fn fill_moved(&self, build: BuildId) {
         if let Some(of_build) = self.lock().builds.get_mut(&build) {
             of_build.filled_at = clock::now();
         }
     }
 
-    /// Notes what a refresh has shown, at once: somebody may be waiting for it. A lane that began
-    /// anew since it was sent may not have come so far again.
+    /// Records what a refresh has shown. A lane that was restarted after the refresh was sent may not
+    /// have reached that position again.
     pub fn show(&self, build: BuildId, covered: &BTreeMap<Lane, Covered>) {
         let mut has_changed = false;
         let mut state = self.lock();
@@ -223,7 +116,8 @@ impl Board {
         };
         for (lane, covered) in covered {
             let of_lane = of_build.lanes.get_mut(lane);
-            let Some(of_lane) = of_lane.filter(|of_lane| of_lane.life == covered.life) else {
+            let Some(of_lane) = of_lane.filter(|of_lane| of_lane.assignment == covered.assignment)
+            else {
                 continue;
             };
             of_lane.changed.merge(covered.changed.clone());
@@ -240,7 +134,7 @@ impl Board {
         }
     }
 
-    /// What every lane of every build shows.
+    /// How far every lane of every build is visible.
     pub fn shown(&self) -> BTreeMap<BuildId, BTreeMap<Lane, Shown>> {
         let state = self.lock();
         let builds = state.builds.iter().map(|(build, of_build)| {
@@ -256,7 +150,7 @@ impl Board {
         builds.collect()
     }
 
-    /// Forgets what does not satisfy this: lanes given away, builds no longer fed.
+    /// Removes lanes that are no longer owned and builds that are no longer fed.
     pub fn retain(&self, keep: impl Fn(BuildId, Lane) -> bool) {
         let mut state = self.lock();
         for (build, of_build) in &mut state.builds {
@@ -275,8 +169,7 @@ impl Board {
         self.lock().builds.clone()
     }
 
-    /// These lanes as they stand, with the subjects changed in them: whoever takes those passes
-    /// them on, or gives them back.
+    /// The lanes with their changed subjects, which the caller publishes or gives back.
     pub fn take(&self, build: BuildId, lanes: &[Lane]) -> BTreeMap<Lane, OfLane> {
         let mut state = self.lock();
         let Some(of_build) = state.builds.get_mut(&build) else {
@@ -303,21 +196,13 @@ impl Board {
         }
     }
 
-    /// What checkpoints may say, and the offsets that may be committed after them.
-    pub fn checkpoints(&self) -> (Vec<Checkpoint>, Offsets) {
+    /// All builds, and the offsets that may be committed once checkpoints say what they have applied.
+    pub fn with_offsets<T>(
+        &self,
+        read: impl FnOnce(&BTreeMap<BuildId, OfBuild>, &Offsets) -> T,
+    ) -> T {
         let state = self.lock();
-        let of_builds = state.builds.iter().flat_map(|(build, of_build)| {
-            of_build.lanes.iter().filter_map(|(lane, of_lane)| {
-                Some(Checkpoint {
-                    build: *build,
-                    index_uuid: of_build.index_uuid.clone(),
-                    lane: *lane,
-                    seq: of_lane.applied,
-                    event_id: of_lane.event_id?,
-                })
-            })
-        });
-        (of_builds.collect(), state.offsets.clone())
+        read(&state.builds, &state.offsets)
     }
 
     /// For each lane the highest position that any build has applied.
@@ -339,6 +224,7 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
+    use schemas::lane::Seq;
     use schemas::view::View;
 
     use super::*;
@@ -352,9 +238,9 @@ mod tests {
         Lane::try_from(5u8).unwrap()
     }
 
-    fn report(board: &Board, life: u64, applied: Seq, visible: Option<Seq>) {
+    fn report(board: &Board, assignment: u64, applied: Seq, visible: Option<Seq>) {
         let of_lane = OfLane {
-            life,
+            assignment,
             applied,
             visible,
             changed: Changed::nothing(),
@@ -363,9 +249,9 @@ mod tests {
         board.report(BUILD, "uuid", vec![(lane(), of_lane)]);
     }
 
-    fn show(board: &Board, life: u64, seq: Seq, changed: &[u32]) {
+    fn show(board: &Board, assignment: u64, seq: Seq, changed: &[u32]) {
         let covered = Covered {
-            life,
+            assignment,
             seq,
             recorded_at: None,
             changed: Changed::These(changed.iter().copied().collect()),

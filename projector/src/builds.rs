@@ -10,13 +10,16 @@ use chrono::TimeDelta;
 use schemas::view::View;
 use schemas::watermark::WatermarkState;
 
+use crate::build_id::BuildId;
+use crate::version::version;
+
 mod decide;
 mod index;
 mod keep;
 mod remove;
 
 pub use index::index_body;
-pub use keep::Keeper;
+pub use keep::BuildController;
 
 /// A build that this binary keeps up to date.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,18 +32,13 @@ pub struct FedBuild {
     pub index_uuid: String,
 }
 
-/// The projection version that this binary makes builds of.
-#[cfg(not(feature = "crash-points"))]
-pub fn version(view: View) -> u32 {
-    view.version()
-}
-
-/// The same; a test can have the process be of a later release.
-#[cfg(feature = "crash-points")]
-pub fn version(view: View) -> u32 {
-    let ahead = std::env::var("TIDEMARK_VERSIONS_AHEAD").ok();
-    let ahead: u32 = ahead.and_then(|ahead| ahead.parse().ok()).unwrap_or(0);
-    view.version() + ahead
+impl FedBuild {
+    pub fn id(&self) -> BuildId {
+        BuildId {
+            view: self.view,
+            number: self.number,
+        }
+    }
 }
 
 /// How long a retired build is kept for the readers that are still in it.

@@ -9,35 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schemas::lane::Lane;
-use schemas::view::{Document, View};
+use schemas::view::Document;
 use uuid::Uuid;
-
-use crate::builds::FedBuild;
 
 /// A build's cache keeps so much also where others have taken all there is.
 const MIN_BYTES: usize = 256 * 1024;
-
-/// A build of a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BuildId {
-    pub view: View,
-    pub number: u32,
-}
-
-impl BuildId {
-    pub fn of(build: &FedBuild) -> Self {
-        Self {
-            view: build.view,
-            number: build.number,
-        }
-    }
-}
-
-impl std::fmt::Display for BuildId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-b{}", self.view.name(), self.number)
-    }
-}
 
 /// A document, and whether Elasticsearch acknowledged it to this process.
 #[derive(Debug, Clone)]

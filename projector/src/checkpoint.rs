@@ -1,8 +1,8 @@
-//! Checkpoints: up to where a build's lane was acknowledged, so that a restart need not begin anew.
+//! Checkpoints: how far a build's lane was acknowledged, so that a restart does not fill it again.
 //!
-//! They trail: one is written after the bulk that it speaks of has succeeded, never before. Version
-//! = seq, so an older one never replaces a newer. Offsets are committed after them. Where their index
-//! is missing there are none, and it is made again.
+//! A checkpoint is written after the bulk that it covers has succeeded, never before. Its version is
+//! the seq, so an older one never replaces a newer one. Offsets are committed after checkpoints. If
+//! their index is missing, there are none, and the index is created again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -22,12 +22,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::board::Board;
-use crate::cache::BuildId;
+use crate::build_id::BuildId;
 use crate::consume::Offsets;
 use crate::indexes::{IndexError, Indexes};
 use crate::metrics;
 
-const EVERY: Duration = Duration::from_secs(1);
+const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All events of the lane up to `seq` are in the build's index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Checkpoint {
     pub index_uuid: String,
     pub lane: Lane,
     pub seq: Seq,
-    /// The event at `seq`, to know the history by.
+    /// The event at `seq`, which identifies the history.
     pub event_id: Uuid,
 }
 
@@ -56,13 +56,13 @@ struct Stored {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    #[error("ask elasticsearch for checkpoints")]
+    #[error("read or write checkpoints in elasticsearch")]
     Elasticsearch(#[from] ElasticsearchError),
     #[error("read a checkpoint")]
     Unreadable(#[from] serde_json::Error),
     #[error("a checkpoint was refused with status {0}")]
     Refused(u16),
-    /// All that were written before are gone.
+    /// Everything written before is lost.
     #[error("the index of checkpoints was missing")]
     Missing,
     #[error(transparent)]
@@ -88,7 +88,7 @@ impl Checkpoints {
         }
     }
 
-    /// Up to where these lanes of an index were acknowledged, and the events there.
+    /// How far these lanes of an index were acknowledged, and the event at that seq.
     pub async fn load(
         &self,
         index_uuid: &str,
@@ -109,7 +109,7 @@ impl Checkpoints {
         Ok(checkpoints)
     }
 
-    /// Writes once. One that is older than what is there changes nothing.
+    /// Writes without retries. A checkpoint older than the stored one changes nothing.
     pub async fn write(&self, checkpoints: &[Checkpoint]) -> Result<(), CheckpointError> {
         if checkpoints.is_empty() {
             return Ok(());
@@ -157,16 +157,16 @@ pub(crate) fn id(index_uuid: &str, lane: Lane) -> String {
     format!("{index_uuid}-{lane}")
 }
 
-/// Writes what the board shows, every second, and then lets the offsets be committed.
+/// Writes the checkpoints every second, and then has the offsets committed.
 #[derive(Debug)]
-pub struct Trail {
+pub struct CheckpointWriter {
     checkpoints: Checkpoints,
     board: Board,
     commits: watch::Sender<Offsets>,
     written: BTreeMap<(String, Lane), Seq>,
 }
 
-impl Trail {
+impl CheckpointWriter {
     pub fn new(checkpoints: Checkpoints, board: Board, commits: watch::Sender<Offsets>) -> Self {
         Self {
             checkpoints,
@@ -178,7 +178,7 @@ impl Trail {
 
     /// Runs until `shutdown`, then writes once more.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut ticks = tokio::time::interval(EVERY);
+        let mut ticks = tokio::time::interval(WRITE_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             self.write().await;
@@ -187,14 +187,14 @@ impl Trail {
     }
 
     async fn write(&mut self) {
-        let (checkpoints, offsets) = self.board.checkpoints();
+        let (checkpoints, offsets) = checkpoints(&self.board);
         self.forget_others(&checkpoints);
         let moved: Vec<Checkpoint> = checkpoints
             .into_iter()
             .filter(|checkpoint| self.is_new(checkpoint))
             .collect();
         if let Err(error) = self.checkpoints.write(&moved).await {
-            tracing::debug!(error = %Chain(&error), "checkpoints are not written");
+            tracing::debug!(error = %Chain(&error), "failed to write checkpoints");
             metrics::checkpoint_failed();
             if matches!(error, CheckpointError::Missing) {
                 self.written.clear();
@@ -211,7 +211,7 @@ impl Trail {
         });
     }
 
-    /// Lanes that were given away are written again should they come back.
+    /// Forgets revoked lanes, so that they are written again if they come back.
     fn forget_others(&mut self, current: &[Checkpoint]) {
         let keys: BTreeSet<_> = current.iter().map(key).collect();
         self.written.retain(|key, _| keys.contains(key));
@@ -220,6 +220,24 @@ impl Trail {
     fn is_new(&self, checkpoint: &Checkpoint) -> bool {
         self.written.get(&key(checkpoint)) != Some(&checkpoint.seq)
     }
+}
+
+/// What checkpoints may say, and the offsets that may be committed after they are written.
+fn checkpoints(board: &Board) -> (Vec<Checkpoint>, Offsets) {
+    board.with_offsets(|builds, offsets| {
+        let checkpoints = builds.iter().flat_map(|(build, of_build)| {
+            of_build.lanes.iter().filter_map(|(lane, of_lane)| {
+                Some(Checkpoint {
+                    build: *build,
+                    index_uuid: of_build.index_uuid.clone(),
+                    lane: *lane,
+                    seq: of_lane.applied,
+                    event_id: of_lane.event_id?,
+                })
+            })
+        });
+        (checkpoints.collect(), offsets.clone())
+    })
 }
 
 fn key(checkpoint: &Checkpoint) -> (String, Lane) {

@@ -1,7 +1,7 @@
-//! Following the events topic: the fast path for what comes next in each lane.
+//! Consumes the events topic: the fast path for the next events of each lane.
 //!
-//! The consumer is polled always, also while its partitions are paused, so that it stays in its
-//! group. Nothing is lost by what it drops: every gap is filled from the event table.
+//! The consumer is always polled, also while its partitions are paused, so that it stays in its
+//! group. Dropped records are not lost: every gap is filled from the event table.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::builds::version;
 use crate::metrics;
 use crate::project::LogEntry;
+use crate::version::version;
 
 mod assignment;
 mod gather;
@@ -32,9 +32,9 @@ pub use assignment::{Assignment, Ownership};
 pub use gather::{Arrival, Gather};
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const METADATA_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Per partition the offset from which a successor has to read on.
+/// For each partition, the offset at which a successor continues.
 pub type Offsets = BTreeMap<i32, i64>;
 
 /// A member of the projectors' group.
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Follower {
     }
 }
 
-/// Hears of assignments. Never blocks: it only notes them.
+/// Records assignments. Never blocks.
 #[derive(Debug)]
 pub struct Rebalances {
     assignment: watch::Sender<Assignment>,
@@ -71,17 +71,19 @@ impl ConsumerContext for Rebalances {
         match rebalance {
             Rebalance::Assign(list) => {
                 let partitions = numbers(list);
-                tracing::info!(kafka.partitions = ?partitions, "partitions are assigned");
+                tracing::info!(kafka.partitions = ?partitions, "partitions assigned");
                 self.assignment
                     .send_modify(|assignment| assignment.assign(partitions));
             }
             Rebalance::Revoke(list) => {
                 let partitions = numbers(list);
-                tracing::info!(kafka.partitions = ?partitions, "partitions are revoked");
+                tracing::info!(kafka.partitions = ?partitions, "partitions revoked");
                 self.assignment
                     .send_modify(|assignment| assignment.revoke(partitions));
             }
-            Rebalance::Error(error) => tracing::warn!(%error, "the group cannot be rebalanced"),
+            Rebalance::Error(error) => {
+                tracing::warn!(%error, "failed to rebalance the consumer group")
+            }
         }
     }
 }
@@ -108,7 +110,7 @@ impl Follower {
     ) -> Result<Self, KafkaError> {
         let (sender, assignment) = watch::channel(Assignment::default());
         let context = Rebalances { assignment: sender };
-        // Without an offset the fill has brought everything up to now; a gap is filled anyway.
+        // Without a committed offset, the fill reads everything up to now; gaps are filled anyway.
         let consumer: StreamConsumer<Rebalances> = kafka::consumer_config(brokers, &group(names))
             .set("auto.offset.reset", "latest")
             .set("reconnect.backoff.max.ms", "500")
@@ -124,19 +126,19 @@ impl Follower {
         })
     }
 
-    /// Waits until the topic exists; then how many partitions it has.
+    /// Waits until the topic exists, and returns its number of partitions.
     pub async fn partitions(&self) -> i32 {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
             if let Some(count) = self.ask_partitions().await {
                 return count;
             }
-            self.probe.down("the events topic is not there yet");
+            self.probe.down("the events topic does not exist yet");
             backoff.pause().await;
         }
     }
 
-    /// None where Kafka does not answer, or there is no topic.
+    /// None if Kafka does not answer or the topic does not exist.
     async fn ask_partitions(&self) -> Option<i32> {
         let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
         let asked = tokio::task::spawn_blocking(move || {
@@ -150,11 +152,11 @@ impl Follower {
         asked.await.ok().flatten()
     }
 
-    /// Sees that Kafka is back also while nothing arrives, and that the topic has grown also where
-    /// none of the new partitions is ours.
+    /// Notices that Kafka is back while nothing arrives, and that the topic has grown while none of
+    /// the new partitions is assigned to this process.
     async fn look_after(&self) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(METADATA_INTERVAL).await;
             if let Some(count) = self.ask_partitions().await {
                 self.probe.up();
                 let assignment = &self.consumer.context().assignment;
@@ -170,7 +172,7 @@ impl Follower {
     /// Runs until `shutdown`, then leaves the group, so that others take over at once.
     pub async fn run(self, commits: watch::Receiver<Offsets>, shutdown: CancellationToken) {
         if let Err(error) = self.consumer.subscribe(&[&self.topic]) {
-            tracing::error!(%error, "the events topic cannot be subscribed to");
+            tracing::error!(%error, "failed to subscribe to the events topic");
             return;
         }
         let following = async {
@@ -219,7 +221,7 @@ impl Follower {
     fn change(&self, change: impl Fn(&TopicPartitionList) -> Result<(), KafkaError>) {
         let changed = self.consumer.assignment().and_then(|list| change(&list));
         if let Err(error) = changed {
-            tracing::warn!(%error, "partitions cannot be paused or resumed");
+            tracing::warn!(%error, "failed to pause or resume partitions");
         }
     }
 
@@ -249,7 +251,7 @@ impl Follower {
             Ok(place) => place,
             Err(error) => {
                 metrics::record_dropped("unreadable");
-                tracing::warn!(kafka.offset = message.offset(), %error, "a record is unreadable");
+                tracing::warn!(kafka.offset = message.offset(), %error, "failed to parse a record");
                 return None;
             }
         };
@@ -279,7 +281,7 @@ impl Follower {
             return;
         }
         if let Err(error) = self.consumer.commit(&list, mode) {
-            tracing::debug!(%error, "offsets cannot be committed");
+            tracing::debug!(%error, "failed to commit offsets");
         }
     }
 
@@ -288,6 +290,6 @@ impl Follower {
         if code == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.probe.down("kafka does not answer");
         }
-        tracing::debug!(%error, "the events topic cannot be read");
+        tracing::debug!(%error, "failed to read the events topic");
     }
 }

@@ -1,9 +1,8 @@
-//! The live pipeline: hands what arrives from Kafka to every build that is fed, and begins and ends
-//! their tasks.
+//! The live pipeline: hands records from Kafka to every build that is fed, and starts and ends the
+//! builds' tasks.
 //!
-//! A build is a task of its own, with a feed (what arrived, where each lane stands) and a workbench
-//! (cache, fold, write, refresh). Nothing is shared between builds but this hand-over, so none of
-//! them waits for another.
+//! Each build has a task with a feed (arrived entries, progress of each lane) and a workbench (cache,
+//! fold, write, refresh). Builds share nothing else, so none of them waits for another.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,14 +15,16 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::board::Board;
+use crate::build_id::BuildId;
 use crate::builds::{self, FedBuild};
-use crate::cache::{BuildId, CacheBudget};
+use crate::cache::CacheBudget;
 use crate::consume::{Gather, Offsets, Ownership};
 use crate::dead_letter::DeadLetters;
 use crate::ending::Ending;
 use crate::fill::FillContext;
 use crate::sink::Sink;
 
+mod background;
 mod barrier;
 mod build;
 mod feed;
@@ -41,7 +42,7 @@ use inbox::Inbox;
 
 const MAX_RECORDS: usize = 2_000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-const TICK: Duration = Duration::from_millis(100);
+const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What every build works with.
 #[derive(Debug, Clone)]
@@ -88,7 +89,7 @@ impl Cycle {
         }
     }
 
-    /// Runs until `shutdown`; an error means that the history is another one.
+    /// Runs until `shutdown`. An error means that the history has changed.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Ending> {
         let live = async {
             loop {
@@ -112,12 +113,12 @@ impl Cycle {
             () = self.room.notified(), if is_held => Ok(()),
             Some(ended) = self.tasks.join_next() => ended.unwrap_or_else(fail),
             () = self.parts.ownership.changed() => Ok(()),
-            () = tokio::time::sleep(TICK) => Ok(()),
+            () = tokio::time::sleep(IDLE_INTERVAL) => Ok(()),
         }
     }
 
-    /// Gives every build what has arrived. Offsets may go on: what a build has no room for, it
-    /// reads from the event table.
+    /// Gives every build what has arrived. Offsets advance: what a build has no room for, it reads
+    /// from the event table.
     fn hand_over(&mut self) {
         let arrivals = self.gather.take(MAX_RECORDS, MAX_BYTES);
         for fed in self.builds.values() {
@@ -134,7 +135,7 @@ impl Cycle {
         }
     }
 
-    /// Begins to feed builds that were announced, and ends with those that were retired.
+    /// Starts to feed builds that were announced, and stops those that were retired.
     fn follow_builds(&mut self) {
         let (fed, active) = self.tail.read(|state| {
             let active = |build: &FedBuild| {
@@ -146,11 +147,11 @@ impl Cycle {
             (fed, active)
         });
         self.builds
-            .retain(|id, _| fed.iter().any(|build| BuildId::of(build) == *id));
+            .retain(|id, _| fed.iter().any(|build| build.id() == *id));
         for (build, is_active) in fed.iter().zip(active) {
-            let id = BuildId::of(build);
+            let id = build.id();
             if !self.builds.contains_key(&id) {
-                tracing::info!(build = %id, "a build is fed");
+                tracing::info!(build = %id, "feeding a build");
                 let fed = self.begin(build);
                 self.builds.insert(id, fed);
             }
@@ -161,7 +162,7 @@ impl Cycle {
     fn begin(&mut self, build: &FedBuild) -> Fed {
         let inbox = Inbox::new(Arc::clone(&self.room));
         let task = BuildTask::new(build, inbox.clone(), self.parts.clone());
-        let (id, board) = (BuildId::of(build), self.parts.board.clone());
+        let (id, board) = (build.id(), self.parts.board.clone());
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
         self.tasks.spawn(async move {
@@ -176,7 +177,7 @@ impl Cycle {
     }
 }
 
-/// A task that panics takes the process with it.
+/// A task that panics ends the process.
 fn fail(error: JoinError) -> Result<(), Ending> {
     match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),

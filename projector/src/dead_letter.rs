@@ -16,11 +16,11 @@ use serde_json::json;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::cache::BuildId;
+use crate::build_id::BuildId;
 use crate::indexes::Indexes;
 
-const RECORD_WITHIN: Duration = Duration::from_secs(120);
-const LISTED: usize = 1_000;
+const RECORD_TIMEOUT: Duration = Duration::from_secs(120);
+const MAX_LISTED: usize = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
@@ -66,14 +66,14 @@ impl DeadLetters {
         };
         let letters = self.clone();
         self.recording.spawn(async move {
-            let deadline = Deadline::within(RECORD_WITHIN);
+            let deadline = Deadline::within(RECORD_TIMEOUT);
             let mut backoff = Backoff::default();
             while let Err(error) = letters.write(&letter).await {
                 if matches!(error, RecordError::Refused(404)) {
                     letters.indexes.make_missing().await.ok();
                 }
                 if deadline.has_passed() {
-                    tracing::error!(error = %Chain(&error), "a dead letter is not recorded");
+                    tracing::error!(error = %Chain(&error), "failed to record a dead letter");
                     return;
                 }
                 backoff.pause().await;
@@ -95,7 +95,7 @@ impl DeadLetters {
 
     /// The newest dead letters.
     pub async fn list(&self) -> Result<Vec<DeadLetter>, ElasticsearchError> {
-        let body = json!({"size": LISTED, "sort": [{"at": "desc"}], "track_total_hits": false});
+        let body = json!({"size": MAX_LISTED, "sort": [{"at": "desc"}], "track_total_hits": false});
         let body = Bytes::from(body.to_string());
         let options = SearchOptions::default();
         let found = self.elasticsearch.search(Some(&self.index), body, &options);

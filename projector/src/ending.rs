@@ -7,7 +7,7 @@ use schemas::lane::{Lane, Seq};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ending {
     /// A new start reads the new epoch.
-    #[error("the epoch has changed from {from} to {to}: this is another history")]
+    #[error("the epoch has changed from {from} to {to}")]
     EpochChanged { from: Epoch, to: Epoch },
     #[error("history-lost: {0}")]
     HistoryLost(String),
@@ -19,13 +19,13 @@ pub enum Ending {
 impl Ending {
     pub fn beyond_head(lane: Lane, seq: Seq, head: Seq) -> Self {
         Self::HistoryLost(format!(
-            "lane {lane} was followed up to {seq}, and its log ends at {head}"
+            "lane {lane} was followed to {seq}, but its log ends at {head}"
         ))
     }
 
     pub fn another_event(lane: Lane, seq: Seq) -> Self {
         Self::HistoryLost(format!(
-            "lane {lane} has another event at {seq} than before"
+            "lane {lane} has a different event at {seq} than before"
         ))
     }
 

@@ -15,7 +15,7 @@ pub struct Indexes {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("make index {index}")]
+#[error("create index {index}")]
 pub struct IndexError {
     index: String,
     pub source: ElasticsearchError,
@@ -44,7 +44,7 @@ impl Indexes {
         for (index, body) in indexes {
             let body: Value = serde_json::from_str(body).expect("committed mappings are JSON");
             match self.elasticsearch.create_index(&index, &body).await {
-                Ok(_) => tracing::info!(index, "an index is made"),
+                Ok(_) => tracing::info!(index, "created an index"),
                 Err(error) if error.is_already_exists() => {}
                 Err(source) => return Err(IndexError { index, source }),
             }

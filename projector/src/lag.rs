@@ -1,5 +1,5 @@
-//! Lane heads as PostgreSQL has them: read twice a second, they tell idle from behind, and lost
-//! history from both.
+//! Watches the lane heads of PostgreSQL, twice a second. They tell idle lanes from lanes that are
+//! behind, and show when history was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,40 +17,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::{Board, Heads, OfView};
 use crate::ending::Ending;
-use crate::fill::FillError;
+use crate::event_table::TableError;
+use crate::heads::read_heads;
 use crate::metrics;
 
 mod report;
 
 pub use report::lag_report;
 
-const EVERY: Duration = Duration::from_millis(500);
-const WITHIN: Duration = Duration::from_secs(3);
+const HEADS_INTERVAL: Duration = Duration::from_millis(500);
+const RECORDED_AT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The epoch, and the head of every lane.
-pub async fn read_heads(pool: &Pool) -> Result<(Epoch, LaneSeqs), FillError> {
-    let deadline = Deadline::within(WITHIN);
-    let read = async {
-        let client = postgres::get_within(pool, deadline).await?;
-        let statement = client.prepare_cached(include_str!("lag/heads.sql")).await?;
-        let rows = client.query(&statement, &[]).await?;
-        let mut epoch = 0;
-        let mut heads = LaneSeqs::default();
-        for row in &rows {
-            epoch = row.try_get::<_, i64>("epoch")?;
-            let lane = Lane::try_from(row.try_get::<_, i16>("id")?)
-                .map_err(|error| FillError::Place(error.into()))?;
-            heads.set(lane, row.try_get::<_, i64>("head")?.cast_unsigned());
-        }
-        let epoch = u32::try_from(epoch).map_err(|error| FillError::Place(error.into()))?;
-        Ok((Epoch(epoch), heads))
-    };
-    deadline.run(read).await?
-}
-
-/// Keeps the board's heads.
+/// Keeps the board's lane heads current.
 #[derive(Debug)]
-pub struct Lookout {
+pub struct HeadWatcher {
     pub pool: Pool,
     pub board: Board,
     pub tail: WatermarkTail,
@@ -58,10 +38,10 @@ pub struct Lookout {
     pub probe: Probe,
 }
 
-impl Lookout {
-    /// Runs until `shutdown`; an error means that the history is another one.
+impl HeadWatcher {
+    /// Runs until `shutdown`. An error means that the history has changed.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Ending> {
-        let mut ticks = tokio::time::interval(EVERY);
+        let mut ticks = tokio::time::interval(HEADS_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             match shutdown.run_until_cancelled(self.look()).await {
@@ -72,17 +52,17 @@ impl Lookout {
                 }
                 Some(Err(error)) => {
                     self.probe.down("postgres does not answer");
-                    tracing::debug!(error = %Chain(&error), "lane heads are not read");
+                    tracing::debug!(error = %Chain(&error), "failed to read the lane heads");
                 }
             }
-            // Also while PostgreSQL is away: what waits grows older all the same.
+            // Also while PostgreSQL is down: waiting events grow older.
             metrics::lag(&lag_report(&self.board, &self.tail));
         }
         Ok(())
     }
 
-    async fn look(&self) -> Result<Result<Heads, Ending>, FillError> {
-        // Read before the heads: what was applied then, the heads must have.
+    async fn look(&self) -> Result<Result<Heads, Ending>, TableError> {
+        // Read before the heads, which must therefore reach it.
         let applied = self.board.applied();
         let (epoch, seqs) = read_heads(&self.pool).await?;
         if epoch != self.epoch {
@@ -104,11 +84,11 @@ impl Lookout {
         }))
     }
 
-    /// When the first event was recorded that a build does not show, lane by lane.
+    /// For each lane, when the first event was recorded that a build does not show.
     async fn waiting_since(
         &self,
         heads: &LaneSeqs,
-    ) -> Result<BTreeMap<OfView, BTreeMap<Lane, DateTime<Utc>>>, FillError> {
+    ) -> Result<BTreeMap<OfView, BTreeMap<Lane, DateTime<Utc>>>, TableError> {
         let hidden = report::first_hidden(&self.tail, heads);
         let wanted: BTreeSet<(Lane, Seq)> = hidden.values().flatten().copied().collect();
         let recorded = self.recorded_at(&wanted).await?;
@@ -123,7 +103,7 @@ impl Lookout {
     async fn recorded_at(
         &self,
         places: &BTreeSet<(Lane, Seq)>,
-    ) -> Result<BTreeMap<(Lane, Seq), DateTime<Utc>>, FillError> {
+    ) -> Result<BTreeMap<(Lane, Seq), DateTime<Utc>>, TableError> {
         if places.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -131,7 +111,7 @@ impl Lookout {
             .iter()
             .map(|(lane, seq)| (i16::from(lane.number()), seq.cast_signed()))
             .unzip();
-        let deadline = Deadline::within(WITHIN);
+        let deadline = Deadline::within(RECORDED_AT_TIMEOUT);
         let read = async {
             let client = postgres::get_within(&self.pool, deadline).await?;
             let statement = client
@@ -141,7 +121,7 @@ impl Lookout {
             let mut recorded = BTreeMap::new();
             for row in &rows {
                 let lane = Lane::try_from(row.try_get::<_, i16>("lane")?)
-                    .map_err(|error| FillError::Place(error.into()))?;
+                    .map_err(|error| TableError::Place(error.into()))?;
                 let seq = row.try_get::<_, i64>("seq")?.cast_unsigned();
                 recorded.insert((lane, seq), row.try_get("recorded_at")?);
             }

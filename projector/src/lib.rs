@@ -13,6 +13,7 @@ pub mod cycle;
 pub mod fill;
 pub mod sink;
 
+pub mod build_id;
 pub mod builds;
 pub mod checkpoint;
 pub mod dead_letter;
@@ -23,10 +24,13 @@ pub mod board;
 pub mod cache;
 mod crash;
 mod ending;
+pub mod event_table;
+pub mod heads;
 pub mod http;
 pub mod indexes;
 pub mod metrics;
 mod start;
+pub mod version;
 
 use std::sync::Arc;
 use std::time::Duration;

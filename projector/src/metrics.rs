@@ -11,9 +11,8 @@ use schemas::lane::Lane;
 use schemas::operations::{BuildLag, LagReport, LaneHealth};
 use schemas::view::View;
 
-use crate::cache::BuildId;
+use crate::build_id::BuildId;
 use crate::project::Stopped;
-use crate::sink::{Op, Outcome};
 
 const DROPPED: &str = "tidemark_records_dropped_total";
 const DOCUMENTS: &str = "tidemark_documents_total";
@@ -137,17 +136,8 @@ pub(crate) fn record_dropped(reason: &'static str) {
     counter!(DROPPED, "reason" => reason).increment(1);
 }
 
-pub(crate) fn documents_written(ops: &[Op], outcomes: &[Outcome]) {
-    for (op, outcome) in ops.iter().zip(outcomes) {
-        let outcome = match outcome {
-            Outcome::Written => "written",
-            Outcome::Superseded => "superseded",
-            Outcome::Refused(_) => "refused",
-            Outcome::Lost => "lost",
-        };
-        let view = op.target.build.view.name();
-        counter!(DOCUMENTS, "view" => view, "outcome" => outcome).increment(1);
-    }
+pub(crate) fn document_written(view: View, outcome: &'static str) {
+    counter!(DOCUMENTS, "view" => view.name(), "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn sink_retried() {

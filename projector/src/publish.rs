@@ -1,7 +1,7 @@
-//! Publishing to the watermark topic: watermarks every cycle, and whatever is said of builds.
+//! Publishes to the watermark topic: watermarks and records of builds.
 //!
-//! Delivery has a deadline. A record whose delivery is unknown may be published again: under its key
-//! the last one counts.
+//! Delivery has a deadline. A record whose delivery is unknown may be published again: the last one
+//! under a key counts.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,15 +18,15 @@ use serde::Serialize;
 mod due;
 mod watermarks;
 
-pub use watermarks::Heart;
+pub use watermarks::WatermarkLoop;
 
-const DELIVERY_WITHIN: Duration = Duration::from_secs(5);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Records in flight at once.
-const WINDOW: usize = 256;
+const MAX_IN_FLIGHT: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    #[error("make a kafka producer")]
+    #[error("create a kafka producer")]
     Producer(#[source] KafkaError),
     #[error("serialise a record of the watermark topic")]
     Serialise(#[from] serde_json::Error),
@@ -36,7 +36,7 @@ pub enum PublishError {
     TooLate,
 }
 
-/// A record: its key, and its value or the taking away of it.
+/// A record: its key, and its value, or none to remove the key.
 pub type Publication = (Key, Option<Vec<u8>>);
 
 /// Cheap to clone; all clones are one.
@@ -71,7 +71,7 @@ impl WatermarkPublisher {
         })
     }
 
-    /// Publishes a value under a key, or takes away what is there.
+    /// Publishes a value under a key, or removes the key.
     pub async fn publish(
         &self,
         key: &Key,
@@ -87,7 +87,7 @@ impl WatermarkPublisher {
         publications: &[Publication],
     ) -> Vec<Result<u64, PublishError>> {
         let mut outcomes = Vec::with_capacity(publications.len());
-        for window in publications.chunks(WINDOW) {
+        for window in publications.chunks(MAX_IN_FLIGHT) {
             outcomes.extend(join_all(window.iter().map(|one| self.send(one))).await);
         }
         outcomes
@@ -100,15 +100,15 @@ impl WatermarkPublisher {
         if let Some(value) = value {
             record = record.payload(value);
         }
-        let sending = producer.send(record, Timeout::After(DELIVERY_WITHIN));
-        let delivery = tokio::time::timeout(DELIVERY_WITHIN, sending)
+        let sending = producer.send(record, Timeout::After(DELIVERY_TIMEOUT));
+        let delivery = tokio::time::timeout(DELIVERY_TIMEOUT, sending)
             .await
             .map_err(|_| PublishError::TooLate)?;
         let delivery = delivery.map_err(|(error, _)| PublishError::Kafka(error))?;
         Ok(u64::try_from(delivery.offset).unwrap_or(0))
     }
 
-    /// The producer, or a new one where a fatal error has ended it.
+    /// The producer, or a new one after a fatal error.
     fn producer(&self) -> Result<FutureProducer, PublishError> {
         let lock = &self.shared.producer;
         let current = lock.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -117,7 +117,7 @@ impl WatermarkPublisher {
         }
         let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(code) = fatal(&slot) {
-            tracing::warn!(kafka.code = %code, "the producer has ended: a new one is made");
+            tracing::warn!(kafka.code = %code, "the producer failed; creating a new one");
             *slot = producer(&self.shared.brokers)?;
         }
         Ok(slot.clone())

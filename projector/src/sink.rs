@@ -1,8 +1,8 @@
-//! The one writer of documents: bulks with external versions, of which every item is inspected.
+//! The only writer of documents: bulks with external versions, whose every item is inspected.
 //!
-//! A version that is there already (409) is written once more as found, so that it is on every
-//! copy before a watermark covers it. What may pass is tried again within a budget; what is refused
-//! is told apart from what is lost.
+//! A version that already exists (409) is written once more as found, so that it is on every shard
+//! copy before a watermark covers it. Transient errors are retried within a budget; refused documents
+//! are told apart from lost indexes.
 
 use std::time::Duration;
 
@@ -29,29 +29,41 @@ pub use read::Pages;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const WATCH_EVERY: Duration = Duration::from_secs(2);
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How one operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Written,
-    /// Another writer's version is at or above ours; it was written once more as found.
+    /// An equal or higher version exists; it was written once more as found.
     Superseded,
-    /// Elasticsearch will never take this document.
+    /// Elasticsearch refuses this document.
     Refused(String),
-    /// The index is not there any more.
+    /// The index is missing.
     Lost,
+}
+
+impl Outcome {
+    /// The label in metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Superseded => "superseded",
+            Self::Refused(_) => "refused",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    #[error("elasticsearch did not take it within the retry budget")]
+    #[error("elasticsearch did not accept the request within the retry budget")]
     BudgetEnded(#[source] Option<ElasticsearchError>),
     #[error("elasticsearch refused a whole request")]
     Refused(#[source] ElasticsearchError),
     #[error("an index is missing")]
     Missing(#[source] ElasticsearchError),
-    #[error("a stored document cannot be read")]
+    #[error("parse a stored document")]
     Stored(#[source] serde_json::Error),
     #[error("a bulk of {sent} operations was answered with {answered} items")]
     Miscounted { sent: usize, answered: usize },
@@ -66,7 +78,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// `budget` is how long a write is tried again.
+    /// `budget` is how long a write is retried.
     pub fn new(elasticsearch: Elasticsearch, budget: Duration, probe: Probe) -> Self {
         Self {
             elasticsearch,
@@ -75,9 +87,9 @@ impl Sink {
         }
     }
 
-    /// Looks, until `shutdown`, whether Elasticsearch is there, also while nothing is written.
+    /// Pings Elasticsearch until `shutdown`, also while nothing is written.
     pub async fn watch(self, shutdown: CancellationToken) {
-        let mut ticks = tokio::time::interval(WATCH_EVERY);
+        let mut ticks = tokio::time::interval(PING_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             let fault = self.elasticsearch.ping().await.err();
@@ -89,14 +101,14 @@ impl Sink {
         &self.elasticsearch
     }
 
-    /// Writes all operations, and says how each ended.
+    /// Writes all operations and returns the outcome of each.
     pub async fn write(&self, bulk: Bulk) -> Result<Vec<(Op, Outcome)>, SinkError> {
         let bulk = bulk.seal();
         let outcomes = self.write_sealed(&bulk).await?;
         Ok(bulk.ops.into_iter().zip(outcomes).collect())
     }
 
-    /// Writes all operations, and says how each ended, in their order.
+    /// Writes all operations and returns their outcomes in order.
     pub async fn write_sealed(&self, bulk: &SealedBulk) -> Result<Vec<Outcome>, SinkError> {
         let SealedBulk { body, ops } = bulk;
         if ops.is_empty() {
@@ -124,12 +136,14 @@ impl Sink {
         self.write_as_found((body, ops), superseded, deadline)
             .await?;
         let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
-        metrics::documents_written(ops, &outcomes);
+        for (op, outcome) in ops.iter().zip(&outcomes) {
+            metrics::document_written(op.target.build.view, outcome.name());
+        }
         crash::point("after-bulk");
         Ok(outcomes)
     }
 
-    /// Sends the pending operations. The inner error may pass.
+    /// Sends the pending operations. The inner error is transient.
     async fn send(
         &self,
         body: &Bytes,
@@ -175,14 +189,14 @@ impl Sink {
             return Err(SinkError::BudgetEnded(failure));
         }
         if let Some(error) = &failure {
-            tracing::debug!(error = %Chain(error), "elasticsearch is asked again");
+            tracing::debug!(error = %Chain(error), "retrying a request to elasticsearch");
         }
         deadline.run(backoff.pause()).await.ok();
         Ok(())
     }
 }
 
-/// Notes the outcomes that are final, and returns the operations that are to be sent again.
+/// Records final outcomes, and returns the operations to send again.
 fn sort_out(items: &[BulkItem], pending: &[usize], outcomes: &mut [Option<Outcome>]) -> Vec<usize> {
     let mut again = Vec::new();
     for (item, index) in items.iter().zip(pending) {

@@ -19,19 +19,20 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::board::Board;
-use crate::builds::Keeper;
+use crate::builds::BuildController;
 use crate::cache::CacheBudget;
-use crate::checkpoint::{Checkpoints, Trail};
+use crate::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::config::ProjectorArgs;
 use crate::consume::{Follower, Gather, Offsets, Ownership};
 use crate::cycle::{Cycle, Parts};
 use crate::dead_letter::DeadLetters;
 use crate::ending::Ending;
 use crate::fill::{FillContext, FillPermits};
+use crate::heads::read_heads;
 use crate::http::Sources;
 use crate::indexes::{IndexError, Indexes};
-use crate::lag::{Lookout, read_heads};
-use crate::publish::{Heart, WatermarkPublisher};
+use crate::lag::HeadWatcher;
+use crate::publish::{WatermarkLoop, WatermarkPublisher};
 use crate::sink::Sink;
 
 mod indexes;
@@ -39,7 +40,7 @@ mod indexes;
 use indexes::ensure_indexes;
 
 const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(15);
-const TAIL_WITHIN: Duration = Duration::from_secs(10);
+const TAIL_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -167,9 +168,11 @@ impl Start {
         sources.send_replace(Some(wiring.sources()));
         self.spawn_speakers(&wiring);
         let (commits, committed) = watch::channel(Offsets::new());
-        let trail = Trail::new(wiring.checkpoints.clone(), wiring.board.clone(), commits);
+        let writer =
+            CheckpointWriter::new(wiring.checkpoints.clone(), wiring.board.clone(), commits);
         let token = self.shutdown.token();
-        self.shutdown.spawn("checkpoints", trail.run(token.clone()));
+        self.shutdown
+            .spawn("checkpoints", writer.run(token.clone()));
         self.shutdown
             .spawn("events", follower.run(committed, token.clone()));
         let tail = wiring.tail.clone();
@@ -182,31 +185,31 @@ impl Start {
     /// Those who speak of what the board shows, and keep its heads.
     fn spawn_speakers(&self, wiring: &Wiring) {
         let token = self.shutdown.token();
-        let lookout = Lookout {
+        let watcher = HeadWatcher {
             pool: wiring.pool.clone(),
             board: wiring.board.clone(),
             tail: wiring.tail.clone(),
             epoch: wiring.names.epoch(),
             probe: self.probes.postgres.clone(),
         };
-        self.spawn("heads", lookout.run(token.clone()));
+        self.spawn("heads", watcher.run(token.clone()));
         let ownership = wiring.ownership.clone();
-        let keeper = Keeper::new(
+        let controller = BuildController::new(
             wiring.elasticsearch.clone(),
             wiring.names.clone(),
             wiring.tail.clone(),
             wiring.publisher.clone(),
             ownership.clone(),
         );
-        self.shutdown.spawn("builds", keeper.run(token.clone()));
-        let heart = Heart::new(
+        self.shutdown.spawn("builds", controller.run(token.clone()));
+        let watermarks = WatermarkLoop::new(
             wiring.board.clone(),
             wiring.tail.clone(),
             ownership,
             wiring.publisher.clone(),
             wiring.names.clone(),
         );
-        self.shutdown.spawn("watermarks", heart.run(token));
+        self.shutdown.spawn("watermarks", watermarks.run(token));
     }
 
     fn parts(&self, wiring: Wiring) -> Parts {
@@ -267,13 +270,13 @@ impl Start {
             match read_heads(pool).await {
                 Ok((epoch, _)) => {
                     self.probes.postgres.up();
-                    tracing::info!(%epoch, "the history is known");
+                    tracing::info!(%epoch, "read the epoch");
                     return epoch;
                 }
                 Err(error) => {
                     self.probes.postgres.down("the epoch cannot be read");
                     if said.is_news(&error) {
-                        tracing::warn!(error = %Chain(&error), "the epoch cannot be read yet");
+                        tracing::warn!(error = %Chain(&error), "failed to read the epoch; retrying");
                     }
                     backoff.pause().await;
                 }
@@ -285,7 +288,7 @@ impl Start {
         let probe = self.probes.kafka.clone();
         let tail = WatermarkTail::spawn(&self.brokers, names, &self.shutdown, probe)?;
         // Nothing may be published below what stands there.
-        while tail.complete(Deadline::within(TAIL_WITHIN)).await.is_err() {
+        while tail.complete(Deadline::within(TAIL_TIMEOUT)).await.is_err() {
             tracing::warn!("still reading the watermark topic");
         }
         Ok(tail)

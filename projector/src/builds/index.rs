@@ -7,7 +7,7 @@
 use schemas::view::View;
 use serde_json::{Value, json};
 
-use super::version;
+use crate::version::version;
 
 /// Settings and mappings of a view's indexes, with the `_meta` of this version.
 pub fn index_body(view: View) -> Value {

@@ -1,7 +1,7 @@
-//! Carrying out the steps: indexes in Elasticsearch, records in the watermark topic.
+//! Carries out the steps of builds: indexes in Elasticsearch, records in the watermark topic.
 //!
-//! Every step may be cut off anywhere and taken again, also by another owner of lane 0 at the same
-//! time: an index of the next number that exists already was made for this very announcement.
+//! Every step can be interrupted and repeated, also by another owner of lane 0 at the same time: an
+//! index of the next number that already exists was created for this announcement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,24 +15,26 @@ use schemas::lane::Lane;
 use schemas::topic::Names;
 use schemas::view::View;
 use schemas::watermark::{Announced, Key, Retired, Switch, WatermarkState};
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::decide::{Facts, Step, next_step};
 use super::index::{index_body, index_meta};
 use super::remove::Removal;
-use super::{announced, remove_after, version};
+use super::{announced, remove_after};
 use crate::consume::Ownership;
 use crate::publish::{PublishError, WatermarkPublisher};
+use crate::version::version;
 
-const TICK: Duration = Duration::from_millis(100);
-const INSPECT_EVERY: Duration = Duration::from_secs(5);
-const SHOWS_WITHIN: Duration = Duration::from_secs(5);
+mod alias;
 
-/// Sees to the builds of all views while this process owns lane 0.
+const STEP_INTERVAL: Duration = Duration::from_millis(100);
+const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Maintains the builds of all views while this process owns lane 0.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct BuildController {
     elasticsearch: Elasticsearch,
     names: Names,
     tail: WatermarkTail,
@@ -50,11 +52,11 @@ pub(super) enum KeepError {
     Elasticsearch(#[from] ElasticsearchError),
     #[error(transparent)]
     Publish(#[from] PublishError),
-    #[error("index {0} is gone right after it was made")]
+    #[error("index {0} is missing right after its creation")]
     Vanished(String),
 }
 
-impl Keeper {
+impl BuildController {
     pub fn new(
         elasticsearch: Elasticsearch,
         names: Names,
@@ -78,22 +80,22 @@ impl Keeper {
     /// Runs until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut inspected = None;
-        let mut backoff = Backoff::new(TICK, Duration::from_secs(1));
-        let mut pause = TICK;
+        let mut backoff = Backoff::new(STEP_INTERVAL, Duration::from_secs(1));
+        let mut pause = STEP_INTERVAL;
         let mut changes = self.tail.changes();
         loop {
             // What the topic says may be what the next step waits for; after a failure it may not.
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
-                Ok(()) = changes.changed(), if pause == TICK => tokio::time::sleep(TICK / 10).await,
+                Ok(()) = changes.changed(), if pause == STEP_INTERVAL => tokio::time::sleep(STEP_INTERVAL / 10).await,
             }
-            pause = TICK;
+            pause = STEP_INTERVAL;
             let complete = self.tail.read(WatermarkState::is_complete);
             if !complete || !self.ownership.owns(first_lane()) {
                 continue;
             }
-            if inspected.is_none_or(|at| clock::instant() - at > INSPECT_EVERY) {
+            if inspected.is_none_or(|at| clock::instant() - at > INSPECTION_INTERVAL) {
                 inspected = Some(clock::instant());
                 self.inspect().await;
                 self.point_aliases().await;
@@ -111,7 +113,7 @@ impl Keeper {
         let mut succeeded = true;
         for view in View::ALL {
             if let Err(error) = self.tend(view).await {
-                tracing::warn!(view = view.name(), error = %Chain(&error), "tend a view");
+                tracing::warn!(view = view.name(), error = %Chain(&error), "failed to maintain the builds of a view");
                 succeeded = false;
             }
         }
@@ -152,7 +154,7 @@ impl Keeper {
             while self.next_step(view).as_ref() == Some(&step) && changes.changed().await.is_ok() {}
         };
         // Late is no harm: the same step is taken again, to the same effect.
-        Deadline::within(SHOWS_WITHIN).run(shows).await.ok();
+        Deadline::within(STEP_TIMEOUT).run(shows).await.ok();
         Ok(())
     }
 
@@ -178,11 +180,16 @@ impl Keeper {
     ) -> Result<(), KeepError> {
         let index = self.names.index(view.name(), build);
         let Some(index_uuid) = self.make_index(view, &index).await? else {
-            tracing::info!(view = view.name(), build, index, "the number is taken");
+            tracing::info!(
+                view = view.name(),
+                build,
+                index,
+                "the build number is taken"
+            );
             self.burnt.entry(view).or_default().insert(build);
             return Ok(());
         };
-        tracing::info!(view = view.name(), build, index, "a build is announced");
+        tracing::info!(view = view.name(), build, index, "announced a build");
         let announced = Announced {
             epoch: self.names.epoch(),
             index,
@@ -219,7 +226,7 @@ impl Keeper {
             view = view.name(),
             build.from = from,
             build.to = to,
-            "readers switch"
+            "activated a build"
         );
         let key = Key::Switch {
             view: view.name().to_owned(),
@@ -229,7 +236,7 @@ impl Keeper {
     }
 
     async fn retire(&self, view: View, build: u32, lost: bool) -> Result<(), KeepError> {
-        tracing::info!(view = view.name(), build, lost, "a build is retired");
+        tracing::info!(view = view.name(), build, lost, "retired a build");
         let key = Key::Retired {
             view: view.name().to_owned(),
             build,
@@ -259,40 +266,6 @@ impl Keeper {
         }
         self.removed.entry(view).or_default().insert(build);
         Ok(())
-    }
-
-    /// The alias is for people who look into Elasticsearch; readers go by the topic, and no step
-    /// waits for it.
-    async fn point_aliases(&mut self) {
-        for view in View::ALL {
-            let active = self.tail.read(|state| {
-                let of_view = state.view(view.name())?;
-                of_view.active.filter(|_| of_view.active_build().is_some())
-            });
-            let Some(active) = active.filter(|active| self.aliased.get(&view) != Some(active))
-            else {
-                continue;
-            };
-            match self.point_alias(view, active).await {
-                Ok(()) => {
-                    self.aliased.insert(view, active);
-                }
-                Err(error) => {
-                    tracing::debug!(view = view.name(), error = %Chain(&error), "the alias stays behind");
-                }
-            }
-        }
-    }
-
-    async fn point_alias(&self, view: View, active: u32) -> Result<(), ElasticsearchError> {
-        let alias = self.names.alias(view.name());
-        let index = self.names.index(view.name(), active);
-        let all = self.names.index_pattern(view.name());
-        let swap = [
-            json!({"remove": {"index": all, "alias": alias, "must_exist": false}}),
-            json!({"add": {"index": index, "alias": alias}}),
-        ];
-        self.elasticsearch.update_aliases(&swap).await
     }
 }
 

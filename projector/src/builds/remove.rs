@@ -37,7 +37,7 @@ impl Removal<'_> {
         let current = self.elasticsearch.index_uuid(&announced.index).await?;
         let has_index = current.as_ref() == Some(&announced.index_uuid);
         if has_index || !state.lanes.is_empty() {
-            tracing::info!(view = view.name(), build, "a retired build is removed");
+            tracing::info!(view = view.name(), build, "removed a retired build");
             self.take_watermarks_away(view, build).await?;
             self.remove_checkpoints(&announced.index_uuid).await?;
         }

@@ -1,7 +1,7 @@
-//! Which lanes are ours, and since which assignment.
+//! The lanes that this process owns, and since which assignment.
 //!
 //! Every assignment of a partition has its own number, so that work begun under an earlier one is
-//! known and puts nothing back.
+//! recognized and discarded.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 pub struct Assignment {
     partitions: BTreeMap<i32, u64>,
     last: u64,
-    /// How many partitions the topic was seen to have.
+    /// The number of partitions of the topic when it was last seen.
     seen: i32,
 }
 
@@ -31,7 +31,7 @@ impl Assignment {
         }
     }
 
-    /// True where the topic has another number of partitions than when it was looked at last.
+    /// True if the number of partitions has changed since the last call.
     pub(super) fn see(&mut self, partitions: i32) -> bool {
         std::mem::replace(&mut self.seen, partitions) != partitions
     }
@@ -62,7 +62,7 @@ impl Ownership {
         self.number(lane).is_some()
     }
 
-    /// The number of the assignment under which the lane is ours; another one is another life.
+    /// The number of the assignment under which this process owns the lane.
     pub fn number(&self, lane: Lane) -> Option<u64> {
         let partition = lane.partition(self.partitions);
         self.assignment.borrow().number(partition)
@@ -82,8 +82,8 @@ impl Ownership {
             .collect()
     }
 
-    /// The topic has partitions that it had not when this process started, ours or not: the lanes
-    /// are dealt anew.
+    /// True if the topic has more partitions than when this process started: the lanes are then
+    /// distributed differently.
     pub fn outgrown(&self) -> bool {
         let assignment = self.assignment.borrow();
         let highest = assignment.partitions.keys().next_back();
@@ -91,7 +91,7 @@ impl Ownership {
         has_new || assignment.seen > self.partitions
     }
 
-    /// Returns at the next assignment or revocation; for ever pending once nobody consumes.
+    /// Returns at the next assignment or revocation. Never returns once the consumer has ended.
     pub async fn changed(&mut self) {
         if self.assignment.changed().await.is_err() {
             std::future::pending::<()>().await;

@@ -1,8 +1,8 @@
-//! One build as a task of its own: its feed, its workbench, its failures and its pace.
+//! The task of one build: its feed, its workbench, its failures and its pace.
 //!
-//! All state of the build's lanes and documents is in here, so nothing needs a lock, and a batch of
-//! an earlier assignment puts nothing back: lanes begin anew between batches only. What fails here
-//! stops, retries or paces this build, and no other.
+//! The task owns all state of the build's lanes and documents, so nothing needs a lock. Lanes are
+//! restarted between batches only, so a batch of an earlier assignment changes nothing. A failure
+//! stops, retries or slows this build and no other.
 
 use std::time::Duration;
 
@@ -10,45 +10,31 @@ use chassis::clock;
 use chassis::retry::Backoff;
 use chassis::telemetry::Chain;
 use schemas::lane::LaneSeqs;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 use super::Parts;
+use super::background::{Background, Report};
 use super::feed::Feed;
 use super::inbox::Inbox;
-use super::load::{Load, Loaded};
 use super::refresh::Ended;
 use super::workbench::{WorkError, Workbench};
 use crate::builds::FedBuild;
-use crate::cache::BuildId;
 use crate::ending::Ending;
-use crate::fill::{FillReport, FreshFill, Life, Page, read_page};
 use crate::metrics;
 use crate::project::Stopped;
 use crate::sink::{SinkError, Target};
 
-const MAX_RECORDS: usize = 2_000;
-const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// What arrives together is taken together.
-const GATHER: Duration = Duration::from_millis(1);
-/// The least number of records that are written while a refresh runs. Fewer wait for its end: they
-/// would not be visible earlier, and each bulk makes the refresh slower.
-const WORTH_A_BULK: usize = 200;
-const TICK: Duration = Duration::from_millis(100);
-const REPORTS: usize = 64;
-/// Refreshes of a build that is filled and not read yet: they only show its progress.
-const FILL_PACE: Duration = Duration::from_secs(30);
+mod lanes;
 
-/// What the background work of a build brings.
-#[derive(Debug)]
-enum Report {
-    /// None where the index is gone, or another one.
-    Loaded(Option<Loaded>),
-    Page {
-        page: Page,
-        seen: Box<LaneSeqs>,
-    },
-}
+const MAX_BATCH_RECORDS: usize = 2_000;
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// How long to wait for more records after the first.
+const GATHER_TIME: Duration = Duration::from_millis(1);
+/// The fewest records that are written while a refresh runs. Fewer wait for its end: they would not
+/// become visible earlier, and each bulk slows the refresh.
+const MIN_BATCH_DURING_REFRESH: usize = 200;
+const IDLE_INTERVAL: Duration = Duration::from_millis(100);
+/// Between refreshes of a build that is being filled and not read yet: they only show its progress.
+const UNREAD_REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
 enum TurnError {
@@ -73,18 +59,14 @@ pub(super) struct BuildTask {
     inbox: Inbox,
     feed: Feed,
     workbench: Workbench,
-    reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
-    fills: (mpsc::Sender<FillReport>, mpsc::Receiver<FillReport>),
-    background: JoinSet<()>,
-    /// The event table is being asked.
-    is_asking: bool,
+    background: Background,
     backoff: Backoff,
 }
 
 impl BuildTask {
     pub(super) fn new(build: &FedBuild, inbox: Inbox, parts: Parts) -> Self {
         let target = Target {
-            build: BuildId::of(build),
+            build: build.id(),
             index: build.index.as_str().into(),
         };
         Self {
@@ -94,15 +76,12 @@ impl BuildTask {
             target,
             index_uuid: build.index_uuid.clone(),
             inbox,
-            reports: mpsc::channel(REPORTS),
-            fills: mpsc::channel(REPORTS),
-            background: JoinSet::new(),
-            is_asking: false,
+            background: Background::new(),
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(1)),
         }
     }
 
-    /// Runs until the build is lost; an error means that the history is another one.
+    /// Runs until the build is lost. An error means that the history has changed.
     pub(super) async fn run(mut self) -> Result<(), Ending> {
         loop {
             match self.turn().await {
@@ -130,11 +109,12 @@ impl BuildTask {
         self.follow_assignment();
         self.take_reports().await?;
         let most = if self.inbox.holds(self.batch()) {
-            MAX_RECORDS
+            MAX_BATCH_RECORDS
         } else {
             0
         };
-        self.feed.take_arrivals(self.inbox.take(most, MAX_BYTES))?;
+        self.feed
+            .take_arrivals(self.inbox.take(most, MAX_BATCH_BYTES))?;
         let heads = self.parts.board.heads().seqs;
         self.feed.watch_heads(&heads);
         let mut runs = self.feed.plan();
@@ -161,10 +141,10 @@ impl BuildTask {
         Ok(())
     }
 
-    /// How many records have to wait before they are taken.
+    /// How many records have to be waiting before a batch is taken.
     fn batch(&self) -> usize {
         if self.workbench.refreshes.is_running() {
-            WORTH_A_BULK
+            MIN_BATCH_DURING_REFRESH
         } else {
             1
         }
@@ -174,52 +154,15 @@ impl BuildTask {
         let batch = self.batch();
         let report = tokio::select! {
             () = self.inbox.filled(batch) => {
-                tokio::time::sleep(GATHER).await;
+                tokio::time::sleep(GATHER_TIME).await;
                 return Ok(());
             }
             () = self.workbench.refreshes.wait() => return Ok(()),
-            report = self.reports.1.recv() => report,
-            fill = self.fills.1.recv() => {
-                return fill.map_or(Ok(()), |fill| self.take_fill(fill));
-            }
+            report = self.background.next() => report,
             () = self.parts.ownership.changed() => return Ok(()),
-            () = tokio::time::sleep(TICK) => return Ok(()),
+            () = tokio::time::sleep(IDLE_INTERVAL) => return Ok(()),
         };
         report.map_or(Ok(()), |report| self.take_report(report))
-    }
-
-    /// Lanes that come or go, or did both, begin anew.
-    fn follow_assignment(&mut self) {
-        let gone = self.feed.follow_assignment(&self.parts.ownership);
-        if !gone.is_empty() {
-            self.workbench.forget(&gone);
-            let build = self.target.build;
-            self.parts
-                .board
-                .retain(|of, lane| of != build || !gone.contains(&lane));
-        }
-        self.load_missing();
-    }
-
-    fn load_missing(&mut self) {
-        while self.background.try_join_next().is_some() {}
-        let lives = self.feed.begin_missing(&self.parts.ownership);
-        if lives.is_empty() {
-            return;
-        }
-        self.workbench.refreshes.request();
-        let load = Load {
-            index: self.target.index.to_string(),
-            index_uuid: self.index_uuid.clone(),
-            lives,
-            checkpoints: self.parts.fill.checkpoints.clone(),
-            elasticsearch: self.parts.sink.elasticsearch().clone(),
-        };
-        let reports = self.reports.0.clone();
-        self.background.spawn(async move {
-            reports.send(Report::Loaded(load.run().await)).await.ok();
-        });
-        self.report();
     }
 
     async fn take_reports(&mut self) -> Result<(), TurnError> {
@@ -234,16 +177,13 @@ impl BuildTask {
                     tracing::warn!(
                         build = %self.target.build,
                         error = %Chain(&error),
-                        "a build is not refreshed yet"
+                        "failed to refresh a build; retrying"
                     );
                 }
             }
         }
-        while let Ok(report) = self.reports.1.try_recv() {
+        while let Some(report) = self.background.try_next() {
             self.take_report(report)?;
-        }
-        while let Ok(fill) = self.fills.1.try_recv() {
-            self.take_fill(fill)?;
         }
         Ok(())
     }
@@ -252,80 +192,34 @@ impl BuildTask {
         match report {
             Report::Loaded(None) => Err(WorkError::Lost.into()),
             Report::Loaded(Some(loaded)) => {
-                // Who was here before may have written after our last refresh.
+                // The previous owner may have written after the last refresh.
                 self.workbench.refreshes.request();
                 let fresh = self.feed.take_loaded(&loaded)?;
                 self.fill(fresh);
                 Ok(())
             }
-            Report::Page { page, seen } => {
-                self.is_asking = false;
-                Ok(self.feed.take_page(page, &seen)?)
-            }
+            Report::Page { page, seen } => Ok(self.feed.take_page(page, &seen)?),
+            Report::Fill(report) => self.take_fill(report),
         }
     }
 
-    fn fill(&mut self, lanes: Vec<Life>) {
-        if lanes.is_empty() {
-            return;
-        }
-        tracing::info!(build = %self.target.build, lane.count = lanes.len(), "filling lanes");
-        let fill = FreshFill {
-            context: self.parts.fill.clone(),
-            target: self.target.clone(),
-            index_uuid: self.index_uuid.clone(),
-            lanes,
-        };
-        self.background.spawn(fill.run(self.fills.0.clone()));
-    }
-
-    /// Follows lanes from where a fill has come to.
-    fn take_fill(&mut self, report: FillReport) -> Result<(), TurnError> {
-        let FillReport::Filled(filled) = report else {
-            return Err(WorkError::Lost.into());
-        };
-        self.workbench.refreshes.request();
-        let (lane, stopped) = (filled.life.0, filled.stopped.clone());
-        if self.feed.take_filled(filled)
-            && let Some(stopped) = stopped
-        {
-            self.record_stopped(lane, &stopped);
-        }
-        Ok(())
-    }
-
-    /// Asks the event table for what the feed wants, once at a time.
+    /// Reads what the feed wants from the event table.
     fn ask_table(&mut self) {
         let wanted = self.feed.wanted();
-        if wanted.is_empty() || self.is_asking {
-            return;
+        if !wanted.is_empty() && !self.background.is_reading_table() {
+            let pool = self.parts.pool.clone();
+            self.background.read_table(pool, wanted, self.feed.seen());
         }
-        self.is_asking = true;
-        let seen = Box::new(self.feed.seen());
-        let (pool, reports) = (self.parts.pool.clone(), self.reports.0.clone());
-        self.background.spawn(async move {
-            let mut backoff = Backoff::default();
-            let page = loop {
-                match read_page(&pool, &wanted).await {
-                    Ok(page) => break page,
-                    Err(error) => {
-                        tracing::debug!(error = %Chain(&error), "the event table is asked again");
-                        backoff.pause().await;
-                    }
-                }
-            };
-            reports.send(Report::Page { page, seen }).await.ok();
-        });
     }
 
-    /// Sends a refresh where one is due.
+    /// Sends a refresh if one is due.
     fn refresh(&mut self, heads: &LaneSeqs) {
         let is_paced = self.feed.is_filling()
             || self.feed.is_far_behind(heads)
-            || self.inbox.len() >= MAX_RECORDS;
+            || self.inbox.len() >= MAX_BATCH_RECORDS;
         let is_unread = self.feed.is_filling() && !self.inbox.is_active();
         let refreshes = &mut self.workbench.refreshes;
-        if is_unread && !refreshes.has_rested(FILL_PACE) {
+        if is_unread && !refreshes.has_rested(UNREAD_REFRESH_INTERVAL) {
             return;
         }
         if refreshes.is_due(is_paced) && !self.feed.is_empty() {
@@ -333,34 +227,34 @@ impl BuildTask {
         }
     }
 
-    /// Tells the board what has moved.
+    /// Reports progress to the board.
     fn report(&mut self) {
         if !self.workbench.refreshes.may_hide_writes() {
             self.feed.shows_all();
         }
-        let moved = self.feed.standing();
+        let moved = self.feed.take_progress();
         if !moved.is_empty() {
             let build = self.target.build;
             self.parts.board.report(build, &self.index_uuid, moved);
         }
     }
 
-    /// Forgets what is not safely behind a checkpoint, and reads the checkpoints again.
+    /// Discards what no checkpoint covers, and reads the checkpoints again.
     fn restart(&mut self) {
         self.workbench.restart();
         self.feed.restart();
         self.load_missing();
     }
 
-    /// The index is gone: nothing more is written to it. Whoever owns lane 0 announces another.
+    /// The index is missing: nothing more is written to it. The owner of lane 0 announces another.
     fn lose(&mut self) {
         let build = self.target.build;
-        tracing::error!(build = %build, "the index of a build is gone: the build is lost");
+        tracing::error!(build = %build, "the index of a build is missing: the build is lost");
         metrics::build_lost(build);
         self.feed.clear();
     }
 
-    /// A lane of the build stands still: counted, recorded where it is poison, alerted.
+    /// A lane of the build has stopped: counts it, and records a dead letter if it met poison.
     fn record_stopped(&self, lane: schemas::lane::Lane, stopped: &Stopped) {
         let build = self.target.build;
         tracing::error!(
@@ -369,7 +263,7 @@ impl BuildTask {
             event.seq = stopped.seq(),
             reason = stopped.reason(),
             kind = stopped.kind(),
-            "a lane stands still"
+            "a lane stopped"
         );
         metrics::lane_stopped(build, lane, stopped);
         if let Stopped::Poison {

@@ -1,7 +1,8 @@
-//! The feed of one build: what has arrived of each lane, where each lane stands, what comes next.
+//! The feed of one build: the entries that have arrived for each lane, its progress, and what comes
+//! next.
 //!
-//! Entries beyond a gap wait here for what the table brings, within bounds: what is dropped, the
-//! table brings as well. Nothing here writes or waits.
+//! Entries beyond a gap wait here until the event table fills the gap. Their number is bounded:
+//! dropped entries are read from the table too. Nothing here does IO.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,23 +13,25 @@ use super::inbox::Taken;
 use super::lane::{LaneFeed, Phase, Progress};
 use super::load::Loaded;
 use super::run::LaneRun;
-use crate::board::{Covered, OfLane};
-use crate::cache::BuildId;
+use crate::board::OfLane;
+use crate::build_id::BuildId;
 use crate::consume::Ownership;
 use crate::ending::Ending;
-use crate::fill::{Filled, Life, Page, Wanted};
+use crate::fill::{Filled, LaneAssignment, Page, Wanted};
 use crate::metrics;
 use crate::project::{LogEntry, Stopped, next_run};
 
-/// A build that is this many events behind is not refreshed at once: nobody waits for what is so far back.
-const FAR_BEHIND: u64 = 2_000;
+mod visibility;
 
-/// All lanes of a build that are ours.
+/// A build that is more events behind is refreshed less often: nobody waits for events that old.
+const FAR_BEHIND_EVENTS: u64 = 2_000;
+
+/// All lanes of a build that this process owns.
 #[derive(Debug)]
 pub(super) struct Feed {
     build: BuildId,
     lanes: BTreeMap<Lane, LaneFeed>,
-    /// Lanes whose standing is not on the board yet.
+    /// Lanes whose progress is not on the board yet.
     moved: BTreeSet<Lane>,
 }
 
@@ -50,32 +53,32 @@ impl Feed {
         lanes.any(|lane| matches!(lane.phase, Phase::Filling))
     }
 
-    /// Lets go of lanes that are ours no more or under another assignment, and names them.
+    /// Drops and returns lanes that were revoked or assigned again.
     pub(super) fn follow_assignment(&mut self, ownership: &Ownership) -> BTreeSet<Lane> {
         let gone: BTreeSet<Lane> = self
             .lanes
             .iter()
-            .filter(|(lane, feed)| ownership.number(**lane) != Some(feed.life))
+            .filter(|(lane, feed)| ownership.number(**lane) != Some(feed.assignment))
             .map(|(lane, _)| *lane)
             .collect();
         self.drop_lanes(|lane, _| gone.contains(&lane));
         gone
     }
 
-    /// Begins with the lanes that are ours and not fed yet: their checkpoints are to be read.
-    pub(super) fn begin_missing(&mut self, ownership: &Ownership) -> Vec<Life> {
+    /// Adds newly owned lanes and returns them: their checkpoints are to be read.
+    pub(super) fn begin_missing(&mut self, ownership: &Ownership) -> Vec<LaneAssignment> {
         let missing = Lane::all().filter(|lane| !self.lanes.contains_key(lane));
-        let lives: Vec<Life> = missing
+        let assignments: Vec<LaneAssignment> = missing
             .filter_map(|lane| Some((lane, ownership.number(lane)?)))
             .collect();
-        for (lane, life) in &lives {
-            self.lanes.insert(*lane, LaneFeed::new(*life));
+        for (lane, assignment) in &assignments {
+            self.lanes.insert(*lane, LaneFeed::new(*assignment));
             self.moved.insert(*lane);
         }
-        lives
+        assignments
     }
 
-    /// Forgets the lanes that follow the live log: they begin at their checkpoints again.
+    /// Drops the lanes that follow the live log: they restart from their checkpoints.
     pub(super) fn restart(&mut self) {
         self.drop_lanes(|_, feed| matches!(feed.phase, Phase::Following(_)));
     }
@@ -98,11 +101,14 @@ impl Feed {
         self.moved.retain(|lane| self.lanes.contains_key(lane));
     }
 
-    /// Lanes with a checkpoint follow from there. Names the others, which are to be filled.
-    pub(super) fn take_loaded(&mut self, loaded: &Loaded) -> Result<Vec<Life>, Ending> {
+    /// Lanes with a checkpoint follow from there. Returns the others, which are to be filled.
+    pub(super) fn take_loaded(&mut self, loaded: &Loaded) -> Result<Vec<LaneAssignment>, Ending> {
         let mut fresh = Vec::new();
-        for (lane, life) in &loaded.lives {
-            let feed = self.lanes.get_mut(lane).filter(|feed| feed.life == *life);
+        for (lane, assignment) in &loaded.assignments {
+            let feed = self
+                .lanes
+                .get_mut(lane)
+                .filter(|feed| feed.assignment == *assignment);
             let Some(feed) = feed.filter(|feed| matches!(feed.phase, Phase::Loading)) else {
                 continue;
             };
@@ -112,16 +118,19 @@ impl Feed {
                 feed.phase = Phase::Following(Progress::from_checkpoint(*seq, *event_id));
             } else {
                 feed.phase = Phase::Filling;
-                fresh.push((*lane, *life));
+                fresh.push((*lane, *assignment));
             }
         }
         Ok(fresh)
     }
 
-    /// Follows a lane from where a fill has come to. False where the lane is another's by now.
+    /// Follows a lane from the position that its fill has reached. False if it was reassigned.
     pub(super) fn take_filled(&mut self, filled: Filled) -> bool {
-        let (lane, life) = filled.life;
-        let feed = self.lanes.get_mut(&lane).filter(|feed| feed.life == life);
+        let (lane, assignment) = filled.assignment;
+        let feed = self
+            .lanes
+            .get_mut(&lane)
+            .filter(|feed| feed.assignment == assignment);
         let Some(feed) = feed.filter(|feed| matches!(feed.phase, Phase::Filling)) else {
             return false;
         };
@@ -130,11 +139,15 @@ impl Feed {
         true
     }
 
-    /// Takes in records of the events topic.
+    /// Takes records of the events topic.
     pub(super) fn take_arrivals(&mut self, taken: Taken) -> Result<(), Ending> {
-        for (life, entry) in taken.entries {
+        for (assignment, entry) in taken.entries {
             let lane = entry.position.lane;
-            let Some(feed) = self.lanes.get_mut(&lane).filter(|feed| feed.life == life) else {
+            let Some(feed) = self
+                .lanes
+                .get_mut(&lane)
+                .filter(|feed| feed.assignment == assignment)
+            else {
                 continue;
             };
             feed.arrive(entry)?;
@@ -148,7 +161,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Takes in a page of the table; `seen` is from before it was asked.
+    /// Takes a page of the event table. `seen` is from before the page was read.
     pub(super) fn take_page(&mut self, page: Page, seen: &LaneSeqs) -> Result<(), Ending> {
         for (lane, (entries, extent)) in page.lanes {
             let Some(feed) = self.lanes.get_mut(&lane) else {
@@ -167,7 +180,7 @@ impl Feed {
         Ok(())
     }
 
-    /// What is folded next. What waits beyond a gap stays.
+    /// The entries to fold next. Entries beyond a gap stay.
     pub(super) fn plan(&mut self) -> Vec<LaneRun> {
         let mut runs = Vec::new();
         for (lane, feed) in &mut self.lanes {
@@ -185,16 +198,23 @@ impl Feed {
                 feed.keep(&entries[run.to..]);
             }
             if run.from < run.to {
-                runs.push(LaneRun::new((*lane, feed.life), Arc::clone(&entries), run));
+                runs.push(LaneRun::new(
+                    (*lane, feed.assignment),
+                    Arc::clone(&entries),
+                    run,
+                ));
             }
         }
         runs
     }
 
-    /// Moves a lane to where its run has come. Names why it stands still, where it now does.
+    /// Moves a lane to the end of its run. Returns why it stopped, if it did.
     pub(super) fn settle(&mut self, run: LaneRun) -> Option<Stopped> {
-        let (lane, life) = run.life;
-        let feed = self.lanes.get_mut(&lane).filter(|feed| feed.life == life)?;
+        let (lane, assignment) = run.assignment;
+        let feed = self
+            .lanes
+            .get_mut(&lane)
+            .filter(|feed| feed.assignment == assignment)?;
         let progress = feed.follows()?;
         if let Some(last) = run.last() {
             progress.move_to(last);
@@ -205,7 +225,7 @@ impl Feed {
         run.stopped
     }
 
-    /// Where the table has to be asked, and from which known seq on.
+    /// Lanes to read from the event table, and the seq after which to read.
     pub(super) fn wanted(&self) -> Wanted {
         let wanting = self.lanes.iter().filter_map(|(lane, feed)| {
             let progress = feed.progress()?;
@@ -214,80 +234,30 @@ impl Feed {
         wanting.collect()
     }
 
-    /// Highest seqs known to exist: what the table, asked after this, must have.
+    /// The highest seqs known to exist: a page read after this must reach them.
     pub(super) fn seen(&self) -> LaneSeqs {
         let lanes = self.lanes.iter();
         lanes.map(|(lane, feed)| (*lane, feed.seen)).collect()
     }
 
-    /// Asks the table for lanes whose head is ahead while nothing of them arrives.
+    /// Marks lanes to be read from the table whose head is ahead while nothing arrives for them.
     pub(super) fn watch_heads(&mut self, heads: &LaneSeqs) {
         for (lane, feed) in &mut self.lanes {
             feed.watch_head(heads.get(*lane));
         }
     }
 
-    /// True while the lanes that the table is asked for are far from their heads.
+    /// True while the lanes that are read from the table are far behind their heads.
     pub(super) fn is_far_behind(&self, heads: &LaneSeqs) -> bool {
         let behind = self.wanted().into_iter();
         let behind: u64 = behind
             .map(|(lane, applied)| heads.get(lane).saturating_sub(applied))
             .sum();
-        behind > FAR_BEHIND
+        behind > FAR_BEHIND_EVENTS
     }
 
-    /// What a refresh that is sent now will make visible, with the subjects changed in it.
-    pub(super) fn cover(&mut self) -> BTreeMap<Lane, Covered> {
-        let covered = self.lanes.iter_mut().filter_map(|(lane, feed)| {
-            let life = feed.life;
-            let Phase::Following(progress) = &mut feed.phase else {
-                return None;
-            };
-            Some((*lane, progress.cover(life)))
-        });
-        covered.collect()
-    }
-
-    /// A refresh has shown this.
-    pub(super) fn shown(&mut self, covered: &BTreeMap<Lane, Covered>) {
-        for (lane, covered) in covered {
-            if let Some(progress) = self.current(*lane, covered.life) {
-                progress.show(covered.seq, covered.recorded_at);
-            }
-        }
-    }
-
-    /// A refresh has failed: what it would have shown is still to be told.
-    pub(super) fn not_shown(&mut self, covered: &BTreeMap<Lane, Covered>) {
-        for (lane, covered) in covered {
-            if let Some(progress) = self.current(*lane, covered.life) {
-                progress.changed.merge(covered.changed.clone());
-            }
-        }
-    }
-
-    fn current(&mut self, lane: Lane, life: u64) -> Option<&mut Progress> {
-        let feed = self.lanes.get_mut(&lane).filter(|feed| feed.life == life)?;
-        match &mut feed.phase {
-            Phase::Following(progress) => Some(progress),
-            Phase::Loading | Phase::Filling => None,
-        }
-    }
-
-    /// Nothing written is hidden: what was passed over is visible as well.
-    pub(super) fn shows_all(&mut self) {
-        for (lane, feed) in &mut self.lanes {
-            if let Phase::Following(progress) = &mut feed.phase
-                && progress.visible != Some(progress.applied)
-            {
-                progress.show(progress.applied, progress.recorded_at);
-                self.moved.insert(*lane);
-            }
-        }
-    }
-
-    /// How those lanes stand that moved since this was asked last.
-    pub(super) fn standing(&mut self) -> Vec<(Lane, OfLane)> {
+    /// The progress of lanes that moved since the last call.
+    pub(super) fn take_progress(&mut self) -> Vec<(Lane, OfLane)> {
         let moved = std::mem::take(&mut self.moved).into_iter();
         moved
             .filter_map(|lane| Some((lane, self.lanes.get(&lane)?.standing())))

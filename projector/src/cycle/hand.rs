@@ -226,7 +226,7 @@ impl Workbench {
             build = %self.target.build,
             document.id = found.id,
             %error,
-            "a stored document cannot be read"
+            "failed to parse a stored document"
         );
         let Ok(id) = found.id.parse::<Uuid>() else {
             return Ok(Slot::default());

@@ -23,7 +23,7 @@ const MAX_WAITING_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct LaneFeed {
     /// The number of the assignment under which the lane is ours.
-    pub(super) life: u64,
+    pub(super) assignment: u64,
     pub(super) phase: Phase,
     pub(super) waiting: Vec<LogEntry>,
     /// How far the page reaches that is among what waits.
@@ -63,9 +63,9 @@ pub(super) struct Progress {
 }
 
 impl LaneFeed {
-    pub(super) fn new(life: u64) -> Self {
+    pub(super) fn new(assignment: u64) -> Self {
         Self {
-            life,
+            assignment,
             phase: Phase::Loading,
             waiting: Vec::new(),
             extent: None,
@@ -167,7 +167,7 @@ impl LaneFeed {
     /// How it stands, for the board.
     pub(super) fn standing(&self) -> OfLane {
         let of_lane = OfLane {
-            life: self.life,
+            assignment: self.assignment,
             published: self.published,
             changed: Changed::nothing(),
             ..OfLane::default()
@@ -243,9 +243,9 @@ impl Progress {
     }
 
     /// What a refresh that is sent now will show.
-    pub(super) fn cover(&mut self, life: u64) -> Covered {
+    pub(super) fn cover(&mut self, assignment: u64) -> Covered {
         Covered {
-            life,
+            assignment,
             seq: self.applied,
             recorded_at: self.recorded_at,
             changed: std::mem::replace(&mut self.changed, Changed::nothing()),

@@ -10,12 +10,12 @@ use schemas::lane::{Lane, Seq};
 use uuid::Uuid;
 
 use crate::checkpoint::{CheckpointError, Checkpoints};
-use crate::fill::Life;
+use crate::fill::LaneAssignment;
 
 /// The checkpoints of a build's lanes, where they have one.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) lives: Vec<Life>,
+    pub(super) assignments: Vec<LaneAssignment>,
     pub(super) checkpoints: BTreeMap<Lane, (Seq, Uuid)>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Loaded {
 pub(super) struct Load {
     pub(super) index: String,
     pub(super) index_uuid: String,
-    pub(super) lives: Vec<Life>,
+    pub(super) assignments: Vec<LaneAssignment>,
     pub(super) checkpoints: Checkpoints,
     pub(super) elasticsearch: Elasticsearch,
 }
@@ -37,7 +37,7 @@ impl Load {
             match self.load().await {
                 Ok(loaded) => return loaded,
                 Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "checkpoints are asked for again");
+                    tracing::debug!(error = %Chain(&error), "retrying to read checkpoints");
                     backoff.pause().await;
                 }
             }
@@ -49,10 +49,10 @@ impl Load {
         if uuid?.as_ref() != Some(&self.index_uuid) {
             return Ok(None);
         }
-        let lanes: Vec<Lane> = self.lives.iter().map(|(lane, _)| *lane).collect();
+        let lanes: Vec<Lane> = self.assignments.iter().map(|(lane, _)| *lane).collect();
         let checkpoints = self.checkpoints.load(&self.index_uuid, &lanes).await?;
         Ok(Some(Loaded {
-            lives: self.lives.clone(),
+            assignments: self.assignments.clone(),
             checkpoints,
         }))
     }

@@ -35,7 +35,7 @@ impl Workbench {
             tracing::warn!(
                 build = %self.target.build,
                 document.id = %id,
-                "a document was made again from its events"
+                "rebuilt a document from its events"
             );
             metrics::document_restored(view);
         }

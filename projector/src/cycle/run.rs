@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use schemas::lane::{Lane, Seq};
 
-use crate::fill::Life;
+use crate::fill::LaneAssignment;
 use crate::project::{Fold, LogEntry, Run, Stand, Stopped};
 
 /// The entries of a lane that a build folds in this batch.
 #[derive(Debug)]
 pub(super) struct LaneRun {
-    pub(super) life: Life,
+    pub(super) assignment: LaneAssignment,
     /// Why the lane stands still after this, where it does.
     pub(super) stopped: Option<Stopped>,
     /// Hashes of the subjects whose documents changed.
@@ -23,9 +23,9 @@ pub(super) struct LaneRun {
 }
 
 impl LaneRun {
-    pub(super) fn new(life: Life, entries: Arc<Vec<LogEntry>>, run: Run) -> Self {
+    pub(super) fn new(assignment: LaneAssignment, entries: Arc<Vec<LogEntry>>, run: Run) -> Self {
         Self {
-            life,
+            assignment,
             stopped: None,
             changed: Vec::new(),
             entries,
@@ -36,7 +36,7 @@ impl LaneRun {
     }
 
     pub(super) fn lane(&self) -> Lane {
-        self.life.0
+        self.assignment.0
     }
 
     /// What is left to fold; nothing once the lane is stopped.

@@ -15,7 +15,7 @@ use super::hand::{Held, Large};
 use super::refresh::Refreshes;
 use super::run::{LaneRun, Refusals};
 use crate::cache::{Cached, DocumentCache};
-use crate::fill::FillError;
+use crate::event_table::TableError;
 use crate::project::{Slot, Stopped, Working, fold_events};
 use crate::sink::{Bulk, Op, Outcome, Sink, SinkError, Target, Versioning};
 
@@ -26,8 +26,8 @@ pub(super) enum WorkError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     #[error("read the events of a document")]
-    Restore(#[from] FillError),
-    #[error("the index of the build is gone")]
+    Restore(#[from] TableError),
+    #[error("the index of the build is missing")]
     Lost,
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::rows::{Rows, read_rows};
 use super::subject_pages::PAGE;
-use super::{FillError, entry_of};
+use crate::event_table::{TableError, entry_of};
 use crate::project::{Audience, Content, LogEntry, Stopped, Working, fold_broadcast, stopped_at};
 
 /// They are rare. A lane with more is filled in the order of its log.
@@ -123,7 +123,7 @@ pub(super) async fn read_broadcasts(
     view: View,
     lane: Lane,
     (after, head): (Seq, Seq),
-) -> Result<Rows<LogEntry>, FillError> {
+) -> Result<Rows<LogEntry>, TableError> {
     let lane = i16::from(lane.number());
     let (after, head) = (after.cast_signed(), head.cast_signed());
     let lane_wide = view.lane_wide_types();

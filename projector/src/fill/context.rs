@@ -1,6 +1,6 @@
-//! What fills work with, and how long they persist: as long as the lane is theirs.
+//! What fills work with. A fill retries for as long as this process owns the lane.
 //!
-//! Lanes and bulks at once are bounded over all builds, and with them what fills have in memory.
+//! Concurrent lanes and bulks are limited over all builds, and with them the memory that fills use.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use tokio::sync::Semaphore;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{FillError, STATEMENT, borrow};
 use crate::board::Board;
 use crate::checkpoint::Checkpoints;
 use crate::consume::Ownership;
+use crate::event_table::{STATEMENT_TIMEOUT, TableError, borrow};
 use crate::metrics;
 use crate::sink::{Outcome, SealedBulk, Sink, SinkError, Target};
 
 /// Lanes filled at once, of all builds.
-const LANES: usize = 6;
+const MAX_LANES: usize = 6;
 
-/// A lane, and the number of the assignment under which it is ours.
-pub type Life = (Lane, u64);
+/// A lane, and the number of the assignment under which this process owns it.
+pub type LaneAssignment = (Lane, u64);
 
 /// What fills work with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub struct FillContext {
     pub ownership: Ownership,
 }
 
-/// How much all fills together may do at once.
+/// Limits on all fills together.
 #[derive(Debug, Clone)]
 pub struct FillPermits {
     pub(super) lanes: Arc<Semaphore>,
@@ -48,18 +48,18 @@ pub struct FillPermits {
 impl FillPermits {
     pub fn new(bulks: usize) -> Self {
         Self {
-            lanes: Arc::new(Semaphore::new(LANES)),
+            lanes: Arc::new(Semaphore::new(MAX_LANES)),
             bulks: Arc::new(Semaphore::new(bulks)),
         }
     }
 }
 
-/// Why a lane is not filled any further.
+/// Why the fill of a lane ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interrupted {
-    /// The index is gone.
+    /// The index is missing.
     Lost,
-    /// The lane is not ours any more.
+    /// The lane was revoked or assigned again.
     Reassigned,
 }
 
@@ -68,18 +68,18 @@ pub(super) enum Interrupted {
 pub(super) struct LaneContext {
     pub(super) fill: FillContext,
     pub(super) target: Target,
-    pub(super) life: Life,
+    pub(super) assignment: LaneAssignment,
 }
 
 impl LaneContext {
     pub(super) fn lane(&self) -> Lane {
-        self.life.0
+        self.assignment.0
     }
 
-    /// Reads again until it succeeds: what was read and written before is kept.
+    /// Retries a read until it succeeds: what was read and written before is kept.
     pub(super) async fn read<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Interrupted>
     where
-        F: Future<Output = Result<T, FillError>>,
+        F: Future<Output = Result<T, TableError>>,
     {
         let mut backoff = Backoff::default();
         loop {
@@ -94,7 +94,7 @@ impl LaneContext {
         }
     }
 
-    /// Writes again until each operation has an outcome that is final.
+    /// Retries a write until every operation has a final outcome.
     pub(super) async fn write(&self, bulk: &SealedBulk) -> Result<Vec<Outcome>, Interrupted> {
         let mut backoff = Backoff::default();
         loop {
@@ -119,7 +119,7 @@ impl LaneContext {
         self.read(|| self.read_event_at(seq)).await
     }
 
-    async fn read_event_at(&self, seq: Seq) -> Result<Option<(Uuid, DateTime<Utc>)>, FillError> {
+    async fn read_event_at(&self, seq: Seq) -> Result<Option<(Uuid, DateTime<Utc>)>, TableError> {
         let read = async {
             let client = borrow(&self.fill.pool).await?;
             let sql = include_str!("sql/last.sql");
@@ -132,16 +132,16 @@ impl LaneContext {
             };
             row.map(event).transpose()
         };
-        Deadline::within(STATEMENT).run(read).await?
+        Deadline::within(STATEMENT_TIMEOUT).run(read).await?
     }
 
-    /// An error where the lane is not ours any more.
+    /// An error if the lane was revoked or assigned again.
     pub(super) fn check(&self) -> Result<(), Interrupted> {
-        let is_ours = self.fill.ownership.number(self.lane()) == Some(self.life.1);
+        let is_ours = self.fill.ownership.number(self.lane()) == Some(self.assignment.1);
         is_ours.then_some(()).ok_or(Interrupted::Reassigned)
     }
 
-    /// A step failed, and is tried again while the lane is ours.
+    /// Logs a failed step, which is retried while this process owns the lane.
     fn note(&self, error: &(dyn std::error::Error + 'static)) -> Result<(), Interrupted> {
         self.check()?;
         metrics::fill_retried();

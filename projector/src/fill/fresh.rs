@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::context::{FillContext, Interrupted, LaneContext, Life};
+use super::context::{FillContext, Interrupted, LaneAssignment, LaneContext};
 use super::lane::{LaneFilled, fill_lane};
-use crate::cache::BuildId;
+use crate::build_id::BuildId;
 use crate::checkpoint::Checkpoint;
-use crate::lag::read_heads;
+use crate::heads::read_heads;
 use crate::project::Stopped;
 use crate::sink::Target;
 
@@ -32,14 +32,14 @@ pub struct FreshFill {
     pub context: FillContext,
     pub target: Target,
     pub index_uuid: String,
-    pub lanes: Vec<Life>,
+    pub lanes: Vec<LaneAssignment>,
 }
 
 /// A lane that the live cycle may follow from here on.
 #[derive(Debug, Clone)]
 pub struct Filled {
     pub build: BuildId,
-    pub life: Life,
+    pub assignment: LaneAssignment,
     /// All up to here is acknowledged.
     pub applied: Seq,
     pub event_id: Option<Uuid>,
@@ -65,9 +65,9 @@ impl FreshFill {
         let mut running = JoinSet::new();
         loop {
             while running.len() < LANES_OF_A_BUILD
-                && let Some(life) = waiting.next()
+                && let Some(assignment) = waiting.next()
             {
-                running.spawn(Arc::clone(&fill).fill(life, heads.get(life.0)));
+                running.spawn(Arc::clone(&fill).fill(assignment, heads.get(assignment.0)));
             }
             let Some(ended) = running.join_next().await else {
                 break;
@@ -87,7 +87,7 @@ impl FreshFill {
             }
         }
         let took = started.elapsed().as_secs_f64();
-        tracing::info!(build = %build, fill.seconds = took, "lanes were filled");
+        tracing::info!(build = %build, fill.seconds = took, "filled lanes");
     }
 
     async fn heads(&self) -> LaneSeqs {
@@ -96,20 +96,24 @@ impl FreshFill {
             match read_heads(&self.context.pool).await {
                 Ok((_, heads)) => return heads,
                 Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "fill waits for the lane heads");
+                    tracing::debug!(error = %Chain(&error), "failed to read the lane heads for a fill");
                     backoff.pause().await;
                 }
             }
         }
     }
 
-    async fn fill(self: Arc<Self>, life: Life, head: Seq) -> Result<Filled, Interrupted> {
+    async fn fill(
+        self: Arc<Self>,
+        assignment: LaneAssignment,
+        head: Seq,
+    ) -> Result<Filled, Interrupted> {
         let permit = self.context.permits.lanes.acquire().await;
         let _permit = permit.expect("the semaphore is never closed");
         let lane = LaneContext {
             fill: self.context.clone(),
             target: self.target.clone(),
-            life,
+            assignment,
         };
         lane.check()?;
         let (applied, stopped) = match fill_lane(&lane, head).await? {
@@ -124,7 +128,7 @@ impl FreshFill {
         };
         let filled = Filled {
             build: self.target.build,
-            life,
+            assignment,
             applied,
             event_id: last.map(|(event_id, _)| event_id),
             recorded_at: last.map(|(_, recorded_at)| recorded_at),
@@ -142,12 +146,12 @@ impl FreshFill {
         let checkpoint = Checkpoint {
             build: filled.build,
             index_uuid: self.index_uuid.clone(),
-            lane: filled.life.0,
+            lane: filled.assignment.0,
             seq: filled.applied,
             event_id,
         };
         if let Err(error) = self.context.checkpoints.write(&[checkpoint]).await {
-            tracing::warn!(error = %Chain(&error), "a checkpoint is not written");
+            tracing::warn!(error = %Chain(&error), "failed to write a checkpoint");
         }
     }
 }

@@ -7,7 +7,7 @@ use schemas::lane::{Lane, Seq};
 use tokio_postgres::types::ToSql;
 
 use super::rows::{Bound, read_rows};
-use super::{FillError, entry_of};
+use crate::event_table::{TableError, entry_of};
 use crate::project::LogEntry;
 
 const MAX_ROWS: usize = 4_000;
@@ -40,7 +40,7 @@ pub struct Page {
 }
 
 /// Reads the next rows of these lanes, a bounded number of all together.
-pub async fn read_page(pool: &Pool, wanted: &Wanted) -> Result<Page, FillError> {
+pub async fn read_page(pool: &Pool, wanted: &Wanted) -> Result<Page, TableError> {
     if wanted.is_empty() {
         return Ok(Page::default());
     }

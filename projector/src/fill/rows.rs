@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::{FillError, STATEMENT, borrow};
+use crate::event_table::{STATEMENT_TIMEOUT, TableError, borrow};
 
 /// Nothing is known of their size when the first ones are asked for.
 const FIRST_ROWS: usize = 16;
@@ -35,8 +35,8 @@ pub(super) async fn read_rows<T>(
     sql: &str,
     parameters: &[&(dyn ToSql + Sync)],
     bound: Bound,
-    read: impl Fn(&Row) -> Result<T, FillError>,
-) -> Result<Rows<T>, FillError> {
+    read: impl Fn(&Row) -> Result<T, TableError>,
+) -> Result<Rows<T>, TableError> {
     let reading = async {
         let mut client = borrow(pool).await?;
         let transaction = client.transaction().await?;
@@ -68,7 +68,7 @@ pub(super) async fn read_rows<T>(
             }
         }
     };
-    Deadline::within(STATEMENT).run(reading).await?
+    Deadline::within(STATEMENT_TIMEOUT).run(reading).await?
 }
 
 /// Says how many rows to ask for, and when a page is full.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::rows::read_rows;
 use super::subject_pages::PAGE;
-use super::{FillError, entry_of};
+use crate::event_table::{TableError, entry_of};
 use crate::project::LogEntry;
 
 /// The events of a subject before a seq, in the order of the log, page by page.
@@ -42,7 +42,7 @@ impl<'a> SubjectLog<'a> {
     }
 
     /// The next page; none after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<LogEntry>>, FillError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<LogEntry>>, TableError> {
         let Some(after) = self.after else {
             return Ok(None);
         };

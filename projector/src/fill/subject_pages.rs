@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::context::{Interrupted, LaneContext};
 use super::rows::{Bound, Rows, read_rows};
-use super::{FillError, entry_of};
+use crate::event_table::{TableError, entry_of};
 use crate::project::LogEntry;
 
 pub(super) const PAGE: Bound = Bound {
@@ -77,7 +77,7 @@ pub(super) async fn read_subjects(
     lane: Lane,
     (subject, seq): Cursor,
     head: Seq,
-) -> Result<SubjectPage, FillError> {
+) -> Result<SubjectPage, TableError> {
     let (lane, seq, head) = (
         i16::from(lane.number()),
         seq.cast_signed(),

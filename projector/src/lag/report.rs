@@ -1,4 +1,4 @@
-//! How far every lane of every build is, in events and seconds: idle, behind, stalled or dead.
+//! The lag of every lane of every build, in events and seconds: idle, behind, stalled or dead.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use schemas::view::View;
 use schemas::watermark::{BuildState, FRESH};
 
 use crate::board::{Board, Heads, OfBuild, OfLane, OfView, Phase};
-use crate::cache::BuildId;
+use crate::build_id::BuildId;
 
-/// A lane that is behind, and does not move for longer than this, is stalled.
+/// A lane that is behind and does not move for longer than this is stalled.
 const STALLED_AFTER: TimeDelta = TimeDelta::seconds(5);
 
 /// The lag of all builds that are fed.
@@ -76,7 +76,7 @@ pub(super) fn first_hidden(
     })
 }
 
-/// What is known of a build beside what its owner knows.
+/// What every process knows of a build.
 struct Question<'a> {
     build: &'a BuildState,
     is_active: bool,
@@ -136,7 +136,7 @@ fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<(&OfBuild, &OfLane)
 }
 
 impl Question<'_> {
-    /// Where PostgreSQL is away, nobody can say that everything is visible.
+    /// While PostgreSQL is down, nobody knows whether everything is visible.
     fn are_heads_known(&self) -> bool {
         self.heads.at.is_some_and(|at| self.now - at <= FRESH)
     }

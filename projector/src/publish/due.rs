@@ -1,21 +1,21 @@
-//! Whether a watermark record is due under a key: at once where a changed document became visible,
-//! soon where events were only passed over, else with the next heartbeat.
+//! Whether a watermark record is due under a key: at once if a changed document became visible, a
+//! little later if events changed no document, otherwise with the next heartbeat.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemas::lane::{Lane, Seq};
 
-const BEAT: Duration = Duration::from_millis(900);
-/// A view that only passed events over has nothing new to show: its records are fewer.
-const PASSED_OVER: Duration = Duration::from_millis(200);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(900);
+/// Events that change no document of a view are published less often: there is nothing new to show.
+const UNCHANGED_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Why a record is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     /// A lane is visible further than the last record said.
     Moved,
-    /// Nothing is new: the record says that its writer lives, or takes back what another said.
+    /// Nothing is new: the record shows that its owner is alive, or replaces a lower one.
     Heartbeat,
 }
 
@@ -23,16 +23,16 @@ pub(super) enum Due {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     pub lane: Lane,
-    /// What a record would say.
+    /// The seq for the next record.
     pub seq: Seq,
-    /// What the topic says.
+    /// The seq in the topic.
     pub read: Seq,
     /// A document of the lane changed since the last record.
     pub has_changed: bool,
 }
 
-/// `published` and `age` are of our last record under this key. `is_read` says whether what is
-/// read of the topic includes that record.
+/// `published` and `age` are those of this process's last record under the key. `is_read` tells
+/// whether that record has been read back from the topic.
 pub(super) fn due(
     marks: &[Mark],
     published: &BTreeMap<Lane, Seq>,
@@ -42,11 +42,11 @@ pub(super) fn due(
     let said = |lane: Lane| published.get(&lane).copied();
     let moved = marks.iter().any(|mark| said(mark.lane) < Some(mark.seq));
     let has_changed = marks.iter().any(|mark| mark.has_changed);
-    if moved && (has_changed || age >= PASSED_OVER) {
+    if moved && (has_changed || age >= UNCHANGED_INTERVAL) {
         return Some(Due::Moved);
     }
     let is_undercut = || marks.iter().any(|mark| Some(mark.read) < said(mark.lane));
-    let beats = age >= BEAT || (is_read && is_undercut());
+    let beats = age >= HEARTBEAT_INTERVAL || (is_read && is_undercut());
     beats.then_some(Due::Heartbeat)
 }
 
@@ -58,7 +58,7 @@ mod tests {
 
     const NOW: u64 = 0;
     const SOON: u64 = 200;
-    const BEAT: u64 = 900;
+    const HEARTBEAT_INTERVAL: u64 = 900;
 
     /// Our last record said 5.
     #[rstest]
@@ -66,7 +66,7 @@ mod tests {
     #[case::events_passed_over_not_at_once((6, 5, false), NOW, None)]
     #[case::events_passed_over_soon((6, 5, false), SOON, Some(Due::Moved))]
     #[case::nothing_new_not_yet((5, 5, false), SOON, None)]
-    #[case::nothing_new_with_the_heartbeat((5, 5, false), BEAT, Some(Due::Heartbeat))]
+    #[case::nothing_new_with_the_heartbeat((5, 5, false), HEARTBEAT_INTERVAL, Some(Due::Heartbeat))]
     #[case::a_change_that_no_refresh_shows_yet((5, 5, true), NOW, None)]
     #[case::what_another_said_below_ours((5, 4, false), NOW, Some(Due::Heartbeat))]
     #[case::what_another_said_above_ours((7, 7, false), SOON, Some(Due::Moved))]

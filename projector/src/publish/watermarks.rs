@@ -1,8 +1,9 @@
-//! The watermark records: at once when something became visible, and every second as a heartbeat.
+//! Publishes watermark records: at once when something became visible, and every second as a
+//! heartbeat.
 //!
-//! A record says what a refresh of our own has shown, never below what was read under its key, and
-//! names the lane heads that PostgreSQL gave last, and when: none before the first answer. Idle is
-//! not stalled: heartbeats go on whatever else is away.
+//! A record holds what this process's own refreshes have shown, never less than what was read under
+//! its key, and the lane heads last read from PostgreSQL with their time. Heartbeats continue
+//! whatever else is down, so that an idle lane is not taken for a stalled one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,19 +21,19 @@ use tokio_util::sync::CancellationToken;
 use super::due::{Due, Mark, due};
 use super::{Publication, WatermarkPublisher};
 use crate::board::{Board, Changed, Heads, Shown};
-use crate::builds::version;
-use crate::cache::BuildId;
+use crate::build_id::BuildId;
 use crate::consume::Ownership;
+use crate::version::version;
 use crate::{crash, metrics};
 
-const TICK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A key of the topic that is ours to write.
+/// A key of the topic that this process writes.
 type Slot = (BuildId, i32);
 
 /// Publishes watermarks for the lanes that this process owns.
 #[derive(Debug)]
-pub struct Heart {
+pub struct WatermarkLoop {
     pub board: Board,
     pub tail: WatermarkTail,
     pub ownership: Ownership,
@@ -69,7 +70,7 @@ struct Beat {
     newly_covered: Option<DateTime<Utc>>,
 }
 
-impl Heart {
+impl WatermarkLoop {
     pub fn new(
         board: Board,
         tail: WatermarkTail,
@@ -91,7 +92,7 @@ impl Heart {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut moved = self.board.moved();
         let mut ownership = self.ownership.clone();
-        let mut ticks = tokio::time::interval(TICK);
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -120,7 +121,7 @@ impl Heart {
                     self.note(beat, offset);
                 }
                 Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "a watermark is not published");
+                    tracing::debug!(error = %Chain(&error), "failed to publish a watermark");
                     metrics::watermark_failed();
                     self.board.give_back_changed(beat.slot.0, &beat.lanes);
                 }
@@ -151,7 +152,7 @@ impl Heart {
         self.last.insert(beat.slot, last);
     }
 
-    /// The records that are due now.
+    /// The records that are due.
     async fn beats(&mut self) -> Vec<Beat> {
         let owned = self.ownership.owned_partitions();
         let builds = self.board.shown();
@@ -214,7 +215,7 @@ impl Heart {
         })
     }
 
-    /// Why a record is due, or none where nothing is to be said.
+    /// Why a record is due; none if it is not.
     async fn due(
         &self,
         slot: Slot,
@@ -276,7 +277,7 @@ impl Heart {
             lanes,
             watermark,
             moved,
-            // What the owner before had shown is no news of ours, however old it is.
+            // What the previous owner had shown is not new.
             newly_covered: covered.filter(|covered| moved && Some(*covered) > read),
         }
     }

@@ -9,7 +9,7 @@ use schemas::lane::{Lane, Seq};
 use schemas::view::Document;
 use uuid::Uuid;
 
-use crate::cache::BuildId;
+use crate::build_id::BuildId;
 
 /// The index of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -112,7 +112,7 @@ impl Pages {
     /// Frees the point in time; it would end by itself.
     pub async fn close(self) {
         if let Err(error) = self.sink.elasticsearch.close_pit(&self.point_in_time).await {
-            tracing::debug!(index = %self.index, %error, "a point in time is not closed");
+            tracing::debug!(index = %self.index, %error, "failed to close a point in time");
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) async fn ensure_indexes(indexes: &Indexes, probe: &Probe) -> Result<(
         match indexes.make_missing().await {
             Err(error) if error.source.is_transient() => {
                 if said.is_news(&error.source) {
-                    tracing::warn!(error = %Chain(&error), "elasticsearch cannot be used yet");
+                    tracing::warn!(error = %Chain(&error), "elasticsearch is unavailable; retrying");
                 }
                 probe.down(error.source.outline());
                 backoff.pause().await;

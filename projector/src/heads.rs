@@ -1,0 +1,34 @@
+//! The lane heads and the epoch, read from PostgreSQL.
+
+use std::time::Duration;
+
+use chassis::clock::Deadline;
+use chassis::postgres;
+use deadpool_postgres::Pool;
+use schemas::id::Epoch;
+use schemas::lane::{Lane, LaneSeqs};
+
+use crate::event_table::TableError;
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The epoch, and the head of every lane.
+pub async fn read_heads(pool: &Pool) -> Result<(Epoch, LaneSeqs), TableError> {
+    let deadline = Deadline::within(TIMEOUT);
+    let read = async {
+        let client = postgres::get_within(pool, deadline).await?;
+        let statement = client.prepare_cached(include_str!("heads.sql")).await?;
+        let rows = client.query(&statement, &[]).await?;
+        let mut epoch = 0;
+        let mut heads = LaneSeqs::default();
+        for row in &rows {
+            epoch = row.try_get::<_, i64>("epoch")?;
+            let lane = Lane::try_from(row.try_get::<_, i16>("id")?)
+                .map_err(|error| TableError::Place(error.into()))?;
+            heads.set(lane, row.try_get::<_, i64>("head")?.cast_unsigned());
+        }
+        let epoch = u32::try_from(epoch).map_err(|error| TableError::Place(error.into()))?;
+        Ok((Epoch(epoch), heads))
+    };
+    deadline.run(read).await?
+}
