@@ -8,6 +8,7 @@ pub mod config;
 
 mod chain;
 pub mod clock;
+pub mod crash_point;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;

@@ -19,6 +19,4 @@ pub mod topics;
 pub mod upkeep;
 pub mod verify;
 
-mod crash_point;
-
 pub use service::{CommandService, RunError};

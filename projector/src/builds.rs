@@ -11,6 +11,7 @@ use schemas::view::View;
 use schemas::watermark::WatermarkState;
 
 use crate::build_id::BuildId;
+use crate::config::REMOVE_AFTER;
 use crate::version::version;
 
 mod decide;
@@ -41,15 +42,12 @@ impl FedBuild {
     }
 }
 
-/// How long a retired build is kept for the readers that are still in it.
-const REMOVE_AFTER: TimeDelta = TimeDelta::seconds(120);
-
 #[cfg(not(feature = "crash-points"))]
 fn remove_after() -> TimeDelta {
     REMOVE_AFTER
 }
 
-/// The same; a test need not wait so long.
+/// `REMOVE_AFTER`; a test need not wait so long.
 #[cfg(feature = "crash-points")]
 fn remove_after() -> TimeDelta {
     let seconds = std::env::var("TIDEMARK_REMOVE_AFTER_SECONDS").ok();

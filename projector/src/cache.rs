@@ -12,8 +12,7 @@ use schemas::lane::Lane;
 use schemas::view::Document;
 use uuid::Uuid;
 
-/// A build's cache keeps so much also where others have taken all there is.
-const MIN_BYTES: usize = 256 * 1024;
+use crate::config::MIN_CACHE_BYTES;
 
 /// A document, and whether Elasticsearch acknowledged it to this process.
 #[derive(Debug, Clone)]
@@ -124,7 +123,7 @@ impl DocumentCache {
             used: self.uses,
         };
         self.entries.insert(id, entry);
-        while self.budget.is_exceeded() && self.bytes > MIN_BYTES {
+        while self.budget.is_exceeded() && self.bytes > MIN_CACHE_BYTES {
             let Some((_, id)) = self.by_use.first_key_value() else {
                 return;
             };
@@ -170,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    const LARGE: usize = MIN_BYTES;
+    const LARGE: usize = MIN_CACHE_BYTES;
 
     fn document(id: u128) -> Cached {
         let category_id = CategoryId(Uuid::from_u128(id));

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use chassis::clock;
@@ -23,11 +22,10 @@ use uuid::Uuid;
 
 use crate::board::Board;
 use crate::build_id::BuildId;
+use crate::config::CHECKPOINT_INTERVAL;
 use crate::consume::Offsets;
 use crate::indexes::{IndexError, Indexes};
 use crate::metrics;
-
-const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All events of the lane up to `seq` are in the build's index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,7 +176,7 @@ impl CheckpointWriter {
 
     /// Runs until `shutdown`, then writes once more.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut ticks = tokio::time::interval(WRITE_INTERVAL);
+        let mut ticks = tokio::time::interval(CHECKPOINT_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             self.write().await;

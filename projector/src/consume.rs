@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{METADATA_INTERVAL, METADATA_TIMEOUT};
 use crate::metrics;
 use crate::project::LogEntry;
 use crate::version::version;
@@ -30,9 +31,6 @@ mod gather;
 
 pub use assignment::{Assignment, Ownership};
 pub use gather::{Arrival, Gather};
-
-const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
-const METADATA_INTERVAL: Duration = Duration::from_secs(5);
 
 /// For each partition, the offset at which a successor continues.
 pub type Offsets = BTreeMap<i32, i64>;

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::watermark_tail::WatermarkTail;
 use deadpool_postgres::Pool;
@@ -18,6 +17,7 @@ use crate::board::Board;
 use crate::build_id::BuildId;
 use crate::builds::{self, FedBuild};
 use crate::cache::CacheBudget;
+use crate::config::{IDLE_INTERVAL, MAX_DISTRIBUTED_BYTES, MAX_DISTRIBUTED_RECORDS};
 use crate::consume::{Gather, Offsets, Ownership};
 use crate::dead_letter::DeadLetters;
 use crate::ending::Ending;
@@ -39,10 +39,6 @@ mod workbench;
 
 use build::BuildTask;
 use inbox::Inbox;
-
-const MAX_RECORDS: usize = 2_000;
-const MAX_BYTES: usize = 8 * 1024 * 1024;
-const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What every build works with.
 #[derive(Debug, Clone)]
@@ -120,7 +116,9 @@ impl Cycle {
     /// Gives every build what has arrived. Offsets advance: what a build has no room for, it reads
     /// from the event table.
     fn hand_over(&mut self) {
-        let arrivals = self.gather.take(MAX_RECORDS, MAX_BYTES);
+        let arrivals = self
+            .gather
+            .take(MAX_DISTRIBUTED_RECORDS, MAX_DISTRIBUTED_BYTES);
         for fed in self.builds.values() {
             fed.inbox.push(arrivals.iter());
         }

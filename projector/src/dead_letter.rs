@@ -1,8 +1,6 @@
 //! Dead letters: events that could not be folded, or whose documents were refused. Recorded for the
 //! operator; the lane stands still before them.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, ElasticsearchError, SearchOptions};
@@ -17,10 +15,8 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::build_id::BuildId;
+use crate::config::{DEAD_LETTER_TIMEOUT, MAX_LISTED_DEAD_LETTERS};
 use crate::indexes::Indexes;
-
-const RECORD_TIMEOUT: Duration = Duration::from_secs(120);
-const MAX_LISTED: usize = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
@@ -66,7 +62,7 @@ impl DeadLetters {
         };
         let letters = self.clone();
         self.recording.spawn(async move {
-            let deadline = Deadline::within(RECORD_TIMEOUT);
+            let deadline = Deadline::within(DEAD_LETTER_TIMEOUT);
             let mut backoff = Backoff::default();
             while let Err(error) = letters.write(&letter).await {
                 if matches!(error, RecordError::Refused(404)) {
@@ -95,7 +91,7 @@ impl DeadLetters {
 
     /// The newest dead letters.
     pub async fn list(&self) -> Result<Vec<DeadLetter>, ElasticsearchError> {
-        let body = json!({"size": MAX_LISTED, "sort": [{"at": "desc"}], "track_total_hits": false});
+        let body = json!({"size": MAX_LISTED_DEAD_LETTERS, "sort": [{"at": "desc"}], "track_total_hits": false});
         let body = Bytes::from(body.to_string());
         let options = SearchOptions::default();
         let found = self.elasticsearch.search(Some(&self.index), body, &options);

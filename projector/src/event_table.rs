@@ -1,7 +1,6 @@
 //! Access to the event table: connections, time limits, errors, and rows as entries of the log.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::clock::Deadline;
 use chassis::event_log::{self, EventRowError};
@@ -10,11 +9,8 @@ use deadpool_postgres::{Client, Pool, PoolError};
 use schemas::lane::{Lane, Position};
 use tokio_postgres::Row;
 
+use crate::config::CONNECTION_TIMEOUT;
 use crate::project::{Content, LogEntry, unreadable};
-
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
-/// The server ends a statement of the reader's session after 5 s.
-pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(6);
 
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {

@@ -1,20 +1,17 @@
 //! The lane heads and the epoch, read from PostgreSQL.
 
-use std::time::Duration;
-
 use chassis::clock::Deadline;
 use chassis::postgres;
 use deadpool_postgres::Pool;
 use schemas::id::Epoch;
 use schemas::lane::{Lane, LaneSeqs};
 
+use crate::config::HEADS_TIMEOUT;
 use crate::event_table::TableError;
-
-const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The epoch, and the head of every lane.
 pub async fn read_heads(pool: &Pool) -> Result<(Epoch, LaneSeqs), TableError> {
-    let deadline = Deadline::within(TIMEOUT);
+    let deadline = Deadline::within(HEADS_TIMEOUT);
     let read = async {
         let client = postgres::get_within(pool, deadline).await?;
         let statement = client.prepare_cached(include_str!("heads.sql")).await?;

@@ -2,7 +2,6 @@
 //! behind, and show when history was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use chassis::clock::{self, Deadline};
 use chassis::health::Probe;
@@ -16,6 +15,7 @@ use schemas::lane::{Lane, LaneSeqs, Seq};
 use tokio_util::sync::CancellationToken;
 
 use crate::board::{Board, Heads, OfView};
+use crate::config::{HEADS_INTERVAL, RECORDED_AT_TIMEOUT};
 use crate::ending::Ending;
 use crate::event_table::TableError;
 use crate::heads::read_heads;
@@ -24,9 +24,6 @@ use crate::metrics;
 mod report;
 
 pub use report::lag_report;
-
-const HEADS_INTERVAL: Duration = Duration::from_millis(500);
-const RECORDED_AT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Keeps the board's lane heads current.
 #[derive(Debug)]

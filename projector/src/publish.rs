@@ -4,7 +4,6 @@
 //! under a key counts.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use chassis::kafka::{self, KafkaBrokers};
 use futures::future::join_all;
@@ -15,14 +14,12 @@ use schemas::topic::Names;
 use schemas::watermark::Key;
 use serde::Serialize;
 
+use crate::config::{DELIVERY_TIMEOUT, MAX_RECORDS_IN_FLIGHT};
+
 mod due;
 mod watermarks;
 
 pub use watermarks::WatermarkLoop;
-
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Records in flight at once.
-const MAX_IN_FLIGHT: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -87,7 +84,7 @@ impl WatermarkPublisher {
         publications: &[Publication],
     ) -> Vec<Result<u64, PublishError>> {
         let mut outcomes = Vec::with_capacity(publications.len());
-        for window in publications.chunks(MAX_IN_FLIGHT) {
+        for window in publications.chunks(MAX_RECORDS_IN_FLIGHT) {
             outcomes.extend(join_all(window.iter().map(|one| self.send(one))).await);
         }
         outcomes

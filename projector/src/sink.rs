@@ -14,6 +14,7 @@ use chassis::retry::Backoff;
 use chassis::telemetry::Chain;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE, PING_INTERVAL};
 use crate::{crash, metrics};
 
 mod access;
@@ -26,10 +27,6 @@ use access::Access;
 pub use bulk::{Bulk, Op, SealedBulk, Target, Versioning};
 pub use chassis::elasticsearch::Found;
 pub use read::Pages;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const PING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How one operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +114,7 @@ impl Sink {
         let deadline = Deadline::within(self.budget);
         let mut outcomes: Vec<Option<Outcome>> = vec![None; ops.len()];
         let mut pending: Vec<usize> = (0..ops.len()).collect();
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE);
         loop {
             let failure = match self.send(body, ops, &pending).await? {
                 Ok(items) => {
@@ -139,7 +136,7 @@ impl Sink {
         for (op, outcome) in ops.iter().zip(&outcomes) {
             metrics::document_written(op.target.build.view, outcome.name());
         }
-        crash::point("after-bulk");
+        crash::WRITE.reach("after-bulk");
         Ok(outcomes)
     }
 

@@ -23,6 +23,7 @@ use crate::builds::BuildController;
 use crate::cache::CacheBudget;
 use crate::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::config::ProjectorArgs;
+use crate::config::{ELASTICSEARCH_TIMEOUT, TAIL_TIMEOUT};
 use crate::consume::{Follower, Gather, Offsets, Ownership};
 use crate::cycle::{Cycle, Parts};
 use crate::dead_letter::DeadLetters;
@@ -38,9 +39,6 @@ use crate::sink::Sink;
 mod indexes;
 
 use indexes::ensure_indexes;
-
-const ELASTICSEARCH_TIMEOUT: Duration = Duration::from_secs(15);
-const TAIL_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

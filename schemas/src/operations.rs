@@ -4,6 +4,7 @@
 //! that a word means the same wherever it is shown.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub mod build;
 pub mod dead_letter;
@@ -14,7 +15,7 @@ pub use dead_letter::DeadLetter;
 pub use lag::{BuildLag, LagReport, LaneHealth, LaneLag, ViewLag};
 
 /// The answer of `/v1/builds` and `/v1/dead-letters`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Listing<T> {
     pub items: Vec<T>,
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use chassis::clock::{self, Deadline};
+use chassis::crash_point;
 use chassis::health::Probe;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::id::Epoch;
@@ -24,7 +25,6 @@ use crate::config::{
     MAINTENANCE_INTERVAL, MAX_EVENTS_IN_FLIGHT, MIN_READ_INTERVAL, POLL_INTERVAL,
     RELAY_DRAIN_TIMEOUT, TOPIC_CHECK_TIMEOUT,
 };
-use crate::crash_point;
 use crate::topics::{TopicError, ensure_events};
 
 #[derive(Debug, thiserror::Error)]

@@ -238,6 +238,7 @@ fn the_committed_openapi_documents_are_what_the_services_serve() {
     let served = [
         ("command-svc", command_svc::http::openapi().to_pretty_json()),
         ("query-svc", query_svc::http::openapi().to_pretty_json()),
+        ("projector", projector::http::openapi().to_pretty_json()),
     ];
     for (service, document) in served {
         let document = document.expect("a document is JSON") + "\n";

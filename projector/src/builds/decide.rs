@@ -10,8 +10,7 @@ use schemas::view::View;
 use schemas::watermark::{BuildState, Switch, ViewState, WatermarkState, WishKind};
 use uuid::Uuid;
 
-/// A build of which nobody has spoken for so long is fed by nobody.
-const FORSAKEN_AFTER: TimeDelta = TimeDelta::seconds(60);
+use crate::config::FORSAKEN_AFTER;
 
 /// A step to be taken by the owner of lane 0.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]

@@ -22,15 +22,12 @@ use super::decide::{Facts, Step, next_step};
 use super::index::{index_body, index_meta};
 use super::remove::Removal;
 use super::{announced, remove_after};
+use crate::config::{INSPECTION_INTERVAL, STEP_INTERVAL, STEP_TIMEOUT};
 use crate::consume::Ownership;
 use crate::publish::{PublishError, WatermarkPublisher};
 use crate::version::version;
 
 mod alias;
-
-const STEP_INTERVAL: Duration = Duration::from_millis(100);
-const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
-const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maintains the builds of all views while this process owns lane 0.
 #[derive(Debug)]

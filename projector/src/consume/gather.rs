@@ -7,10 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
+use crate::config::{MAX_GATHERED_BYTES, MAX_GATHERED_RECORDS};
 use crate::project::LogEntry;
-
-const MAX_RECORDS: usize = 20_000;
-const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// A record of the events topic, and where it stood.
 #[derive(Debug)]
@@ -80,13 +78,13 @@ impl Gather {
     /// True when the partitions should be paused.
     pub fn is_full(&self) -> bool {
         let waiting = self.lock();
-        waiting.arrivals.len() >= MAX_RECORDS || waiting.bytes >= MAX_BYTES
+        waiting.arrivals.len() >= MAX_GATHERED_RECORDS || waiting.bytes >= MAX_GATHERED_BYTES
     }
 
     /// True when paused partitions may go on.
     pub fn has_room(&self) -> bool {
         let waiting = self.lock();
-        waiting.arrivals.len() < MAX_RECORDS / 2 && waiting.bytes < MAX_BYTES / 2
+        waiting.arrivals.len() < MAX_GATHERED_RECORDS / 2 && waiting.bytes < MAX_GATHERED_BYTES / 2
     }
 
     /// Returns when something waits. May be dropped and called again.

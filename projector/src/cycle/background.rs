@@ -9,9 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::load::{Load, Loaded};
+use crate::config::MAX_FILL_REPORTS;
 use crate::fill::{FillReport, FreshFill, Page, Wanted, read_page};
-
-const MAX_REPORTS: usize = 64;
 
 #[derive(Debug)]
 pub(super) enum Report {
@@ -37,8 +36,8 @@ pub(super) struct Background {
 impl Background {
     pub(super) fn new() -> Self {
         Self {
-            reports: mpsc::channel(MAX_REPORTS),
-            fills: mpsc::channel(MAX_REPORTS),
+            reports: mpsc::channel(MAX_FILL_REPORTS),
+            fills: mpsc::channel(MAX_FILL_REPORTS),
             tasks: JoinSet::new(),
             is_reading_table: false,
         }

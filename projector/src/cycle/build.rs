@@ -18,23 +18,16 @@ use super::inbox::Inbox;
 use super::refresh::Ended;
 use super::workbench::{WorkError, Workbench};
 use crate::builds::FedBuild;
+use crate::config::{
+    GATHER_TIME, IDLE_INTERVAL, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MIN_BATCH_DURING_REFRESH,
+    UNREAD_REFRESH_INTERVAL,
+};
 use crate::ending::Ending;
 use crate::metrics;
 use crate::project::Stopped;
 use crate::sink::{SinkError, Target};
 
 mod lanes;
-
-const MAX_BATCH_RECORDS: usize = 2_000;
-const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// How long to wait for more records after the first.
-const GATHER_TIME: Duration = Duration::from_millis(1);
-/// The fewest records that are written while a refresh runs. Fewer wait for its end: they would not
-/// become visible earlier, and each bulk slows the refresh.
-const MIN_BATCH_DURING_REFRESH: usize = 200;
-const IDLE_INTERVAL: Duration = Duration::from_millis(100);
-/// Between refreshes of a build that is being filled and not read yet: they only show its progress.
-const UNREAD_REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
 enum TurnError {

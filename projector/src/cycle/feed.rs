@@ -15,6 +15,7 @@ use super::load::Loaded;
 use super::run::LaneRun;
 use crate::board::OfLane;
 use crate::build_id::BuildId;
+use crate::config::FAR_BEHIND_EVENTS;
 use crate::consume::Ownership;
 use crate::ending::Ending;
 use crate::fill::{Filled, LaneAssignment, Page, Wanted};
@@ -22,9 +23,6 @@ use crate::metrics;
 use crate::project::{LogEntry, Stopped, next_run};
 
 mod visibility;
-
-/// A build that is more events behind is refreshed less often: nobody waits for events that old.
-const FAR_BEHIND_EVENTS: u64 = 2_000;
 
 /// All lanes of a build that this process owns.
 #[derive(Debug)]

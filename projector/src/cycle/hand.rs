@@ -14,13 +14,10 @@ use uuid::Uuid;
 
 use super::run::LaneRun;
 use super::workbench::{WorkError, Workbench, in_hand};
+use crate::config::{DOCUMENTS_PER_READ, MAX_AUDIENCE};
 use crate::metrics;
 use crate::project::{Audience, Content, Slot, Working, audiences_of, targets_of};
 use crate::sink::Found;
-
-const READ_AT_ONCE: usize = 500;
-/// How many documents of audiences are in memory at once.
-const MAX_AUDIENCE: usize = 2_000;
 
 /// Documents in hand, for each run.
 #[derive(Debug)]
@@ -137,7 +134,7 @@ impl Workbench {
             }
         }
         metrics::documents_in_hand(taken, missing.len());
-        for missing in missing.chunks(READ_AT_ONCE) {
+        for missing in missing.chunks(DOCUMENTS_PER_READ) {
             self.read_missing(runs, missing, held).await?;
         }
         self.restore_vanished(runs, missing, held).await

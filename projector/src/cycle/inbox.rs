@@ -6,21 +6,17 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use chassis::clock;
 use schemas::lane::{Lane, Seq};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::config::{
+    MAX_INBOX_BYTES, MAX_INBOX_HOLD, MAX_INBOX_RECORDS, MIN_BATCH_BYTES_DURING_REFRESH,
+};
 use crate::consume::Arrival;
 use crate::project::LogEntry;
-
-const MAX_RECORDS: usize = 8_000;
-const MAX_BYTES: usize = 16 * 1024 * 1024;
-const WORTH_A_BULK_BYTES: usize = 512 * 1024;
-/// A build that has not taken anything for longer holds nobody back.
-const HOLDS_BACK_FOR: Duration = Duration::from_secs(1);
 
 /// Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
@@ -131,14 +127,14 @@ impl Inbox {
     /// True while whatever else arrives is better left with Kafka.
     pub(super) fn holds_back(&self) -> bool {
         let waiting = self.lock();
-        let is_working = waiting.taken_at.elapsed() < HOLDS_BACK_FOR;
+        let is_working = waiting.taken_at.elapsed() < MAX_INBOX_HOLD;
         waiting.is_full() && is_working && self.is_active()
     }
 
     /// True where at least `count` records wait, or enough bytes for a bulk.
     pub(super) fn holds(&self, count: usize) -> bool {
         let waiting = self.lock();
-        waiting.entries.len() >= count || waiting.bytes >= WORTH_A_BULK_BYTES
+        waiting.entries.len() >= count || waiting.bytes >= MIN_BATCH_BYTES_DURING_REFRESH
     }
 
     /// Returns when `holds(count)` is true. May be dropped and called again.
@@ -156,7 +152,7 @@ impl Inbox {
 
 impl Waiting {
     fn is_full(&self) -> bool {
-        self.entries.len() >= MAX_RECORDS || self.bytes >= MAX_BYTES
+        self.entries.len() >= MAX_INBOX_RECORDS || self.bytes >= MAX_INBOX_BYTES
     }
 }
 
@@ -188,20 +184,23 @@ mod tests {
     async fn a_build_that_takes_nothing_holds_nobody_back_and_learns_what_it_missed() {
         let inbox = Inbox::new(Arc::default());
         inbox.set_active(true);
-        inbox.push(arrivals(MAX_RECORDS as Seq + 5).iter());
+        inbox.push(arrivals(MAX_INBOX_RECORDS as Seq + 5).iter());
         assert!(inbox.holds_back());
-        tokio::time::advance(HOLDS_BACK_FOR).await;
+        tokio::time::advance(MAX_INBOX_HOLD).await;
         assert!(!inbox.holds_back());
         let taken = inbox.take(10, usize::MAX);
         let lane = Lane::try_from(3u8).unwrap();
-        assert_eq!(taken.dropped, [(lane, MAX_RECORDS as Seq + 5)].into());
-        assert_eq!((taken.entries.len(), inbox.len()), (10, MAX_RECORDS - 10));
+        assert_eq!(taken.dropped, [(lane, MAX_INBOX_RECORDS as Seq + 5)].into());
+        assert_eq!(
+            (taken.entries.len(), inbox.len()),
+            (10, MAX_INBOX_RECORDS - 10)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_candidate_never_holds_back() {
         let inbox = Inbox::new(Arc::default());
-        inbox.push(arrivals(MAX_RECORDS as Seq).iter());
+        inbox.push(arrivals(MAX_INBOX_RECORDS as Seq).iter());
         assert!(!inbox.holds_back());
     }
 }

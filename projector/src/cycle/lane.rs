@@ -1,7 +1,6 @@
 //! One lane of a build: its phase, how far it is, and what of it waits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::clock;
 use chrono::{DateTime, Utc};
@@ -10,14 +9,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::board::{self, Changed, Covered, OfLane};
+use crate::config::{MAX_SILENCE, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES};
 use crate::ending::Ending;
 use crate::fill::{Extent, Filled};
 use crate::project::{Content, LogEntry, Recent, Stopped};
-
-/// A head may be ahead of what Kafka has brought for so long before the table is asked.
-const QUIET: Duration = Duration::from_secs(1);
-const MAX_WAITING: usize = 1_024;
-const MAX_WAITING_BYTES: usize = 1024 * 1024;
 
 /// A lane of a build.
 #[derive(Debug)]
@@ -137,7 +132,7 @@ impl LaneFeed {
     /// Keeps what is beyond a gap.
     pub(super) fn keep(&mut self, beyond: &[LogEntry]) {
         let mut bytes = 0;
-        let bounded = beyond.iter().take(MAX_WAITING).take_while(|entry| {
+        let bounded = beyond.iter().take(MAX_WAITING_ENTRIES).take_while(|entry| {
             bytes += entry.bytes;
             bytes <= MAX_WAITING_BYTES
         });
@@ -160,7 +155,7 @@ impl LaneFeed {
     }
 
     fn is_quiet(&self) -> bool {
-        let long_ago = |at: Instant| at.elapsed() >= QUIET;
+        let long_ago = |at: Instant| at.elapsed() >= MAX_SILENCE;
         self.arrived_at.is_none_or(long_ago) && self.ahead_since.is_some_and(long_ago)
     }
 

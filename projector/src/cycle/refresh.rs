@@ -14,11 +14,9 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::board::{Board, Covered};
+use crate::config::{FAR_BEHIND_REFRESH_INTERVAL, FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE};
 use crate::sink::{Sink, SinkError, Target};
 use crate::{crash, metrics};
-
-const PACE: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What each lane has once a refresh has ended.
 type Cover = Arc<BTreeMap<Lane, Covered>>;
@@ -63,7 +61,7 @@ impl Refreshes {
             sent_at: None,
             running: None,
             ended: None,
-            backoff: Backoff::new(FIRST_PAUSE, PACE),
+            backoff: Backoff::new(FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE),
             not_before: None,
         }
     }
@@ -87,7 +85,9 @@ impl Refreshes {
     /// True where a refresh may be sent now.
     pub(super) fn is_due(&self, is_paced: bool) -> bool {
         let now = clock::instant();
-        let is_rested = self.sent_at.is_none_or(|at| now - at >= PACE);
+        let is_rested = self
+            .sent_at
+            .is_none_or(|at| now - at >= FAR_BEHIND_REFRESH_INTERVAL);
         let may_retry = self.not_before.is_none_or(|at| now >= at);
         let is_free = self.running.is_none() && self.ended.is_none();
         self.is_due && is_free && may_retry && (is_rested || !is_paced)
@@ -110,7 +110,7 @@ impl Refreshes {
             let started = clock::instant();
             sink.refresh(&[&target.index]).await?;
             metrics::refreshed(started.elapsed());
-            crash::point("after-refresh");
+            crash::WRITE.reach("after-refresh");
             board.show(target.build, &shown);
             Ok(())
         });

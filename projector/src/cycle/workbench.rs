@@ -15,11 +15,10 @@ use super::hand::{Held, Large};
 use super::refresh::Refreshes;
 use super::run::{LaneRun, Refusals};
 use crate::cache::{Cached, DocumentCache};
+use crate::config::LIVE_BULK_BYTES;
 use crate::event_table::TableError;
 use crate::project::{Slot, Stopped, Working, fold_events};
 use crate::sink::{Bulk, Op, Outcome, Sink, SinkError, Target, Versioning};
-
-const BULK_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkError {
@@ -119,7 +118,7 @@ impl Workbench {
             };
             self.refreshes.request();
             bulk.push(&self.target, document, first, versioning);
-            if bulk.bytes() >= BULK_BYTES {
+            if bulk.bytes() >= LIVE_BULK_BYTES {
                 written.extend(self.sink.write(std::mem::take(&mut bulk)).await?);
             }
         }

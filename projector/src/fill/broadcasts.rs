@@ -13,11 +13,9 @@ use uuid::Uuid;
 
 use super::rows::{Rows, read_rows};
 use super::subject_pages::PAGE;
+use crate::config::MAX_BROADCAST_BYTES;
 use crate::event_table::{TableError, entry_of};
 use crate::project::{Audience, Content, LogEntry, Stopped, Working, fold_broadcast, stopped_at};
-
-/// They are rare. A lane with more is filled in the order of its log.
-pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Those of a lane that concern a view, in order, found by what they concern.
 #[derive(Debug, Default)]
@@ -32,7 +30,7 @@ pub(super) struct Broadcasts {
 
 impl Broadcasts {
     pub(super) fn are_too_many(&self) -> bool {
-        self.bytes > MAX_BYTES
+        self.bytes > MAX_BROADCAST_BYTES
     }
 
     /// Adds an event where it concerns more than its own subject. False where nothing after it

@@ -8,10 +8,8 @@ use uuid::Uuid;
 
 use super::context::{Interrupted, LaneContext};
 use super::subject::Finished;
+use crate::config::FILL_BULK_BYTES;
 use crate::sink::{Bulk, Outcome, Versioning};
-
-/// Larger ones would be no faster, and would keep those of the live cycle waiting.
-pub(super) const BULK_BYTES: usize = 2 * 1024 * 1024;
 
 /// A document that Elasticsearch will never take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Bulks {
         self.bulk
             .push(target, document, *first, Versioning::ExternalGte);
         self.subjects.push(*subject);
-        if self.bulk.bytes() >= BULK_BYTES {
+        if self.bulk.bytes() >= FILL_BULK_BYTES {
             self.send().await;
         }
     }

@@ -16,13 +16,11 @@ use uuid::Uuid;
 
 use crate::board::Board;
 use crate::checkpoint::Checkpoints;
+use crate::config::{LANES_FILLED_AT_ONCE, STATEMENT_TIMEOUT};
 use crate::consume::Ownership;
-use crate::event_table::{STATEMENT_TIMEOUT, TableError, borrow};
+use crate::event_table::{TableError, borrow};
 use crate::metrics;
 use crate::sink::{Outcome, SealedBulk, Sink, SinkError, Target};
-
-/// Lanes filled at once, of all builds.
-const MAX_LANES: usize = 6;
 
 /// A lane, and the number of the assignment under which this process owns it.
 pub type LaneAssignment = (Lane, u64);
@@ -48,7 +46,7 @@ pub struct FillPermits {
 impl FillPermits {
     pub fn new(bulks: usize) -> Self {
         Self {
-            lanes: Arc::new(Semaphore::new(MAX_LANES)),
+            lanes: Arc::new(Semaphore::new(LANES_FILLED_AT_ONCE)),
             bulks: Arc::new(Semaphore::new(bulks)),
         }
     }

@@ -19,12 +19,10 @@ use super::context::{FillContext, Interrupted, LaneAssignment, LaneContext};
 use super::lane::{LaneFilled, fill_lane};
 use crate::build_id::BuildId;
 use crate::checkpoint::Checkpoint;
+use crate::config::LANES_OF_ONE_BUILD_FILLED_AT_ONCE;
 use crate::heads::read_heads;
 use crate::project::Stopped;
 use crate::sink::Target;
-
-/// Lanes filled at once of one build, so that a small one need not wait for all of a large one.
-const LANES_OF_A_BUILD: usize = 4;
 
 /// A build's lanes that are to be filled from their first event.
 #[derive(Debug)]
@@ -64,7 +62,7 @@ impl FreshFill {
         let mut waiting = fill.lanes.iter().copied();
         let mut running = JoinSet::new();
         loop {
-            while running.len() < LANES_OF_A_BUILD
+            while running.len() < LANES_OF_ONE_BUILD_FILLED_AT_ONCE
                 && let Some(assignment) = waiting.next()
             {
                 running.spawn(Arc::clone(&fill).fill(assignment, heads.get(assignment.0)));

@@ -7,11 +7,10 @@ use schemas::lane::{Lane, Seq};
 use tokio_postgres::types::ToSql;
 
 use super::rows::{Bound, read_rows};
+use crate::config::{MAX_PAGE_ROWS, MIN_PAGE_ROWS_OF_A_LANE};
 use crate::event_table::{TableError, entry_of};
 use crate::project::LogEntry;
 
-const MAX_ROWS: usize = 4_000;
-const MIN_ROWS_OF_A_LANE: usize = 32;
 /// The statement bounds the rows.
 const BOUND: Bound = Bound {
     rows: usize::MAX,
@@ -44,7 +43,7 @@ pub async fn read_page(pool: &Pool, wanted: &Wanted) -> Result<Page, TableError>
     if wanted.is_empty() {
         return Ok(Page::default());
     }
-    let limit = (MAX_ROWS / wanted.len()).max(MIN_ROWS_OF_A_LANE);
+    let limit = (MAX_PAGE_ROWS / wanted.len()).max(MIN_PAGE_ROWS_OF_A_LANE);
     let rows_of_a_lane = i64::try_from(limit).expect("a page is small");
     let numbers: Vec<i16> = wanted.keys().map(|lane| i16::from(lane.number())).collect();
     let seqs: Vec<i64> = wanted.values().map(|seq| seq.cast_signed()).collect();

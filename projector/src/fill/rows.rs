@@ -7,12 +7,8 @@ use futures::TryStreamExt;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::event_table::{STATEMENT_TIMEOUT, TableError, borrow};
-
-/// Nothing is known of their size when the first ones are asked for.
-const FIRST_ROWS: usize = 16;
-/// How many times more are asked for than came so far.
-const GROWTH: usize = 4;
+use crate::config::{FIRST_ROWS, ROWS_GROWTH, STATEMENT_TIMEOUT};
+use crate::event_table::{TableError, borrow};
 
 /// What a page may take; the row that reaches the bound is its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +93,7 @@ impl Cutter {
             .bytes
             .saturating_sub(self.bytes)
             .div_ceil(average);
-        fitting.clamp(1, left).min(self.rows * GROWTH)
+        fitting.clamp(1, left).min(self.rows * ROWS_GROWTH)
     }
 
     /// Takes a row; true where it is the last of the page.

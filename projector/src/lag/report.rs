@@ -12,9 +12,7 @@ use schemas::watermark::{BuildState, FRESH};
 
 use crate::board::{Board, Heads, OfBuild, OfLane, OfView, Phase};
 use crate::build_id::BuildId;
-
-/// A lane that is behind and does not move for longer than this is stalled.
-const STALLED_AFTER: TimeDelta = TimeDelta::seconds(5);
+use crate::config::STALLED_AFTER;
 
 /// The lag of all builds that are fed.
 pub fn lag_report(board: &Board, tail: &WatermarkTail) -> LagReport {

@@ -6,9 +6,7 @@ use schemas::lane::Seq;
 use uuid::Uuid;
 
 use super::{Content, LogEntry};
-
-/// How many ids of a lane's last events are remembered.
-const REMEMBERED: usize = 256;
+use crate::config::REMEMBERED_EVENTS;
 
 /// The entries of a lane that a build takes now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +50,7 @@ impl Recent {
             Some((known, id)) if *known == seq => return *id == event_id,
             _ => self.ids.insert(at, (seq, event_id)),
         }
-        if self.ids.len() > REMEMBERED {
+        if self.ids.len() > REMEMBERED_EVENTS {
             self.ids.pop_front();
         }
         true
@@ -122,7 +120,7 @@ mod tests {
         for seq in 1..=1_000 {
             assert!(recent.agrees(seq, Uuid::from_u128(1)));
         }
-        assert_eq!(recent.ids.len(), REMEMBERED);
+        assert_eq!(recent.ids.len(), REMEMBERED_EVENTS);
         assert!(!recent.agrees(1_000, Uuid::from_u128(2)));
     }
 }

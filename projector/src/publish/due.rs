@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use schemas::lane::{Lane, Seq};
 
-const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(900);
-/// Events that change no document of a view are published less often: there is nothing new to show.
-const UNCHANGED_INTERVAL: Duration = Duration::from_millis(200);
+use crate::config::{HEARTBEAT_INTERVAL, UNCHANGED_INTERVAL};
 
 /// Why a record is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,11 +22,10 @@ use super::due::{Due, Mark, due};
 use super::{Publication, WatermarkPublisher};
 use crate::board::{Board, Changed, Heads, Shown};
 use crate::build_id::BuildId;
+use crate::config::WATERMARK_INTERVAL;
 use crate::consume::Ownership;
 use crate::version::version;
 use crate::{crash, metrics};
-
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A key of the topic that this process writes.
 type Slot = (BuildId, i32);
@@ -92,7 +91,7 @@ impl WatermarkLoop {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut moved = self.board.moved();
         let mut ownership = self.ownership.clone();
-        let mut ticks = tokio::time::interval(POLL_INTERVAL);
+        let mut ticks = tokio::time::interval(WATERMARK_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -128,7 +127,7 @@ impl WatermarkLoop {
             }
         }
         if moved {
-            crash::point("after-watermark");
+            crash::WRITE.reach("after-watermark");
         }
     }
 

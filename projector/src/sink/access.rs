@@ -3,14 +3,13 @@
 //! A ping may be allowed where writes are not, so a denial counts until none has come for a while.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use chassis::clock;
 use chassis::health::Probe;
 use tokio::time::Instant;
 
-/// Longer than the longest pause between two tries: denials that go on are one outage.
-const DENIAL_LASTS: Duration = Duration::from_secs(10);
+use crate::config::DENIAL_LASTS;
+
 const AWAY: &str = "elasticsearch does not answer";
 const DENIED: &str = "elasticsearch refuses who asks";
 

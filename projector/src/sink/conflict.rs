@@ -13,7 +13,8 @@ use schemas::lane::Seq;
 use serde::Deserialize;
 
 use super::bulk::{Op, write_found};
-use super::{FIRST_PAUSE, Found, LONGEST_PAUSE, Sink, SinkError};
+use super::{Found, Sink, SinkError};
+use crate::config::{FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE};
 
 impl Sink {
     /// Reads these operations' documents and writes them in the version that they have.
@@ -23,7 +24,7 @@ impl Sink {
         mut pending: Vec<usize>,
         deadline: Deadline,
     ) -> Result<(), SinkError> {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE);
         while !pending.is_empty() {
             let failure = match self.rewrite((body, ops), &pending).await {
                 Ok(again) => {

@@ -1,7 +1,6 @@
 //! Reading documents back: as last written by id, and page by page for a whole field.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::clock::Deadline;
@@ -10,10 +9,8 @@ use chassis::retry::Backoff;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{FIRST_PAUSE, Found, LONGEST_PAUSE, Sink, SinkError};
-
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
-const PAGE: usize = 1_000;
+use super::{Found, Sink, SinkError};
+use crate::config::{FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE, POINT_KEEP_ALIVE, SCAN_PAGE};
 
 /// The documents that matched a query at one point in time.
 #[derive(Debug)]
@@ -58,7 +55,7 @@ impl Sink {
 
     /// All documents of an index that match, as of now.
     pub async fn pages(&self, index: &Arc<str>, query: Value) -> Result<Pages, SinkError> {
-        let open = || self.elasticsearch.open_pit(index, KEEP_ALIVE, None);
+        let open = || self.elasticsearch.open_pit(index, POINT_KEEP_ALIVE, None);
         let point_in_time = self.persist(open).await?;
         Ok(Pages {
             sink: self.clone(),
@@ -76,7 +73,7 @@ impl Sink {
         attempt: impl Fn() -> F,
     ) -> Result<T, SinkError> {
         let deadline = Deadline::within(self.budget);
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE);
         loop {
             match attempt().await {
                 Ok(answer) => return Ok(answer),
@@ -104,7 +101,7 @@ impl Pages {
             self.point_in_time = id;
         }
         let hits = answer.hits.hits;
-        self.ended = hits.len() < PAGE;
+        self.ended = hits.len() < SCAN_PAGE;
         self.after = hits.last().map(|hit| hit.sort.clone());
         Ok(Some(hits.into_iter().filter_map(found).collect()))
     }
@@ -117,9 +114,9 @@ impl Pages {
     }
 
     fn body(&self) -> Bytes {
-        let keep_alive = format!("{}s", KEEP_ALIVE.as_secs());
+        let keep_alive = format!("{}s", POINT_KEEP_ALIVE.as_secs());
         let mut body = json!({
-            "size": PAGE,
+            "size": SCAN_PAGE,
             "pit": {"id": self.point_in_time, "keep_alive": keep_alive},
             "query": self.query,
             "sort": [{"_shard_doc": "asc"}],

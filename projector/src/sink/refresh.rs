@@ -4,7 +4,8 @@ use chassis::clock::Deadline;
 use chassis::elasticsearch::{ElasticsearchError, ShardCopies, ShardCounts};
 use chassis::retry::Backoff;
 
-use super::{FIRST_PAUSE, LONGEST_PAUSE, Sink, SinkError};
+use super::{Sink, SinkError};
+use crate::config::{FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE};
 
 impl Sink {
     /// Refreshes whole indexes, again and again until no copy that serves was missed.
@@ -13,7 +14,7 @@ impl Sink {
             return Ok(());
         }
         let deadline = Deadline::within(self.budget);
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE);
         let mut strictly = false;
         loop {
             let failure = match self.refresh_once(indexes, strictly).await {

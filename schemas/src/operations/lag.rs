@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::lane::{Lane, Seq};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LagReport {
     pub at: DateTime<Utc>,
     /// When PostgreSQL gave the heads.
@@ -15,7 +16,7 @@ pub struct LagReport {
     pub views: Vec<ViewLag>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ViewLag {
     pub view: String,
     pub active: Option<u32>,
@@ -23,7 +24,7 @@ pub struct ViewLag {
     pub builds: Vec<BuildLag>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BuildLag {
     pub build: u32,
     pub state: LaneHealth,
@@ -32,7 +33,7 @@ pub struct BuildLag {
     pub lanes: Vec<LaneLag>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LaneLag {
     pub lane: Lane,
     pub head: Seq,
@@ -50,7 +51,9 @@ pub struct LaneLag {
 }
 
 /// From best to worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LaneHealth {
     /// Everything is visible.
