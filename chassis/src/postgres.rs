@@ -116,7 +116,7 @@ impl std::fmt::Debug for Target {
     }
 }
 
-/// The pool. Opens nothing yet; keeps its gauges and drops idle connections on the runtime given.
+/// The pool, of connections to a primary. Opens nothing yet; keeps its gauges and drops idle connections on the runtime given.
 pub fn pool(
     url: &SecretString,
     options: &PoolOptions,
@@ -135,6 +135,7 @@ pub fn pool(
         .max_size(options.size.max(1))
         .create_timeout(Some(CONNECT_TIMEOUT))
         .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .post_create(Hook::async_fn(|client, _| Box::pin(refuse_standby(client))))
         .pre_recycle(Hook::async_fn(|client, metrics| {
             Box::pin(validate(client, metrics))
         }))
@@ -143,6 +144,24 @@ pub fn pool(
         .map_err(SetupError::Build)?;
     runtime.spawn(watch(pool.weak(), options.application_name));
     Ok(pool)
+}
+
+/// A standby may lag or belong to an abandoned history, so nothing is taken from it. A primary becomes
+/// one only by a restart, which ends its connections.
+async fn refuse_standby(client: &deadpool_postgres::ClientWrapper) -> Result<(), HookError> {
+    let asked = client.query_one("select pg_is_in_recovery()", &[]).await;
+    let is_standby = asked.and_then(|row| row.try_get(0));
+    if is_standby.map_err(HookError::Backend)? {
+        return Err(HookError::message(
+            "a standby answers instead of the primary",
+        ));
+    }
+    Ok(())
+}
+
+/// True where a connection was refused because a standby answered.
+pub fn is_standby(error: &PoolError) -> bool {
+    matches!(error, PoolError::PostCreateHook(HookError::Message(_)))
 }
 
 /// Refuses a connection that is too old or does not answer; the pool then takes another.

@@ -99,9 +99,14 @@ impl Checkpoints {
         };
         let mut checkpoints = BTreeMap::new();
         for found in found.into_iter().flatten() {
-            let stored: Stored = serde_json::from_str(found.source.get())?;
-            if stored.epoch == self.epoch {
-                checkpoints.insert(stored.lane, (stored.seq, stored.event_id));
+            match serde_json::from_str::<Stored>(found.source.get()) {
+                Ok(stored) if stored.epoch == self.epoch => {
+                    checkpoints.insert(stored.lane, (stored.seq, stored.event_id));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "failed to parse a checkpoint; its lane is filled again");
+                }
             }
         }
         Ok(checkpoints)

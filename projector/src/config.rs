@@ -81,6 +81,10 @@ pub const LANES_FILLED_AT_ONCE: usize = 6;
 pub const LANES_OF_ONE_BUILD_FILLED_AT_ONCE: usize = 4;
 /// Bytes of one bulk. Larger ones would be no faster, and would delay those of the live cycle.
 pub const FILL_BULK_BYTES: usize = 2 * 1024 * 1024;
+/// Bulks of one lane that are not settled.
+pub const BULKS_OF_ONE_LANE: usize = 2;
+/// How long a bulk of a fill is tried again before it leaves its place in flight to others.
+pub const FILL_RETRY_BUDGET: Duration = Duration::from_secs(1);
 /// Broadcasts of a lane that are kept in memory; they are rare. A lane with more is filled in the
 /// order of its log.
 pub const MAX_BROADCAST_BYTES: usize = 4 * 1024 * 1024;
@@ -181,7 +185,7 @@ pub struct ProjectorArgs {
     /// Mebibytes of documents kept in memory, as JSON; they take about three times as much.
     #[arg(long, env = "CACHE_MEBIBYTES", default_value_t = 64)]
     pub cache_mebibytes: usize,
-    /// Bulks in flight at once while a build is filled.
+    /// Bulks in flight at once of all builds that are filled.
     #[arg(long, env = "FILL_BULKS", default_value_t = 3,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=16))]
     pub fill_bulks: usize,

@@ -96,8 +96,8 @@ impl Cycle {
     }
 
     async fn turn(&mut self) -> Result<(), Ending> {
-        if self.parts.ownership.outgrown() {
-            return Err(Ending::Outgrown);
+        if self.parts.ownership.is_repartitioned() {
+            return Err(Ending::Repartitioned);
         }
         self.follow_builds();
         let is_held = self.builds.values().any(|fed| fed.inbox.holds_back());

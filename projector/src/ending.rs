@@ -12,8 +12,8 @@ pub enum Ending {
     #[error("history-lost: {0}")]
     HistoryLost(String),
     /// A new start counts the partitions again.
-    #[error("the events topic has more partitions than when this process started")]
-    Outgrown,
+    #[error("the events topic has another number of partitions than when this process started")]
+    Repartitioned,
 }
 
 impl Ending {
@@ -39,7 +39,7 @@ impl Ending {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::HistoryLost(_) => 65,
-            Self::EpochChanged { .. } | Self::Outgrown => 75,
+            Self::EpochChanged { .. } | Self::Repartitioned => 75,
         }
     }
 }

@@ -34,6 +34,16 @@ impl TableError {
             Self::Place(_) => false,
         }
     }
+
+    /// For `/readyz`: no addresses, no names of users.
+    pub fn outline(&self) -> &'static str {
+        match self {
+            Self::Pool(error) if postgres::is_standby(error) => {
+                "a standby answers instead of the primary"
+            }
+            _ => "postgres does not answer",
+        }
+    }
 }
 
 pub(crate) async fn borrow(pool: &Pool) -> Result<Client, TableError> {

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::Pool;
 use schemas::id::Epoch;
 use schemas::lane::{Lane, LaneSeqs, Seq};
+use schemas::watermark::WatermarkState;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::{Board, Heads, OfView};
@@ -48,12 +49,14 @@ impl HeadWatcher {
                     self.board.set_heads(heads?);
                 }
                 Some(Err(error)) => {
-                    self.probe.down("postgres does not answer");
+                    self.probe.down(error.outline());
                     tracing::debug!(error = %Chain(&error), "failed to read the lane heads");
                 }
             }
             // Also while PostgreSQL is down: waiting events grow older.
-            metrics::lag(&lag_report(&self.board, &self.tail));
+            if self.tail.read(WatermarkState::is_complete) {
+                metrics::lag(&lag_report(&self.board, &self.tail));
+            }
         }
         Ok(())
     }

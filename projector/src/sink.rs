@@ -84,6 +84,11 @@ impl Sink {
         }
     }
 
+    /// The same with another budget.
+    pub fn with_budget(self, budget: Duration) -> Self {
+        Self { budget, ..self }
+    }
+
     /// Pings Elasticsearch until `shutdown`, also while nothing is written.
     pub async fn watch(self, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(PING_INTERVAL);

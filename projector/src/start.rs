@@ -23,7 +23,7 @@ use crate::builds::BuildController;
 use crate::cache::CacheBudget;
 use crate::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::config::ProjectorArgs;
-use crate::config::{ELASTICSEARCH_TIMEOUT, TAIL_TIMEOUT};
+use crate::config::{ELASTICSEARCH_TIMEOUT, FILL_RETRY_BUDGET, TAIL_TIMEOUT};
 use crate::consume::{Follower, Gather, Offsets, Ownership};
 use crate::cycle::{Cycle, Parts};
 use crate::dead_letter::DeadLetters;
@@ -142,10 +142,15 @@ impl Start {
             Elasticsearch::connect(&self.args.elasticsearch, ELASTICSEARCH_TIMEOUT)?;
         let pool = self.pool()?;
         let names = Names::new(&self.args.namespace.prefix, self.epoch(&pool).await);
+        let brokers = &self.brokers;
+        let probe = self.probes.kafka.clone();
+        let tail = WatermarkTail::spawn(brokers, &names, &self.shutdown, probe)?;
+        let board = Board::default();
+        // What is waited for below may never come in a history that has ended.
+        self.watch_heads(&pool, &board, &tail, names.epoch());
         let indexes = Indexes::new(elasticsearch.clone(), &names);
         ensure_indexes(&indexes, &self.probes.elasticsearch).await?;
-        let brokers = &self.brokers;
-        let tail = self.tail(&names).await?;
+        read_whole(&tail).await;
         let gather = Gather::default();
         let probe = self.probes.events.clone();
         let follower =
@@ -157,7 +162,7 @@ impl Start {
             publisher: WatermarkPublisher::new(brokers, &names)?,
             dead_letters: DeadLetters::new(elasticsearch.clone(), indexes.clone(), &names),
             checkpoints: Checkpoints::new(elasticsearch.clone(), indexes, &names),
-            board: Board::default(),
+            board,
             elasticsearch,
             pool,
             names,
@@ -180,17 +185,20 @@ impl Start {
         Ok(())
     }
 
-    /// Those who speak of what the board shows, and keep its heads.
-    fn spawn_speakers(&self, wiring: &Wiring) {
-        let token = self.shutdown.token();
+    fn watch_heads(&self, pool: &Pool, board: &Board, tail: &WatermarkTail, epoch: Epoch) {
         let watcher = HeadWatcher {
-            pool: wiring.pool.clone(),
-            board: wiring.board.clone(),
-            tail: wiring.tail.clone(),
-            epoch: wiring.names.epoch(),
+            pool: pool.clone(),
+            board: board.clone(),
+            tail: tail.clone(),
+            epoch,
             probe: self.probes.postgres.clone(),
         };
-        self.spawn("heads", watcher.run(token.clone()));
+        self.spawn("heads", watcher.run(self.shutdown.token()));
+    }
+
+    /// Those who speak of what the board shows.
+    fn spawn_speakers(&self, wiring: &Wiring) {
+        let token = self.shutdown.token();
         let ownership = wiring.ownership.clone();
         let controller = BuildController::new(
             wiring.elasticsearch.clone(),
@@ -218,7 +226,7 @@ impl Start {
         let fill = FillContext {
             pool: wiring.pool.clone(),
             board: wiring.board.clone(),
-            sink: sink.clone(),
+            sink: sink.clone().with_budget(FILL_RETRY_BUDGET),
             permits: FillPermits::new(self.args.fill_bulks),
             checkpoints: wiring.checkpoints,
             ownership: wiring.ownership.clone(),
@@ -272,7 +280,7 @@ impl Start {
                     return epoch;
                 }
                 Err(error) => {
-                    self.probes.postgres.down("the epoch cannot be read");
+                    self.probes.postgres.down(error.outline());
                     if said.is_news(&error) {
                         tracing::warn!(error = %Chain(&error), "failed to read the epoch; retrying");
                     }
@@ -281,14 +289,11 @@ impl Start {
             }
         }
     }
+}
 
-    async fn tail(&self, names: &Names) -> Result<WatermarkTail, StartError> {
-        let probe = self.probes.kafka.clone();
-        let tail = WatermarkTail::spawn(&self.brokers, names, &self.shutdown, probe)?;
-        // Nothing may be published below what stands there.
-        while tail.complete(Deadline::within(TAIL_TIMEOUT)).await.is_err() {
-            tracing::warn!("still reading the watermark topic");
-        }
-        Ok(tail)
+/// Nothing may be published below what stands in the watermark topic.
+async fn read_whole(tail: &WatermarkTail) {
+    while tail.complete(Deadline::within(TAIL_TIMEOUT)).await.is_err() {
+        tracing::warn!("still reading the watermark topic");
     }
 }

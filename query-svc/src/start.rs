@@ -11,6 +11,7 @@ use chassis::clock::Deadline;
 use chassis::elasticsearch::Elasticsearch;
 use chassis::health::{Health, Probe};
 use chassis::kafka::KafkaBrokers;
+use chassis::postgres::is_standby;
 use chassis::retry::Backoff;
 use chassis::shutdown::Shutdown;
 use chassis::telemetry::{Chain, Said};
@@ -155,7 +156,7 @@ impl Start {
 fn reason(error: &HeadsError) -> &'static str {
     match error {
         HeadsError::Query(error) if error.code().is_some() => "the schema does not exist yet",
-        HeadsError::Standby => "a standby answers instead of the primary",
+        HeadsError::Pool(error) if is_standby(error) => "a standby answers instead of the primary",
         _ => "postgres does not answer",
     }
 }

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 pub struct Assignment {
     partitions: BTreeMap<i32, u64>,
     last: u64,
-    /// The number of partitions of the topic when it was last seen.
-    seen: i32,
+    /// The number of partitions of the topic when it was last asked for.
+    seen: Option<i32>,
 }
 
 impl Assignment {
@@ -33,7 +33,7 @@ impl Assignment {
 
     /// True if the number of partitions has changed since the last call.
     pub(super) fn see(&mut self, partitions: i32) -> bool {
-        std::mem::replace(&mut self.seen, partitions) != partitions
+        self.seen.replace(partitions) != Some(partitions)
     }
 
     /// The number of the assignment that holds the partition now.
@@ -82,13 +82,13 @@ impl Ownership {
             .collect()
     }
 
-    /// True if the topic has more partitions than when this process started: the lanes are then
-    /// distributed differently.
-    pub fn outgrown(&self) -> bool {
+    /// True if the topic has another number of partitions than when this process started: the lanes
+    /// are then distributed differently.
+    pub fn is_repartitioned(&self) -> bool {
         let assignment = self.assignment.borrow();
         let highest = assignment.partitions.keys().next_back();
         let has_new = highest.is_some_and(|highest| *highest >= self.partitions);
-        has_new || assignment.seen > self.partitions
+        has_new || assignment.seen.is_some_and(|seen| seen != self.partitions)
     }
 
     /// Returns at the next assignment or revocation. Never returns once the consumer has ended.
@@ -118,26 +118,17 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_has_grown_is_outgrown_also_by_those_who_own_none_of_what_is_new() {
+    fn another_number_of_partitions_is_noticed_also_by_those_who_own_none_of_what_is_new() {
         let (assignment, watched) = watch::channel(Assignment::default());
         let ownership = Ownership::new(watched, 8);
         assignment.send_modify(|assignment| assignment.assign([3]));
+        assert!(!ownership.is_repartitioned(), "nobody has asked");
         assert!(assignment.send_if_modified(|assignment| assignment.see(8)));
-        assert!(!ownership.outgrown());
+        assert!(!ownership.is_repartitioned());
         assert!(!assignment.send_if_modified(|assignment| assignment.see(8)));
-        assert!(assignment.send_if_modified(|assignment| assignment.see(12)));
-        assert!(ownership.outgrown());
-    }
-
-    #[test]
-    fn a_partition_that_comes_back_has_another_number() {
-        let mut assignment = Assignment::default();
-        assignment.assign([1, 2]);
-        let before = assignment.number(1);
-        assignment.revoke([1]);
-        assert_eq!(assignment.number(1), None);
-        assignment.assign([1]);
-        assert_ne!(assignment.number(1), before);
-        assert!(assignment.number(2).is_some());
+        for other in [12, 4] {
+            assert!(assignment.send_if_modified(|assignment| assignment.see(other)));
+            assert!(ownership.is_repartitioned(), "{other} instead of 8");
+        }
     }
 }

@@ -1,14 +1,12 @@
 //! The bulks of one lane: cut by bytes, several in flight, each written until it is settled.
 
-use std::sync::Arc;
-
 use schemas::lane::Seq;
 use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
 use super::context::{Interrupted, LaneContext};
 use super::subject::Finished;
-use crate::config::FILL_BULK_BYTES;
+use crate::config::{BULKS_OF_ONE_LANE, FILL_BULK_BYTES};
 use crate::sink::{Bulk, Outcome, Versioning};
 
 /// A document that Elasticsearch will never take.
@@ -33,6 +31,8 @@ pub(super) struct Bulks {
     /// Of the documents in the bulk.
     subjects: Vec<Uuid>,
     running: JoinSet<Refusals>,
+    /// Of the bulks that have ended.
+    refusals: Vec<Refusal>,
 }
 
 impl Bulks {
@@ -42,11 +42,12 @@ impl Bulks {
             bulk: Bulk::default(),
             subjects: Vec::new(),
             running: JoinSet::new(),
+            refusals: Vec::new(),
         }
     }
 
-    /// Adds a document, and waits while too many bulks are in flight.
-    pub(super) async fn add(&mut self, finished: &Finished) {
+    /// Adds a document, and waits while too many bulks of the lane are unsettled.
+    pub(super) async fn add(&mut self, finished: &Finished) -> Result<(), Interrupted> {
         let Finished {
             subject,
             document,
@@ -57,42 +58,42 @@ impl Bulks {
             .push(target, document, *first, Versioning::ExternalGte);
         self.subjects.push(*subject);
         if self.bulk.bytes() >= FILL_BULK_BYTES {
-            self.send().await;
+            self.send().await?;
         }
+        Ok(())
     }
 
     /// What was refused in the bulks that have ended by now.
     pub(super) fn ended(&mut self) -> Refusals {
-        let mut refusals = Vec::new();
         while let Some(ended) = self.running.try_join_next() {
-            refusals.extend(settled(ended)?);
+            self.refusals.extend(settled(ended)?);
         }
-        Ok(refusals)
+        Ok(std::mem::take(&mut self.refusals))
     }
 
     /// Writes what is left, and waits for all of it.
     pub(super) async fn finish(&mut self) -> Refusals {
         if !self.bulk.is_empty() {
-            self.send().await;
+            self.send().await?;
         }
-        let mut refusals = Vec::new();
         while let Some(ended) = self.running.join_next().await {
-            refusals.extend(settled(ended)?);
+            self.refusals.extend(settled(ended)?);
         }
-        Ok(refusals)
+        Ok(std::mem::take(&mut self.refusals))
     }
 
-    async fn send(&mut self) {
-        let permits = Arc::clone(&self.lane.fill.permits.bulks);
-        let permit = permits.acquire_owned().await;
-        let permit = permit.expect("the semaphore is never closed");
+    async fn send(&mut self) -> Result<(), Interrupted> {
+        while self.running.len() >= BULKS_OF_ONE_LANE
+            && let Some(ended) = self.running.join_next().await
+        {
+            self.refusals.extend(settled(ended)?);
+        }
         let bulk = std::mem::take(&mut self.bulk).seal();
         let subjects = std::mem::take(&mut self.subjects);
         let lane = self.lane.clone();
         self.running.spawn(async move {
-            let outcomes = lane.write(&bulk).await;
-            drop(permit);
-            let written = bulk.ops().iter().zip(subjects).zip(outcomes?);
+            let outcomes = lane.write(&bulk).await?;
+            let written = bulk.ops().iter().zip(subjects).zip(outcomes);
             let refused = written.filter_map(|((op, subject), outcome)| match outcome {
                 Outcome::Refused(reason) => Some(Refusal {
                     subject,
@@ -105,6 +106,7 @@ impl Bulks {
             });
             Ok(refused.collect())
         });
+        Ok(())
     }
 }
 

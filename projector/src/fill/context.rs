@@ -92,11 +92,16 @@ impl LaneContext {
         }
     }
 
-    /// Retries a write until every operation has a final outcome.
+    /// Retries a write until every operation has a final outcome. Between two tries it takes no place:
+    /// a build that cannot be written leaves the places to the others.
     pub(super) async fn write(&self, bulk: &SealedBulk) -> Result<Vec<Outcome>, Interrupted> {
         let mut backoff = Backoff::default();
         loop {
-            match self.fill.sink.write_sealed(bulk).await {
+            let permit = self.fill.permits.bulks.acquire().await;
+            let permit = permit.expect("the semaphore is never closed");
+            let written = self.fill.sink.write_sealed(bulk).await;
+            drop(permit);
+            match written {
                 Ok(outcomes) if outcomes.contains(&Outcome::Lost) => return Err(Interrupted::Lost),
                 Ok(outcomes) => {
                     self.fill.board.fill_moved(self.target.build);

@@ -37,13 +37,13 @@ pub(super) async fn fill_lane(lane: &LaneContext, head: Seq) -> Result<LaneFille
         lane.check()?;
         for (subject, entry) in page {
             subjects.take(&entry, subject);
-            write(&mut subjects, &mut bulks).await;
+            write(&mut subjects, &mut bulks).await?;
         }
         let refusals = bulks.ended()?;
         stop_at(lane, &broadcasts, &mut subjects, refusals).await?;
     }
     subjects.end_subject();
-    write(&mut subjects, &mut bulks).await;
+    write(&mut subjects, &mut bulks).await?;
     let refusals = bulks.finish().await?;
     stop_at(lane, &broadcasts, &mut subjects, refusals).await?;
     Ok(LaneFilled::Done(subjects.stopped))
@@ -66,10 +66,11 @@ async fn broadcasts_of(lane: &LaneContext, head: Seq) -> Result<Broadcasts, Inte
     }
 }
 
-async fn write(subjects: &mut Subjects<'_>, bulks: &mut Bulks) {
+async fn write(subjects: &mut Subjects<'_>, bulks: &mut Bulks) -> Result<(), Interrupted> {
     for finished in subjects.finished.drain(..) {
-        bulks.add(&finished).await;
+        bulks.add(&finished).await?;
     }
+    Ok(())
 }
 
 /// Has the lane stand still before the first event whose document is refused.

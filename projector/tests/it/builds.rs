@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use chassis::clock;
+use schemas::event::Event;
 use schemas::id::ProductId;
 use schemas::view::{Document, View};
 use serde_json::{Value, json};
 
-use crate::world::{World, moved_price, product};
+use crate::world::{World, category, moved_price, product};
+
+/// A rebuild of these few documents takes well under a second; a lost index is noticed within 5 s.
+const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 /// Far below the time for which a write is tried again.
 const STEADY: Duration = Duration::from_secs(10);
@@ -85,4 +89,35 @@ async fn a_candidate_that_takes_no_writes_leaves_the_active_build_of_its_view_al
         })
         .await;
     assert_eq!(price(&world, id).await, 50);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_candidate_that_takes_no_writes_leaves_the_fills_of_other_views_alone() {
+    let world = World::open().await;
+    let projector = world.projector().await;
+    let lamps = (0..64).map(|number| product(&format!("Lamp {number}"), None).1);
+    let events: Vec<Event> = lamps.chain([category("Lights").created]).collect();
+    let committed = world.commit(&events).await;
+    world.visible(View::Products, &committed).await;
+    world.visible(View::Categories, &committed).await;
+
+    world.block_writes_of(View::Products, 2, true).await;
+    world.wish_replay(View::Products).await;
+    let retries = "tidemark_sink_retries_total";
+    world
+        .eventually("what it may have in flight is tried again", async || {
+            projector.metric(retries).await >= Some(20.0)
+        })
+        .await;
+    let lost = world.names.index(View::Categories.name(), 1);
+    world.by_hand("DELETE", &lost, None).await;
+    let began = clock::instant();
+    world
+        .until("the lost build has a successor", || {
+            world.active(View::Categories) == Some(2)
+        })
+        .await;
+    let took = began.elapsed();
+    assert!(took < BACK_WITHIN, "back after {took:?}");
+    assert_eq!(world.active(View::Products), Some(1));
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use chassis::clock;
+use rstest::rstest;
 use schemas::lane::Lane;
 use schemas::view::{Document, View};
+use serde_json::json;
 
 use crate::world::{Process, World, moved_price, product};
 
@@ -33,6 +35,29 @@ async fn a_restart_goes_on_from_the_checkpoint() {
         Some(1.0),
         "only what was missed is written"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_cannot_be_parsed_is_none() {
+    let world = World::open().await;
+    let projector = world.projector().await;
+    let (id, created) = product("Lamp", None);
+    let committed = world.commit(&[created]).await;
+    world.visible(View::Products, &committed).await;
+    assert_eq!(projector.stop().await, Some(0));
+    let uuid = world.index_uuid(View::Products).await;
+    let path = format!(
+        "{}/_doc/{uuid}-{}",
+        world.names.checkpoints(),
+        committed[0].lane
+    );
+    let another = json!({"lane": committed[0].lane});
+    world.by_hand("PUT", &path, Some(&another)).await;
+
+    let _projector = world.projector().await;
+    let missed = world.commit(&[moved_price(id, 300)]).await;
+    world.visible(View::Products, &missed).await;
+    assert_eq!(amount(&world, id).await, 300);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,6 +135,31 @@ async fn an_epoch_that_changes_ends_the_process() {
         .execute("update epoch set epoch = (epoch + 1) % 4294967296", &[])
         .await
         .unwrap();
+    assert_eq!(projector.ended().await, Some(75));
+}
+
+#[rstest]
+#[case::elasticsearch("elasticsearch")]
+#[case::kafka("kafka")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_that_changes_ends_a_process_that_still_waits_for_a_server(#[case] server: &str) {
+    let world = World::open().await;
+    let mut endpoints = world.namespace.endpoints().clone();
+    // Nothing listens there.
+    match server {
+        "kafka" => endpoints.kafka = "127.0.0.1:1".to_owned(),
+        _ => endpoints.elasticsearch = "http://127.0.0.1:1".to_owned(),
+    }
+    let mut projector = world.starting_projector(&endpoints).await;
+    world
+        .eventually("it knows the epoch, and waits", async || {
+            let ready = projector.get("/readyz").await;
+            let away = ready["away"].as_object().cloned().unwrap_or_default();
+            away.contains_key(server) && !away.contains_key("postgres")
+        })
+        .await;
+    let sql = "update epoch set epoch = (epoch + 1) % 4294967296";
+    world.postgres.execute(sql, &[]).await.unwrap();
     assert_eq!(projector.ended().await, Some(75));
 }
 

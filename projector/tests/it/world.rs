@@ -103,12 +103,21 @@ impl World {
 
     /// A projector process of this world, ready.
     pub async fn projector(&self) -> Process {
-        Process::start(self, &self.namespace.endpoints().elasticsearch).await
+        Process::start(self, self.namespace.endpoints()).await
+    }
+
+    /// One that is not ready yet, and talks to these servers.
+    pub async fn starting_projector(&self, endpoints: &Endpoints) -> Process {
+        Process::spawn(self, endpoints).await
     }
 
     /// The same, with something between it and Elasticsearch.
     pub async fn projector_behind(&self, refreshes: &HeldRefreshes) -> Process {
-        Process::start(self, &refreshes.url).await
+        let endpoints = Endpoints {
+            elasticsearch: refreshes.url.clone(),
+            ..self.namespace.endpoints().clone()
+        };
+        Process::start(self, &endpoints).await
     }
 
     /// Appends and publishes.
@@ -237,6 +246,11 @@ impl World {
                 .index
                 .clone()
         })
+    }
+
+    pub async fn index_uuid(&self, view: View) -> String {
+        let found = self.elasticsearch.index_uuid(&self.index(view)).await;
+        found.unwrap().unwrap()
     }
 
     /// What somebody does to Elasticsearch past the projector.

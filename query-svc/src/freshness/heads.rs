@@ -1,8 +1,7 @@
 //! The lane heads and the epoch, read from PostgreSQL's primary.
 //!
 //! They are read for foreign tidemarks, and for entries beyond every head that a projector has
-//! seen. Covered reads never need them, so they are served while PostgreSQL is down. A standby may
-//! lag or belong to an abandoned history, so its answer is an error.
+//! seen. Covered reads never need them, so they are served while PostgreSQL is down.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,9 +19,8 @@ use crate::config::LANE_HEADS_TIMEOUT;
 use crate::metrics;
 
 /// One statement, so that epoch and heads come from the same server and snapshot.
-const LANE_HEADS: &str = "select pg_is_in_recovery(), epoch.epoch, lane.id, lane.head \
-                          from lane cross join epoch";
-const EPOCH: &str = "select pg_is_in_recovery(), epoch from epoch";
+const LANE_HEADS: &str = "select epoch.epoch, lane.id, lane.head from lane cross join epoch";
+const EPOCH: &str = "select epoch from epoch";
 
 #[derive(Debug)]
 pub struct Heads {
@@ -49,8 +47,6 @@ pub enum HeadsError {
     Lane(#[from] LaneOutOfRange),
     #[error("a lane head or the epoch is out of range")]
     Number(#[from] std::num::TryFromIntError),
-    #[error("a standby answered instead of the primary")]
-    Standby,
     #[error("the read of the lane heads that this one waited for failed")]
     Joined,
     #[error("the table epoch is empty")]
@@ -109,8 +105,8 @@ impl Heads {
         let mut heads = LaneSeqs::default();
         for row in &rows {
             self.check(epoch_of(row)?)?;
-            let lane: Lane = row.try_get::<_, i16>(2)?.try_into()?;
-            heads.set(lane, Seq::try_from(row.try_get::<_, i64>(3)?)?);
+            let lane: Lane = row.try_get::<_, i16>(1)?.try_into()?;
+            heads.set(lane, Seq::try_from(row.try_get::<_, i64>(2)?)?);
         }
         Ok(heads)
     }
@@ -146,10 +142,7 @@ impl Heads {
     }
 }
 
-/// The epoch of a row that begins with `pg_is_in_recovery()` and the epoch.
+/// The epoch of a row that begins with it.
 fn epoch_of(row: &Row) -> Result<Epoch, HeadsError> {
-    if row.try_get(0)? {
-        return Err(HeadsError::Standby);
-    }
-    Ok(Epoch(u32::try_from(row.try_get::<_, i64>(1)?)?))
+    Ok(Epoch(u32::try_from(row.try_get::<_, i64>(0)?)?))
 }

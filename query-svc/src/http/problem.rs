@@ -84,7 +84,7 @@ mod tests {
     #[case::foreign(LadderError::TooManyForeign)]
     #[case::held(LadderError::SubjectHeld)]
     #[case::lost_history(LadderError::HistoryChanged)]
-    #[case::no_heads(LadderError::Heads(HeadsError::Standby))]
+    #[case::no_heads(LadderError::Heads(HeadsError::NoEpoch))]
     #[case::full(LadderError::Elasticsearch(AdmissionError::QueueFull))]
     #[case::open(LadderError::Elasticsearch(AdmissionError::CircuitOpen))]
     #[case::late(LadderError::Elasticsearch(AdmissionError::DeadlinePassed))]

@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use chassis::clock::Deadline;
 use serde_json::Value;
+use testbed::stack::Endpoints;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -15,15 +16,23 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) async fn start(world: &World, elasticsearch: &str) -> Self {
-        let endpoints = world.namespace.endpoints();
+    pub(super) async fn start(world: &World, endpoints: &Endpoints) -> Self {
+        let process = Self::spawn(world, endpoints).await;
+        world
+            .eventually("the projector is ready", async || process.is_ready().await)
+            .await;
+        process
+    }
+
+    /// Returns once it listens.
+    pub(super) async fn spawn(world: &World, endpoints: &Endpoints) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_projector"))
             .env("BIND", "127.0.0.1:0")
             .env("HTTP_WORKERS", "1")
             .env("DATABASE_URL", &world.namespace.database_url)
             .env("DATABASE_POOL_SIZE", "4")
             .env("KAFKA_BOOTSTRAP", &endpoints.kafka)
-            .env("ELASTICSEARCH_URL", elasticsearch)
+            .env("ELASTICSEARCH_URL", &endpoints.elasticsearch)
             .env("TIDEMARK_PREFIX", &world.namespace.prefix)
             .env("RUST_LOG", "info,rdkafka=off")
             .stdout(Stdio::piped())
@@ -39,11 +48,7 @@ impl Process {
             .unwrap()
             .unwrap();
         let url = line.strip_prefix("listening on ").unwrap().to_owned();
-        let process = Self { child, url };
-        world
-            .eventually("the projector is ready", async || process.is_ready().await)
-            .await;
-        process
+        Self { child, url }
     }
 
     async fn is_ready(&self) -> bool {
