@@ -25,7 +25,8 @@ mod indices;
 
 pub use access::SetupError;
 pub use answers::{
-    BulkItem, CreatedIndex, Found, Hit, ItemError, SearchAnswer, ShardCopies, ShardCounts, Total,
+    BulkItem, CreatedIndex, Found, Hit, ItemError, Revision, SearchAnswer, ShardCopies,
+    ShardCounts, Total,
 };
 pub use error::ElasticsearchError;
 pub use indices::Described;

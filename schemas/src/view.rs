@@ -6,8 +6,8 @@
 
 use std::fmt::Debug;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -190,6 +190,17 @@ macro_rules! views {
 views! {
     Products = "products": ProductDocument,
     Categories = "categories": CategoryDocument,
+}
+
+/// The seq of a stored document of any view; none where it was given another shape by hand. Its
+/// version in Elasticsearch may be higher: every edit by hand raises that, and no event did.
+pub fn stored_seq(source: &RawValue) -> Option<Seq> {
+    #[derive(Deserialize)]
+    struct Stored {
+        seq: Seq,
+    }
+    let stored: Result<Stored, _> = serde_json::from_str(source.get());
+    stored.ok().map(|stored| stored.seq)
 }
 
 impl View {

@@ -86,7 +86,16 @@ pub(super) struct RefreshAnswer {
 pub struct Found {
     pub id: String,
     pub version: u64,
+    /// A search does not tell it.
+    pub revision: Option<Revision>,
     pub source: Box<RawValue>,
+}
+
+/// What every write to a document changes, also one that keeps its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    pub seq_no: u64,
+    pub primary_term: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,6 +109,10 @@ pub(super) struct MgetDoc {
     id: String,
     #[serde(rename = "_version", default)]
     version: Option<u64>,
+    #[serde(rename = "_seq_no", default)]
+    seq_no: Option<u64>,
+    #[serde(rename = "_primary_term", default)]
+    primary_term: Option<u64>,
     #[serde(rename = "_source", default)]
     source: Option<Box<RawValue>>,
     #[serde(default)]
@@ -118,10 +131,15 @@ impl MgetDoc {
                 &error,
             ));
         }
+        let revision = self.seq_no.zip(self.primary_term);
         let parts = self.version.zip(self.source);
         Ok(parts.map(|(version, source)| Found {
             id: self.id,
             version,
+            revision: revision.map(|(seq_no, primary_term)| Revision {
+                seq_no,
+                primary_term,
+            }),
             source,
         }))
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use chassis::elasticsearch::Revision;
 use schemas::lane::{Lane, Seq};
 use schemas::view::Document;
 use uuid::Uuid;
@@ -134,18 +135,61 @@ impl SealedBulk {
     }
 }
 
-/// Adds a stored document as it was found.
-pub(super) fn write_found(body: &mut BytesMut, index: &str, id: Uuid, version: Seq, source: &[u8]) {
-    write_action(body, index, id, version, Versioning::ExternalGte);
+/// What has to hold of a document that conflicted for it to be written once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It has at most this version, and gets it.
+    AtMost(Seq),
+    /// It is still what was found. Its version becomes one higher.
+    Unchanged(Revision),
+    /// It is not there. Its version becomes one higher than that of the deletion, where Elasticsearch
+    /// remembers it, else 1.
+    Absent,
+}
+
+/// Adds a document that conflicted.
+pub(super) fn write_again(
+    body: &mut BytesMut,
+    (index, id): (&str, Uuid),
+    condition: Condition,
+    source: &[u8],
+) {
+    match condition {
+        Condition::AtMost(version) => {
+            write_action(body, index, id, version, Versioning::ExternalGte);
+        }
+        Condition::Unchanged(revision) => {
+            let Revision {
+                seq_no,
+                primary_term,
+            } = revision;
+            write_line(
+                body,
+                format_args!(
+                    r#"{{"index":{{"_index":"{index}","_id":"{id}","if_seq_no":{seq_no},"if_primary_term":{primary_term}}}}}"#
+                ),
+            );
+        }
+        Condition::Absent => write_line(
+            body,
+            format_args!(r#"{{"create":{{"_index":"{index}","_id":"{id}"}}}}"#),
+        ),
+    }
     body.extend_from_slice(source);
     body.put_u8(b'\n');
 }
 
 fn write_action(body: &mut BytesMut, index: &str, id: Uuid, version: Seq, versioning: Versioning) {
-    // Neither an index name nor an id can hold what JSON escapes.
     let versioning = versioning.name();
-    let line = format_args!(
-        r#"{{"index":{{"_index":"{index}","_id":"{id}","version":{version},"version_type":"{versioning}"}}}}"#
+    write_line(
+        body,
+        format_args!(
+            r#"{{"index":{{"_index":"{index}","_id":"{id}","version":{version},"version_type":"{versioning}"}}}}"#
+        ),
     );
+}
+
+/// Neither an index name nor an id can hold what JSON escapes.
+fn write_line(body: &mut BytesMut, line: std::fmt::Arguments<'_>) {
     writeln!(body.writer(), "{line}").expect("a buffer takes what is written");
 }

@@ -134,6 +134,7 @@ fn found(hit: Hit) -> Option<Found> {
     Some(Found {
         id: hit.id,
         version: hit.version?,
+        revision: None,
         source: hit.source?,
     })
 }

@@ -19,6 +19,17 @@ async fn price(world: &World, id: ProductId) -> i64 {
     }
 }
 
+/// The same of a product whose version tells of edits by hand.
+async fn price_beyond_edits(world: &World, id: ProductId) -> i64 {
+    match world.shown(View::Products, id).await {
+        Some((version, Document::Products(product))) => {
+            assert!(version >= product.seq, "{version}: {product:?}");
+            product.price.amount
+        }
+        other => panic!("no product: {other:?}"),
+    }
+}
+
 /// A product that the view shows.
 async fn visible_lamp(world: &World) -> ProductId {
     let (id, created) = product("Lamp", None);
@@ -123,6 +134,52 @@ async fn a_deleted_document_is_made_again_by_the_next_event() {
     assert!(!stands_still(&projector).await);
     let restored = "tidemark_documents_restored_total{view=\"products\"}";
     assert_eq!(projector.metric(restored).await, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_not_lost_in_a_document_that_was_changed_more_often_by_hand() {
+    let world = World::open().await;
+    let mut projector = world.projector().await;
+    let id = visible_lamp(&world).await;
+    let index = world.index(View::Products);
+    let path = format!("{index}/_update/{id}?refresh=true");
+    // Where the projector has it in memory, and where another one has not.
+    for (first_amount, names) in [(10, ["a", "b", "c"]), (20, ["d", "e", "f"])] {
+        for name in names {
+            let edit = json!({"doc": {"name": name}});
+            world.by_hand("POST", &path, Some(&edit)).await;
+        }
+        for amount in first_amount..first_amount + 5 {
+            let began = clock::instant();
+            let committed = world.commit(&[moved_price(id, amount)]).await;
+            world.visible(View::Products, &committed).await;
+            assert!(began.elapsed() < STEADY, "{:?}", began.elapsed());
+            assert_eq!(price_beyond_edits(&world, id).await, amount);
+        }
+        assert_eq!(projector.stop().await, Some(0));
+        projector = world.projector().await;
+    }
+    assert!(!stands_still(&projector).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_deleted_more_often_by_hand_is_made_again_by_the_next_event() {
+    let world = World::open().await;
+    let projector = world.projector().await;
+    let id = visible_lamp(&world).await;
+    let path = format!("{}/_doc/{id}", world.index(View::Products));
+    let shape = json!({"name": "by hand"});
+    world.by_hand("DELETE", &path, None).await;
+    world.by_hand("PUT", &path, Some(&shape)).await;
+    world.by_hand("DELETE", &path, None).await;
+    for amount in [7, 8] {
+        let began = clock::instant();
+        let committed = world.commit(&[moved_price(id, amount)]).await;
+        world.visible(View::Products, &committed).await;
+        assert!(began.elapsed() < STEADY, "{:?}", began.elapsed());
+        assert_eq!(price_beyond_edits(&world, id).await, amount);
+    }
+    assert!(!stands_still(&projector).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -270,8 +270,19 @@ impl World {
         self.postgres.execute(sql, &[]).await.unwrap();
     }
 
-    /// A document as a search shows it.
+    /// A document as a search shows it, in the version that it says.
     pub async fn found(&self, view: View, id: impl Into<Uuid>) -> Option<Document> {
+        let (version, document) = self.shown(view, id).await?;
+        assert_eq!(
+            version,
+            document.seq(),
+            "version and seq of a document are the same"
+        );
+        Some(document)
+    }
+
+    /// A document as a search shows it, and its version.
+    pub async fn shown(&self, view: View, id: impl Into<Uuid>) -> Option<(u64, Document)> {
         let id: Uuid = id.into();
         let query = json!({"query": {"ids": {"values": [id]}}, "version": true});
         let body = query.to_string().into();
@@ -281,13 +292,10 @@ impl World {
             .search(Some(&self.index(view)), body, &options)
             .await;
         let hit = answer.unwrap().hits.hits.pop()?;
-        let document = view.parse(&hit.source.unwrap()).unwrap();
-        assert_eq!(
-            hit.version,
-            Some(document.seq()),
-            "version and seq of a document are the same"
-        );
-        Some(document)
+        Some((
+            hit.version.unwrap(),
+            view.parse(&hit.source.unwrap()).unwrap(),
+        ))
     }
 }
 

@@ -95,8 +95,8 @@ where
         }
     }
 
-    /// A real-time get, which sees documents before searches do. It answers if the document's
-    /// version proves that the needed events are in it. If it fails, the read goes on to wait.
+    /// A real-time get, which sees documents before searches do. It answers if the document's seq
+    /// proves that the needed events are in it. If it fails, the read goes on to wait.
     async fn read_as_last_written(&self, mut state: ReadState) -> Tried<T> {
         let (Some(proof), Some(snapshot)) = (self.proof, &state.snapshot) else {
             return Ok(Continue(state));

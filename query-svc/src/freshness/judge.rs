@@ -122,10 +122,10 @@ impl Gap {
         }
     }
 
-    /// True if a document of this version proves that everything needed of its lane is in it. An
-    /// entry of another subject in the lane cannot be proven by it.
-    pub fn is_proven_by(&self, version: Seq) -> bool {
-        let enough = |lane: &LaneGap| version >= lane.wanted;
+    /// True if a document with this seq proves that everything needed of its lane is in it. An entry
+    /// of another subject in the lane cannot be proven by it.
+    pub fn is_proven_by(&self, seq: Seq) -> bool {
+        let enough = |lane: &LaneGap| seq >= lane.wanted;
         !self.offset_behind && !self.without_build && self.lanes.iter().all(enough)
     }
 

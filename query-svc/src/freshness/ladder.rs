@@ -7,7 +7,7 @@ use chassis::clock::{self, Deadline};
 use chassis::elasticsearch::{Elasticsearch, ElasticsearchError, Found, SearchOptions};
 use chassis::watermark_tail::WatermarkTail;
 use schemas::lane::{Lane, Position};
-use schemas::view::View;
+use schemas::view::{View, stored_seq};
 
 use super::climb::{Climb, Proof};
 use super::error::LadderError;
@@ -104,12 +104,13 @@ impl Ladder {
         let (view, id) = (*view, target.id.to_string());
         let get = async |reader: Reader<'_>| reader.get(view, &id).await;
         let proof: Proof<Option<Found>> = |found, gap| {
-            let found = found.as_ref();
-            found.is_some_and(|found| gap.is_proven_by(found.version))
+            let seq = found.as_ref().and_then(|found| stored_seq(&found.source));
+            seq.is_some_and(|seq| gap.is_proven_by(seq))
         };
         let read = self.climb(options, reading, get, Some(proof)).await?;
-        if let Some(found) = &read.answer {
-            let (lane, seq) = (Lane::of(target.subject), found.version);
+        let seq = read.answer.as_ref();
+        if let Some(seq) = seq.and_then(|found| stored_seq(&found.source)) {
+            let lane = Lane::of(target.subject);
             read.shows(view, Position { lane, seq });
         }
         Ok(read)

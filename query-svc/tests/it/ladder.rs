@@ -49,6 +49,33 @@ async fn what_is_written_but_not_visible_is_read_as_last_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn edits_by_hand_prove_no_event_and_are_no_position() {
+    let shop = Shop::open().await;
+    let replica = shop.replica().await;
+    let lamp = Document::from(product("Lamp"));
+    shop.write(vec![lamp.clone()]).await;
+    let later = shop.commit(lamp.clone()).await;
+    let at = Position {
+        lane: later.lane(),
+        seq: later.seq(),
+    };
+    let names = ["a", "b", "c"];
+    for name in names {
+        shop.edit_by_hand(&lamp, name).await;
+    }
+    let client = replica.client().holding(shop.written(at));
+    let answer = client.get(&path(&lamp)).await;
+    assert_eq!((answer.status, answer.problem()), (503, "not-yet-visible"));
+    // The version is beyond the head of the lane: as a position it would be lost history.
+    let anybody = replica.client();
+    for _ in names {
+        let answer = anybody.get(&path(&lamp)).await;
+        assert_eq!((answer.status, answer.served()), (200, "covered"));
+        assert_eq!(answer.body["name"], "c");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_shown_as_last_written_is_remembered_by_the_tidemark() {
     let shop = Shop::open().await;
     let replica = shop.replica().await;

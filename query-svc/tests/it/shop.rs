@@ -183,6 +183,16 @@ impl Shop {
         assert!(refused.is_empty(), "{refused:?}");
     }
 
+    /// What somebody does to a document in build 1, past the projector.
+    pub async fn edit_by_hand(&self, document: &Document, name: &str) {
+        let index = self.names.index(document.view().name(), 1);
+        let action = serde_json::json!({"update": {"_index": index, "_id": document.id()}});
+        let edit = serde_json::json!({"doc": {"name": name}});
+        let ndjson = format!("{action}\n{edit}\n");
+        let items = self.elasticsearch.bulk(ndjson.into()).await.unwrap();
+        assert!(items[0].is_written(), "{items:?}");
+    }
+
     /// One more than the offset of the last record.
     pub fn end(&self) -> u64 {
         self.end.load(Ordering::SeqCst)

@@ -12,14 +12,14 @@ use chassis::{
 use schemas::{
     event::Envelope,
     lane::{Lane, Seq},
-    view::View,
+    view::{Document, View},
 };
 use serde_json::{Value, json};
 use testbed::namespace::Surroundings;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::lane::{LaneCheck, Stored};
+use super::lane::LaneCheck;
 use crate::access;
 
 const PAGE: usize = 1_000;
@@ -72,7 +72,7 @@ async fn scan(
     index: &str,
     view: View,
     lane: Lane,
-) -> Result<HashMap<Uuid, Stored>> {
+) -> Result<HashMap<Uuid, Document>> {
     let mut pit = elasticsearch.open_pit(index, KEPT_ALIVE, None).await?;
     let mut stored = HashMap::new();
     let mut after: Option<Vec<Value>> = None;
@@ -106,7 +106,6 @@ fn page_body(pit: &str, lane: Lane, after: Option<&[Value]>) -> Value {
         "pit": {"id": pit, "keep_alive": format!("{}s", KEPT_ALIVE.as_secs())},
         "query": {"term": {"lane": lane}},
         "sort": [{"_shard_doc": "asc"}],
-        "version": true,
         "track_total_hits": false,
     });
     if let Some(after) = after {
@@ -115,14 +114,11 @@ fn page_body(pit: &str, lane: Lane, after: Option<&[Value]>) -> Value {
     body
 }
 
-fn read(view: View, hit: &Hit) -> Result<(Uuid, Stored)> {
+fn read(view: View, hit: &Hit) -> Result<(Uuid, Document)> {
     let unreadable = || format!("reading document {}", hit.id);
     let source = hit.source.as_deref().with_context(unreadable)?;
-    let stored = Stored {
-        version: hit.version.with_context(unreadable)?,
-        document: view.parse(source).with_context(unreadable)?,
-    };
-    Ok((hit.id.parse().with_context(unreadable)?, stored))
+    let document = view.parse(source).with_context(unreadable)?;
+    Ok((hit.id.parse().with_context(unreadable)?, document))
 }
 
 /// Events of a lane in their order.

@@ -1,7 +1,7 @@
 //! The documents of one lane beside the fold of its events. Pure.
 //!
-//! A document is compared when the fold comes to the version at which it was found; what came after
-//! that is left alone, unless it was said to be visible already.
+//! A document is compared when the fold comes to the seq that it was found with, its version here; what
+//! came after that is left alone, unless it was said to be visible already.
 
 use std::collections::HashMap;
 
@@ -15,13 +15,6 @@ use uuid::Uuid;
 
 use super::Difference;
 
-/// A document as Elasticsearch has it.
-#[derive(Debug, Clone)]
-pub struct Stored {
-    pub version: u64,
-    pub document: Document,
-}
-
 /// Takes in the events of a lane, in their order.
 #[derive(Debug)]
 pub struct LaneCheck {
@@ -30,9 +23,9 @@ pub struct LaneCheck {
     /// What was said to be visible before the documents were looked at.
     visible: Seq,
     /// Not compared yet.
-    stored: HashMap<Uuid, Stored>,
+    stored: HashMap<Uuid, Document>,
     /// The versions at which they were found.
-    versions: HashMap<Uuid, u64>,
+    versions: HashMap<Uuid, Seq>,
     folded: HashMap<Uuid, Folded>,
 }
 
@@ -45,8 +38,8 @@ struct Folded {
 }
 
 impl LaneCheck {
-    pub fn new(view: View, lane: Lane, visible: Seq, stored: HashMap<Uuid, Stored>) -> Self {
-        let versions = stored.iter().map(|(id, stored)| (*id, stored.version));
+    pub fn new(view: View, lane: Lane, visible: Seq, stored: HashMap<Uuid, Document>) -> Self {
+        let versions = stored.iter().map(|(id, stored)| (*id, stored.seq()));
         Self {
             view,
             lane,
@@ -77,7 +70,7 @@ impl LaneCheck {
     /// Tells what was never reached, and what should have been.
     pub fn finish(self, tell: &mut impl FnMut(Difference)) {
         for (id, stored) in &self.stored {
-            let what = format!("is at version {}, which no event gives it", stored.version);
+            let what = format!("is at version {}, which no event gives it", stored.seq());
             tell(self.difference(*id, what));
         }
         for (id, folded) in self.folded.iter().filter(|(_, folded)| folded.due > 0) {
@@ -139,14 +132,14 @@ impl LaneCheck {
     }
 
     fn compare(&mut self, id: Uuid, folded: &Document, tell: &mut impl FnMut(Difference)) {
-        let is_reached = |stored: &Stored| stored.version == folded.seq();
+        let is_reached = |stored: &Document| stored.seq() == folded.seq();
         if !self.stored.get(&id).is_some_and(is_reached) {
             return;
         }
         let stored = self.stored.remove(&id).expect("it was looked at above");
-        if stored.document != *folded {
-            let members = different_members(&stored.document, folded).join(", ");
-            let what = format!("differs at version {} in {members}", stored.version);
+        if stored != *folded {
+            let members = different_members(&stored, folded).join(", ");
+            let what = format!("differs at version {} in {members}", stored.seq());
             tell(self.difference(id, what));
         }
     }

@@ -259,7 +259,7 @@ fn a_silent_owner_of_a_lane_that_is_covered_stalls_nothing() {
 }
 
 #[test]
-fn a_document_proves_an_entry_at_or_below_its_version() {
+fn a_document_proves_an_entry_at_or_below_its_seq() {
     let topic = Topic::serving(View::Products);
     let gap = gap(topic.judge(&tidemark(0, &[(55, 4)]), PRODUCTS, BY_ID));
     assert!(gap.is_proven_by(4));
