@@ -99,8 +99,30 @@ impl Background {
         });
     }
 
-    /// Drops the results of tasks that have ended.
+    /// Lets go of tasks that have ended. A panic in one is a panic here: nobody would take its place.
     pub(super) fn reap(&mut self) {
-        while self.tasks.try_join_next().is_some() {}
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic(expected = "a fill panics")]
+    async fn a_panic_in_the_background_does_not_pass_unnoticed() {
+        let mut background = Background::new();
+        background.tasks.spawn(async { panic!("a fill panics") });
+        while !background.tasks.is_empty() {
+            background.reap();
+            tokio::task::yield_now().await;
+        }
     }
 }
