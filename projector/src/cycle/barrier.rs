@@ -13,7 +13,7 @@ use schemas::watermark::subject_hash;
 use uuid::Uuid;
 
 use super::hand::{audience_query, place_of};
-use super::run::{LaneRun, Refusals};
+use super::run::{LaneRun, Refusal, Refusals};
 use super::workbench::{WorkError, Workbench, in_hand};
 use crate::metrics;
 use crate::project::{Audience, Content, Fold, Stand, Working, fold_broadcast};
@@ -41,7 +41,7 @@ impl Workbench {
         for (audience, barrier) in &barriers {
             self.pass(*audience, barrier, &mut passed).await?;
         }
-        for run in runs.iter_mut().filter(|run| !run.rest().is_empty()) {
+        for run in runs.iter_mut().filter(|run| run.is_at_barrier()) {
             let fold = Fold {
                 entries: 1,
                 stand: Stand::End,
@@ -133,7 +133,14 @@ impl Workbench {
                     .or_default()
                     .push(subject_hash(id)),
                 Ok(false) => {}
-                Err(stopped) => passed.refusals.stop(lane, stopped),
+                Err(stopped) => {
+                    let refusal = Refusal {
+                        first: (envelope.seq, envelope.event_id),
+                        last: envelope.seq,
+                        reason: stopped.reason().to_owned(),
+                    };
+                    passed.refusals.add(lane, refusal);
+                }
             }
         }
         let keep = |id| cached.contains(&id);
@@ -143,7 +150,7 @@ impl Workbench {
 
 fn barriers_of(view: View, runs: &[LaneRun]) -> BTreeMap<Audience, Barrier> {
     let mut barriers: BTreeMap<Audience, Barrier> = BTreeMap::new();
-    for run in runs {
+    for run in runs.iter().filter(|run| run.is_at_barrier()) {
         let Some(Content::Event(envelope)) = run.rest().first().map(|entry| &entry.content) else {
             continue;
         };

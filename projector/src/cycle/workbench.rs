@@ -13,11 +13,11 @@ use uuid::Uuid;
 use super::Parts;
 use super::hand::{Held, Large};
 use super::refresh::Refreshes;
-use super::run::{LaneRun, Refusals};
+use super::run::{LaneRun, Refusal, Refusals};
 use crate::cache::{Cached, DocumentCache};
 use crate::config::LIVE_BULK_BYTES;
 use crate::event_table::TableError;
-use crate::project::{Slot, Stopped, Working, fold_events};
+use crate::project::{Slot, Working, fold_events};
 use crate::sink::{Bulk, Op, Outcome, Sink, SinkError, Target, Versioning};
 
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,8 @@ impl Workbench {
         Ok(())
     }
 
-    /// Folds every run up to its end or next barrier, and writes what changed.
+    /// Folds every run up to its end or next barrier, and writes what changed. A run with a document
+    /// that is refused begins anew before it, with fewer events, until the one at fault is found.
     async fn fold_segment(
         &mut self,
         runs: &mut [LaneRun],
@@ -133,7 +134,15 @@ impl Workbench {
                 }),
                 Outcome::Written | Outcome::Superseded => {}
                 Outcome::Lost => return Err(WorkError::Lost),
-                Outcome::Refused(reason) => refusals.stop(op.lane, poison(op.first, reason)),
+                Outcome::Refused(reason) => {
+                    let (first, last) = (op.first, op.version);
+                    let refusal = Refusal {
+                        first,
+                        last,
+                        reason,
+                    };
+                    refusals.add(op.lane, refusal);
+                }
             }
         }
         for (id, slot) in working {
@@ -158,14 +167,6 @@ impl Workbench {
                 bytes,
             });
         }
-    }
-}
-
-fn poison((seq, event_id): (Seq, Uuid), reason: String) -> Stopped {
-    Stopped::Poison {
-        seq,
-        event_id,
-        reason,
     }
 }
 

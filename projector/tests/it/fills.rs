@@ -1,19 +1,12 @@
 //! Filling a build from the event table: bounded in memory, page by page, up to what is refused.
 
-use schemas::event::{Envelope, Event};
-use schemas::id::ProductId;
+use schemas::event::Envelope;
 use schemas::lane::{Lane, Seq};
 use schemas::view::View;
 
-use crate::world::{World, detailed, moved_price, product};
+use crate::world::{World, detailed, moved_price, product, products_of_a_lane};
 
 const MIB: u64 = 1024 * 1024;
-
-/// New products, all in one lane.
-fn products_of_a_lane(lane: Lane) -> impl Iterator<Item = (ProductId, Event)> {
-    let products = std::iter::repeat_with(|| product("Lamp", None));
-    products.filter(move |(id, _)| Lane::of(*id) == lane)
-}
 
 /// Appends products of one lane whose descriptions are as large as events may be.
 async fn append_large(world: &World, lane: Lane, count: usize) -> Envelope {

@@ -1,9 +1,10 @@
-//! Events that cannot be folded stop their lane in that view, and nothing else.
+//! Events that cannot be folded, or whose document is refused, stop their lane in that view before
+//! them, and nothing else.
 
 use schemas::lane::Lane;
-use schemas::view::View;
+use schemas::view::{Document, View};
 
-use crate::world::{World, moved_price, product};
+use crate::world::{World, detailed, moved_price, product, products_of_a_lane};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn poison_stops_its_lane_and_is_recorded() {
@@ -35,6 +36,51 @@ async fn poison_stops_its_lane_and_is_recorded() {
     let labels = format!("build=\"products-b1\",lane=\"{lane}\",kind=\"poison\",view=\"products\"");
     let gauge = format!("tidemark_lane_stopped{{{labels}}}");
     assert_eq!(projector.metric(&gauge).await, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_is_refused_stops_its_lane_before_the_event_at_fault() {
+    let world = World::open().await;
+    let projector = world.projector().await;
+    let (id, created) = product("Lamp", None);
+    let lane = Lane::of(id);
+    let first = world.commit(&[created]).await;
+    world.visible(View::Products, &first).await;
+    let (other, other_created) = products_of_a_lane(lane).next().unwrap();
+    // Elasticsearch takes no attribute whose name is longer than a term may be.
+    let immense = "n".repeat(40_000);
+    let appended = world
+        .append(&[
+            moved_price(id, 200),
+            other_created,
+            detailed(id, "as bright as it gets", &[("colour", "red")]),
+            moved_price(id, 300),
+            detailed(id, "as bright as it gets", &[(&immense, "red")]),
+            moved_price(id, 400),
+            moved_price(other, 500),
+        ])
+        .await;
+    let at_fault = &appended[4];
+    // The table is asked for what comes before it, so all of it is one batch.
+    world.publish(&appended[6..]).await;
+    world
+        .eventually("the dead letter names the event at fault", async || {
+            let letters = projector.get("/v1/dead-letters").await;
+            let letter = &letters["items"][0];
+            letter["seq"] == at_fault.seq && letter["event_id"] == at_fault.event_id.to_string()
+        })
+        .await;
+    world
+        .until("all before it is visible", || {
+            world.watermark(View::Products, lane) == at_fault.seq - 1
+        })
+        .await;
+    let found = world.found(View::Products, id).await;
+    let Some(Document::Products(lamp)) = found else {
+        panic!("no product: {found:?}");
+    };
+    assert_eq!((lamp.seq, lamp.price.amount), (at_fault.seq - 1, 300));
+    assert!(world.found(View::Products, other).await.is_some());
 }
 
 /// A product in another lane.

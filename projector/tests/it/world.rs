@@ -32,7 +32,7 @@ mod events;
 mod held_refreshes;
 mod process;
 
-pub use events::{category, detailed, moved_price, product, renamed};
+pub use events::{category, detailed, moved_price, product, products_of_a_lane, renamed};
 pub use held_refreshes::HeldRefreshes;
 pub use process::Process;
 

@@ -73,6 +73,12 @@ pub fn product(name: &str, shelf: Option<(CategoryId, &str)>) -> (ProductId, Eve
     (product_id, created.into())
 }
 
+/// New products, all in one lane.
+pub fn products_of_a_lane(lane: Lane) -> impl Iterator<Item = (ProductId, Event)> {
+    let products = std::iter::repeat_with(|| product("Lamp", None));
+    products.filter(move |(id, _)| Lane::of(*id) == lane)
+}
+
 pub fn moved_price(product_id: ProductId, amount: i64) -> Event {
     let price = Money::new(amount, "EUR").unwrap();
     PriceChanged {
