@@ -59,6 +59,13 @@ pub const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 pub const LIVE_BULK_BYTES: usize = 8 * 1024 * 1024;
 /// Documents that are read from Elasticsearch by one request.
 pub const DOCUMENTS_PER_READ: usize = 500;
+/// What they take as JSON, about.
+pub const DOCUMENT_BYTES_PER_READ: usize = 4 * 1024 * 1024;
+/// Documents that are asked for first, while nothing is known of their size, and at least.
+pub const FIRST_DOCUMENTS: usize = 16;
+/// What the documents that are read for a batch take as JSON. What needs more comes after they are
+/// written.
+pub const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
 /// Documents that broadcasts change which are in memory at once.
 pub const MAX_AUDIENCE: usize = 2_000;
 /// What a build's cache keeps also where others have used up the budget.

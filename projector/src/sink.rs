@@ -20,12 +20,14 @@ use crate::{crash, metrics};
 mod access;
 mod bulk;
 mod conflict;
+mod portion;
 mod read;
 mod refresh;
 
 use access::Access;
 pub use bulk::{Bulk, Op, SealedBulk, Target, Versioning};
 pub use chassis::elasticsearch::Found;
+pub use portion::Portion;
 pub use read::Pages;
 
 /// How one operation ended.

@@ -1,6 +1,9 @@
 //! Taking documents in hand before a segment is folded: those that events name, and those that
 //! broadcasts concern, where they are few.
 //!
+//! Documents are read up to a bound of bytes. Events that need more of them are left to the next
+//! segment: of each run what comes before is folded and written first.
+//!
 //! A broadcast whose audience is in hand is an event like any other: many of them, and what is
 //! between, cost one refresh and one write of each document. One with a larger audience is a
 //! barrier.
@@ -8,16 +11,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use schemas::lane::{Lane, Seq};
-use schemas::view::{Document, Targets};
+use schemas::view::{Document, Targets, View};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::run::LaneRun;
 use super::workbench::{WorkError, Workbench, in_hand};
-use crate::config::{DOCUMENTS_PER_READ, MAX_AUDIENCE};
+use crate::config::{MAX_AUDIENCE, MAX_READ_BYTES};
 use crate::metrics;
 use crate::project::{Audience, Content, Slot, Working, audiences_of, targets_of};
 use crate::sink::Found;
+
+mod read;
 
 /// Documents in hand, for each run.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(super) struct Held {
     pub(super) documents: Vec<Working>,
     /// Audiences that are in hand whole.
     pub(super) audiences: BTreeSet<Audience>,
+    /// Bytes that may still be read.
+    room: usize,
 }
 
 /// Audiences that were found to be large.
@@ -35,14 +42,16 @@ type Named = (usize, Uuid);
 
 impl Workbench {
     /// All that the runs need up to their end, or to their first broadcast with a large audience.
+    /// Where that is too much, runs end earlier; at least one of them moves on.
     pub(super) async fn take_in_hand(
         &mut self,
-        runs: &[LaneRun],
+        runs: &mut [LaneRun],
         large: &mut Large,
     ) -> Result<Held, WorkError> {
         let mut held = Held {
             documents: runs.iter().map(|_| Working::new()).collect(),
             audiences: BTreeSet::new(),
+            room: MAX_READ_BYTES,
         };
         self.take_audiences(runs, large, &mut held).await?;
         self.take_targets(runs, &mut held).await?;
@@ -69,10 +78,15 @@ impl Workbench {
         let mut room = MAX_AUDIENCE;
         for (audience, lanes) in asked {
             let query = audience_query(audience, lanes.keys().copied());
-            let found = self.sink.few(&self.target.index, &query, room).await?;
+            let is_first = room == MAX_AUDIENCE && held.room == MAX_READ_BYTES;
+            let ids = self.sink.few(&self.target.index, &query, room).await?;
+            let found = match ids {
+                Some(ids) => self.read_all(&ids, held).await?,
+                None => None,
+            };
             let Some(found) = found else {
                 // One that is only too large for what room is left may fit next time.
-                if room == MAX_AUDIENCE {
+                if is_first {
                     large.insert(audience);
                 }
                 continue;
@@ -117,7 +131,11 @@ impl Workbench {
     }
 
     /// The documents that events name, from the cache or as they were last written.
-    async fn take_targets(&mut self, runs: &[LaneRun], held: &mut Held) -> Result<(), WorkError> {
+    async fn take_targets(
+        &mut self,
+        runs: &mut [LaneRun],
+        held: &mut Held,
+    ) -> Result<(), WorkError> {
         let mut missing: Vec<Named> = Vec::new();
         let mut taken = 0;
         for (index, run) in runs.iter().enumerate() {
@@ -133,28 +151,14 @@ impl Workbench {
                 });
             }
         }
-        metrics::documents_in_hand(taken, missing.len());
-        for missing in missing.chunks(DOCUMENTS_PER_READ) {
-            self.read_missing(runs, missing, held).await?;
+        let read = self.read_missing(runs, &missing, held).await?;
+        let unread = missing.split_off(read);
+        metrics::documents_in_hand(taken, read);
+        for (run, id) in &unread {
+            held.documents[*run].remove(id);
         }
+        leave_for_later(self.view(), runs, &unread);
         self.restore_vanished(runs, missing, held).await
-    }
-
-    async fn read_missing(
-        &self,
-        runs: &[LaneRun],
-        missing: &[Named],
-        held: &mut Held,
-    ) -> Result<(), WorkError> {
-        let ids: Vec<Uuid> = missing.iter().map(|(_, id)| *id).collect();
-        let found = self.sink.read(&self.target.index, &ids).await?;
-        for ((run, id), found) in missing.iter().zip(found) {
-            if let Some(found) = found {
-                let slot = self.adopt(&found, |_| runs[*run].next_seq()).await?;
-                held.documents[*run].insert(*id, slot);
-            }
-        }
-        Ok(())
     }
 
     /// Documents that are not there although the first event in the run needs one.
@@ -233,6 +237,23 @@ impl Workbench {
             Some(before) => self.restore(lane, id, before).await,
             None => Ok(Slot::default()),
         }
+    }
+}
+
+/// Ends each run before its first event that names one of these documents.
+fn leave_for_later(view: View, runs: &mut [LaneRun], unread: &[Named]) {
+    if unread.is_empty() {
+        return;
+    }
+    let ids: HashSet<Uuid> = unread.iter().map(|(_, id)| *id).collect();
+    for run in runs {
+        run.end_before(|entry| {
+            let Content::Event(envelope) = &entry.content else {
+                return false;
+            };
+            let targets = view.targets(&envelope.event);
+            matches!(targets, Targets::These(named) if named.iter().any(|id| ids.contains(id)))
+        });
     }
 }
 

@@ -58,6 +58,13 @@ impl LaneRun {
         self.at_barrier
     }
 
+    /// Ends the next segment before the first entry of which this is true.
+    pub(super) fn end_before(&mut self, is_beyond: impl Fn(&LogEntry) -> bool) {
+        if let Some(at) = self.rest().iter().position(is_beyond) {
+            self.until = self.next + at;
+        }
+    }
+
     /// The seq before which everything is acknowledged.
     pub(super) fn next_seq(&self) -> Option<Seq> {
         self.rest().first().map(LogEntry::seq)
@@ -216,6 +223,19 @@ mod tests {
         run.settle(fold(2), &Refusals::default());
         assert_eq!(stand(&run), (Some(6), None, None));
         assert!(!run.is_at_barrier());
+    }
+
+    #[test]
+    fn a_segment_that_was_cut_is_followed_by_all_that_is_left() {
+        let mut run = run(6);
+        run.end_before(|entry| entry.seq() == 5);
+        assert_eq!(run.rest().len(), 2);
+        run.settle(fold(2), &Refusals::default());
+        assert_eq!(stand(&run), (Some(4), Some(5), None));
+        run.end_before(|entry| entry.seq() == 5);
+        assert!(run.rest().is_empty(), "another run comes first");
+        run.settle(fold(0), &Refusals::default());
+        assert_eq!(run.rest().len(), 2);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::cache::{Cached, DocumentCache};
 use crate::config::LIVE_BULK_BYTES;
 use crate::event_table::TableError;
 use crate::project::{Slot, Working, fold_events};
-use crate::sink::{Bulk, Op, Outcome, Sink, SinkError, Target, Versioning};
+use crate::sink::{Bulk, Op, Outcome, Portion, Sink, SinkError, Target, Versioning};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkError {
@@ -36,6 +36,7 @@ pub(super) struct Workbench {
     pub(super) sink: Sink,
     pub(super) pool: Pool,
     pub(super) cache: DocumentCache,
+    pub(super) portion: Portion,
     pub(super) refreshes: Refreshes,
 }
 
@@ -45,6 +46,7 @@ impl Workbench {
         Self {
             refreshes: Refreshes::new(target.clone(), sink.clone(), board),
             cache: DocumentCache::new(parts.cache.clone()),
+            portion: Portion::default(),
             target,
             sink,
             pool: parts.pool.clone(),
@@ -76,7 +78,8 @@ impl Workbench {
         Ok(())
     }
 
-    /// Folds every run up to its end or next barrier, and writes what changed. A run with a document
+    /// Folds every run up to its end, its next barrier or what there is room for, and writes what
+    /// changed. A run with a document
     /// that is refused begins anew before it, with fewer events, until the one at fault is found.
     async fn fold_segment(
         &mut self,
@@ -87,6 +90,7 @@ impl Workbench {
         let Held {
             documents,
             audiences,
+            ..
         } = held;
         let mut working = Working::new();
         let mut folds = Vec::with_capacity(runs.len());

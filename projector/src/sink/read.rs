@@ -9,7 +9,7 @@ use chassis::retry::Backoff;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Found, Sink, SinkError};
+use super::{Found, Portion, Sink, SinkError};
 use crate::config::{FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE, POINT_KEEP_ALIVE, SCAN_PAGE};
 
 /// The documents that matched a query at one point in time.
@@ -20,6 +20,7 @@ pub struct Pages {
     query: Value,
     point_in_time: String,
     after: Option<Vec<Value>>,
+    portion: Portion,
     ended: bool,
 }
 
@@ -30,18 +31,19 @@ impl Sink {
         self.persist(|| self.elasticsearch.mget(index, &ids)).await
     }
 
-    /// The documents that match, as of the last refresh. None where there are more than `limit`.
+    /// The ids of the documents that match, as of the last refresh. None where there are more than
+    /// `limit`.
     pub async fn few(
         &self,
         index: &str,
         query: &Value,
         limit: usize,
-    ) -> Result<Option<Vec<Found>>, SinkError> {
+    ) -> Result<Option<Vec<Uuid>>, SinkError> {
         let body = json!({
             "size": limit + 1,
             "query": query,
             "track_total_hits": false,
-            "version": true,
+            "_source": false,
         });
         let body = Bytes::from(body.to_string());
         let options = SearchOptions::default();
@@ -50,7 +52,8 @@ impl Sink {
                 .search(Some(index), body.clone(), &options)
         };
         let hits = self.persist(search).await?.hits.hits;
-        Ok((hits.len() <= limit).then(|| hits.into_iter().filter_map(found).collect()))
+        let ids = || hits.iter().filter_map(|hit| hit.id.parse().ok()).collect();
+        Ok((hits.len() <= limit).then(ids))
     }
 
     /// All documents of an index that match, as of now.
@@ -63,6 +66,7 @@ impl Sink {
             query,
             point_in_time,
             after: None,
+            portion: Portion::default(),
             ended: false,
         })
     }
@@ -93,7 +97,8 @@ impl Pages {
         if self.ended {
             return Ok(None);
         }
-        let body = self.body();
+        let size = self.portion.next(SCAN_PAGE);
+        let body = self.body(size);
         let options = SearchOptions::default();
         let search = || self.sink.elasticsearch.search(None, body.clone(), &options);
         let answer = self.sink.persist(search).await?;
@@ -101,9 +106,12 @@ impl Pages {
             self.point_in_time = id;
         }
         let hits = answer.hits.hits;
-        self.ended = hits.len() < SCAN_PAGE;
+        self.ended = hits.len() < size;
         self.after = hits.last().map(|hit| hit.sort.clone());
-        Ok(Some(hits.into_iter().filter_map(found).collect()))
+        let found: Vec<Found> = hits.into_iter().filter_map(found).collect();
+        self.portion
+            .came(found.iter().map(|found| found.source.get().len()));
+        Ok(Some(found))
     }
 
     /// Frees the point in time; it would end by itself.
@@ -113,10 +121,10 @@ impl Pages {
         }
     }
 
-    fn body(&self) -> Bytes {
+    fn body(&self, size: usize) -> Bytes {
         let keep_alive = format!("{}s", POINT_KEEP_ALIVE.as_secs());
         let mut body = json!({
-            "size": SCAN_PAGE,
+            "size": size,
             "pit": {"id": self.point_in_time, "keep_alive": keep_alive},
             "query": self.query,
             "sort": [{"_shard_doc": "asc"}],

@@ -1,6 +1,8 @@
-//! Filling a build from the event table: bounded in memory, page by page, up to what is refused.
+//! Filling a build from the event table: bounded in memory, page by page, up to what is refused; and
+//! that what follows a fill is bounded as well.
 
 use schemas::event::Envelope;
+use schemas::id::ProductId;
 use schemas::lane::{Lane, Seq};
 use schemas::view::View;
 
@@ -10,10 +12,20 @@ const MIB: u64 = 1024 * 1024;
 
 /// Appends products of one lane whose descriptions are as large as events may be.
 async fn append_large(world: &World, lane: Lane, count: usize) -> Envelope {
+    append_large_products(world, lane, count).await.1
+}
+
+/// The same; the ids of the products too.
+async fn append_large_products(
+    world: &World,
+    lane: Lane,
+    count: usize,
+) -> (Vec<ProductId>, Envelope) {
     let description = "x".repeat(250_000);
-    let mut last = None;
+    let (mut ids, mut last) = (Vec::new(), None);
     for _ in 0..count.div_ceil(20) {
         let products: Vec<_> = products_of_a_lane(lane).take(20).collect();
+        ids.extend(products.iter().map(|(id, _)| *id));
         let created = products.iter().map(|(_, created)| created.clone());
         let large = products
             .iter()
@@ -23,7 +35,7 @@ async fn append_large(world: &World, lane: Lane, count: usize) -> Envelope {
             .await
             .pop();
     }
-    last.unwrap()
+    (ids, last.unwrap())
 }
 
 /// How far a lane of the first build is visible, also before readers may switch to it.
@@ -82,6 +94,24 @@ async fn a_fill_of_large_events_takes_a_bounded_amount_of_memory() {
     world.visible(View::Products, &[last]).await;
     let peak = projector.peak_memory() / MIB;
     assert!(peak < 160, "{peak} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_events_of_large_documents_takes_a_bounded_amount_of_memory() {
+    let mut world = World::open().await;
+    world.cache_mebibytes = 1;
+    let lane = Lane::of(product("Lamp", None).0);
+    let (ids, last) = append_large_products(&world, lane, 300).await;
+    let projector = world.projector().await;
+    world.visible(View::Products, &[last]).await;
+    // Another one has none of the documents in memory, and all of the events are one batch.
+    assert_eq!(projector.stop().await, Some(0));
+    let burst: Vec<_> = ids.iter().map(|id| moved_price(*id, 7)).collect();
+    let appended = world.append(&burst).await;
+    let projector = world.projector().await;
+    world.visible(View::Products, &appended).await;
+    let peak = projector.peak_memory() / MIB;
+    assert!(peak < 110, "{peak} MiB");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,6 +46,8 @@ pub struct World {
     pub elasticsearch: Elasticsearch,
     pub postgres: tokio_postgres::Client,
     pub tail: WatermarkTail,
+    /// Of each projector that starts from now on.
+    pub cache_mebibytes: usize,
     partitions: i32,
     producer: FutureProducer,
     versions: Mutex<HashMap<StreamId, u64>>,
@@ -91,6 +93,7 @@ impl World {
             elasticsearch: Elasticsearch::new(&endpoints.elasticsearch, LIMIT).unwrap(),
             producer: kafka::producer_config(brokers).create().unwrap(),
             versions: Mutex::default(),
+            cache_mebibytes: 64,
             namespace,
             names,
             partitions,

@@ -34,6 +34,7 @@ impl Process {
             .env("KAFKA_BOOTSTRAP", &endpoints.kafka)
             .env("ELASTICSEARCH_URL", &endpoints.elasticsearch)
             .env("TIDEMARK_PREFIX", &world.namespace.prefix)
+            .env("CACHE_MEBIBYTES", world.cache_mebibytes.to_string())
             .env("RUST_LOG", "info,rdkafka=off")
             .stdout(Stdio::piped())
             .kill_on_drop(true)
