@@ -49,6 +49,8 @@ pub(super) enum KeepError {
     Elasticsearch(#[from] ElasticsearchError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error("elasticsearch refused to delete a checkpoint, with status {0}")]
+    Refused(u16),
     #[error("index {0} is missing right after its creation")]
     Vanished(String),
 }

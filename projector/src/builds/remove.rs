@@ -5,7 +5,7 @@
 //! work is not done. An index that is another one than was announced is nobody's to delete.
 
 use bytes::Bytes;
-use chassis::elasticsearch::Elasticsearch;
+use chassis::elasticsearch::{BulkItem, Elasticsearch};
 use schemas::lane::Lane;
 use schemas::topic::Names;
 use schemas::view::View;
@@ -37,13 +37,13 @@ impl Removal<'_> {
         let current = self.elasticsearch.index_uuid(&announced.index).await?;
         let has_index = current.as_ref() == Some(&announced.index_uuid);
         if has_index || !state.lanes.is_empty() {
-            tracing::info!(view = view.name(), build, "removed a retired build");
             self.take_watermarks_away(view, build).await?;
             self.remove_checkpoints(&announced.index_uuid).await?;
         }
         if has_index {
             self.elasticsearch.delete_index(&announced.index).await?;
         }
+        tracing::info!(view = view.name(), build, "removed a retired build");
         Ok(())
     }
 
@@ -67,7 +67,36 @@ impl Removal<'_> {
             format!("{}\n", json!({"delete": {"_index": index, "_id": id}}))
         };
         let lines: String = Lane::all().map(line).collect();
-        self.elasticsearch.bulk(Bytes::from(lines)).await?;
-        Ok(())
+        let items = self.elasticsearch.bulk(Bytes::from(lines)).await?;
+        refused(&items).map_or(Ok(()), |status| Err(KeepError::Refused(status)))
+    }
+}
+
+/// The status of a deletion that has not happened. With 404 there was nothing to delete.
+fn refused(items: &[BulkItem]) -> Option<u16> {
+    let mut items = items.iter();
+    let refused = items.find(|item| !item.is_written() && item.status != 404);
+    refused.map(|item| item.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(statuses: &[u16]) -> Option<u16> {
+        let item = |status: &u16| BulkItem {
+            status: *status,
+            error: None,
+        };
+        let items: Vec<BulkItem> = statuses.iter().map(item).collect();
+        refused(&items)
+    }
+
+    #[test]
+    fn a_checkpoint_is_gone_where_it_was_deleted_or_never_there() {
+        assert_eq!(answered(&[200, 404, 200]), None);
+        for status in [403, 409, 429, 503] {
+            assert_eq!(answered(&[200, status, 404]), Some(status));
+        }
     }
 }
