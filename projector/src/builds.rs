@@ -6,7 +6,8 @@
 //! takes its place. Two versions of the projector may run side by side, each with an owner of lane 0
 //! of its own; the higher one leads while it is alive.
 
-use chrono::TimeDelta;
+use std::time::Duration;
+
 use schemas::view::View;
 use schemas::watermark::WatermarkState;
 
@@ -43,16 +44,16 @@ impl FedBuild {
 }
 
 #[cfg(not(feature = "crash-points"))]
-fn remove_after() -> TimeDelta {
+fn remove_after() -> Duration {
     REMOVE_AFTER
 }
 
 /// `REMOVE_AFTER`; a test need not wait so long.
 #[cfg(feature = "crash-points")]
-fn remove_after() -> TimeDelta {
+fn remove_after() -> Duration {
     let seconds = std::env::var("TIDEMARK_REMOVE_AFTER_SECONDS").ok();
     let seconds = seconds.and_then(|seconds| seconds.parse().ok());
-    seconds.map_or(REMOVE_AFTER, TimeDelta::seconds)
+    seconds.map_or(REMOVE_AFTER, Duration::from_secs)
 }
 
 /// Every build that is announced, not retired, and of a projection version that this binary knows.

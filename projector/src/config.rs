@@ -130,9 +130,9 @@ pub const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two looks whether the indexes of the builds are still there.
 pub const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
 /// A build of which no record was published for longer is fed by nobody.
-pub const FORSAKEN_AFTER: TimeDelta = TimeDelta::seconds(60);
+pub const FORSAKEN_AFTER: Duration = Duration::from_secs(60);
 /// How long a retired build is kept for the readers that are still in it.
-pub const REMOVE_AFTER: TimeDelta = TimeDelta::seconds(120);
+pub const REMOVE_AFTER: Duration = Duration::from_secs(120);
 
 // Lag.
 
@@ -142,6 +142,8 @@ pub const HEADS_INTERVAL: Duration = Duration::from_millis(500);
 pub const HEADS_TIMEOUT: Duration = Duration::from_secs(3);
 /// One reading of when the first events that are not visible were recorded.
 pub const RECORDED_AT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Lane heads that were read longer ago are not known any longer.
+pub const HEADS_KNOWN_FOR: TimeDelta = TimeDelta::seconds(3);
 /// A lane that is behind and does not move for longer is stalled.
 pub const STALLED_AFTER: TimeDelta = TimeDelta::seconds(5);
 

@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web;
-use chassis::clock;
 use chassis::problem::ApiError;
 use chassis::watermark_tail::WatermarkTail;
 use schemas::operations::{BuildStatus, DeadLetter, LagReport, Listing};
@@ -65,7 +64,7 @@ async fn lag(started: web::Data<Started>) -> Result<HttpResponse, ApiError> {
 )]
 async fn builds(started: web::Data<Started>) -> Result<HttpResponse, ApiError> {
     let Sources { tail, .. } = sources(&started)?;
-    let now = clock::now();
+    let now = tail.now();
     let items = tail.read(|state| {
         let views = state.views();
         let builds = views.flat_map(|(name, view)| BuildStatus::of_view(name, view, now));

@@ -64,6 +64,8 @@ impl HeadWatcher {
     async fn look(&self) -> Result<Result<Heads, Ending>, TableError> {
         // Read before the heads, which must therefore reach it.
         let applied = self.board.applied();
+        // And so is the clock: the heads are no newer than they claim to be.
+        let asked_at = clock::now();
         let (epoch, seqs) = read_heads(&self.pool).await?;
         if epoch != self.epoch {
             return Ok(Err(Ending::EpochChanged {
@@ -79,7 +81,7 @@ impl HeadWatcher {
         let waiting_since = self.waiting_since(&seqs).await?;
         Ok(Ok(Heads {
             seqs,
-            at: Some(clock::now()),
+            at: Some(asked_at),
             waiting_since,
         }))
     }

@@ -17,7 +17,7 @@ mod key;
 mod state;
 
 pub use key::{Key, KeyError};
-pub use state::{BuildState, Change, FRESH, HEARD, LaneState, ViewState, WatermarkState};
+pub use state::{BuildState, Change, HEARD, LaneState, ViewState, WatermarkState};
 
 /// One lane of a watermark record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

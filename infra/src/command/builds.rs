@@ -1,7 +1,6 @@
 //! `tidemark builds`: the builds of each view, as the watermark topic tells them.
 
 use anyhow::Result;
-use chassis::clock;
 use chrono::SecondsFormat;
 use schemas::operations::BuildStatus;
 use serde_json::json;
@@ -14,7 +13,8 @@ use crate::{
 
 pub(super) async fn run(args: cli::Builds) -> Result<()> {
     let connection = Connection::open(&Deployment::current()?.surroundings).await?;
-    let now = clock::now();
+    connection.heard().await;
+    let now = connection.tail.now();
     let builds: Vec<BuildStatus> = connection.tail.read(|state| {
         let views = state.views();
         views

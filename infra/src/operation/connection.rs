@@ -12,7 +12,7 @@ use chassis::watermark_tail::WatermarkTail;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use schemas::id::Epoch;
 use schemas::topic::Names;
-use schemas::watermark::Key;
+use schemas::watermark::{BuildState, Key, WatermarkState};
 use serde::Serialize;
 use testbed::namespace::Surroundings;
 
@@ -20,6 +20,8 @@ use crate::access;
 use tokio::runtime::Handle;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The history that is running, and its watermark topic.
 #[derive(Debug)]
@@ -48,6 +50,15 @@ impl Connection {
         })
     }
 
+    /// Waits until every build that is fed was heard of, or for as long as two heartbeats take:
+    /// what was read at the start may be old, and tells nothing of the present.
+    pub async fn heard(&self) {
+        let deadline = Deadline::within(HEARD_WITHIN);
+        while !deadline.has_passed() && !self.tail.read(|state| is_heard(state, self.tail.now())) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Publishes a record under this key.
     pub async fn publish(&self, key: &Key, value: &impl Serialize) -> Result<()> {
         let producer: FutureProducer = producer_config(&self.brokers).create()?;
@@ -70,6 +81,16 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.shutdown.start();
     }
+}
+
+fn is_heard(state: &WatermarkState, now: Duration) -> bool {
+    let lanes_are_heard = |build: &BuildState| {
+        let mut lanes = build.lanes.values();
+        !build.lanes.is_empty() && lanes.all(|lane| lane.is_heard(now))
+    };
+    let builds = state.views().flat_map(|(_, view)| view.builds.values());
+    let mut fed = builds.filter(|build| build.is_fed());
+    fed.all(lanes_are_heard)
 }
 
 /// A connection to the database, as its owner.

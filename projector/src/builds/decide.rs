@@ -3,8 +3,9 @@
 //! One step at a time: the next one is decided on a state in which this one shows.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use schemas::lane::{Lane, LaneSeqs};
 use schemas::view::View;
 use schemas::watermark::{BuildState, Switch, ViewState, WatermarkState, WishKind};
@@ -39,9 +40,13 @@ pub struct Facts<'a> {
     pub view: View,
     /// The projection version that this binary makes builds of.
     pub version: u32,
-    pub now: DateTime<Utc>,
+    /// The time by which this process has read the topic. It alone tells how old a record is: the
+    /// clocks of those who published may be wrong.
+    pub now: Duration,
+    /// The date that records of this step carry.
+    pub at: DateTime<Utc>,
     /// A retired build is kept so long for the readers that are still in it.
-    pub remove_after: TimeDelta,
+    pub remove_after: Duration,
     /// Fed builds whose index is missing, or is another one than was announced.
     pub lost: &'a BTreeSet<u32>,
     /// Numbers under which there is an index of another version.
@@ -131,8 +136,8 @@ fn retire_passed(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
 
 fn remove(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
     let mut gone = view.builds.iter().filter(|(number, build)| {
-        let retired = build.retired.as_ref();
-        retired.is_some_and(|retired| facts.now - retired.at > facts.remove_after)
+        build.retired.is_some()
+            && build.silence(facts.now) > facts.remove_after
             && Some(**number) != view.active
             && !facts.removed.contains(number)
     });
@@ -185,7 +190,7 @@ fn switch(
         from: view.active,
         to,
         floors,
-        at: facts.now,
+        at: facts.at,
         wish,
     })
 }
@@ -217,10 +222,8 @@ fn is_outdone(view: &ViewState, facts: &Facts<'_>) -> bool {
     fed.any(|build| version(build) > Some(facts.version) && !is_forsaken(build, facts.now))
 }
 
-fn is_forsaken(build: &BuildState, now: DateTime<Utc>) -> bool {
-    let announced = build.announced.as_ref().map(|announced| announced.at);
-    let mut said = build.lanes.values().map(|lane| lane.at).chain(announced);
-    said.all(|at| now - at > FORSAKEN_AFTER)
+fn is_forsaken(build: &BuildState, now: Duration) -> bool {
+    build.silence(now) > FORSAKEN_AFTER
 }
 
 #[cfg(test)]

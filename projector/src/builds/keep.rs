@@ -162,7 +162,8 @@ impl BuildController {
         let facts = Facts {
             view,
             version: version(view),
-            now: clock::now(),
+            now: self.tail.now(),
+            at: clock::now(),
             remove_after: remove_after(),
             lost: self.lost.get(&view).unwrap_or(&none),
             burnt: self.burnt.get(&view).unwrap_or(&none),

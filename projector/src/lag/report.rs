@@ -1,6 +1,7 @@
 //! The lag of every lane of every build, in events and seconds: idle, behind, stalled or dead.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chassis::clock;
 use chassis::watermark_tail::WatermarkTail;
@@ -8,17 +9,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use schemas::lane::{Lane, LaneSeqs, Seq};
 use schemas::operations::{BuildLag, LagReport, LaneHealth, LaneLag, ViewLag};
 use schemas::view::View;
-use schemas::watermark::{BuildState, FRESH};
+use schemas::watermark::BuildState;
 
 use crate::board::{Board, Heads, OfBuild, OfLane, OfView, Phase};
 use crate::build_id::BuildId;
-use crate::config::STALLED_AFTER;
+use crate::config::{HEADS_KNOWN_FOR, STALLED_AFTER};
 
 /// The lag of all builds that are fed.
 pub fn lag_report(board: &Board, tail: &WatermarkTail) -> LagReport {
     let heads = board.heads();
     let own = board.builds();
-    let now = clock::now();
+    let (now, heard_by) = (clock::now(), tail.now());
     let views = tail.read(|state| {
         let views = state.views().map(|(name, of_view)| {
             let fed = of_view.builds.iter().filter(|(_, build)| build.is_fed());
@@ -35,6 +36,7 @@ pub fn lag_report(board: &Board, tail: &WatermarkTail) -> LagReport {
                     heads: &heads,
                     waiting,
                     now,
+                    heard_by,
                 };
                 build_lag(*number, &question, own)
             });
@@ -81,6 +83,8 @@ struct Question<'a> {
     heads: &'a Heads,
     waiting: Option<&'a BTreeMap<Lane, DateTime<Utc>>>,
     now: DateTime<Utc>,
+    /// The same by the time by which the topic was read.
+    heard_by: Duration,
 }
 
 fn build_lag(number: u32, question: &Question<'_>, own: Option<&OfBuild>) -> BuildLag {
@@ -108,7 +112,7 @@ fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<(&OfBuild, &OfLane)
     });
     let own = own.map(|(_, of_lane)| of_lane);
     let stopped = own.and_then(|own| own.stopped.as_ref());
-    let is_said = said.is_some_and(|said| question.now - said.at <= FRESH);
+    let is_said = said.is_some_and(|said| said.is_heard(question.heard_by));
     let state = if !is_said {
         LaneHealth::Dead
     } else if behind_events == 0 && question.are_heads_known() {
@@ -136,7 +140,9 @@ fn lane_lag(lane: Lane, question: &Question<'_>, own: Option<(&OfBuild, &OfLane)
 impl Question<'_> {
     /// While PostgreSQL is down, nobody knows whether everything is visible.
     fn are_heads_known(&self) -> bool {
-        self.heads.at.is_some_and(|at| self.now - at <= FRESH)
+        self.heads
+            .at
+            .is_some_and(|at| self.now - at <= HEADS_KNOWN_FOR)
     }
 
     /// When a lane of ours moved last: by what readers see of it. What is not read from yet is

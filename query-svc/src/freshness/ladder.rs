@@ -77,7 +77,7 @@ impl Ladder {
     /// Sets the gauges of lag, offset and waiting reads.
     pub fn update_gauges(&self) {
         let Some(tail) = self.tail.get() else { return };
-        let now = clock::now();
+        let now = tail.now();
         metrics::set_waiting(self.resources.wait_slots.taken());
         tail.read(|state| {
             metrics::set_offset(state.offset());

@@ -1,9 +1,10 @@
 //! Explains a tidemark: which views of this replica cover it, and which lanes are behind.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
-use chassis::clock::{self, Deadline};
+use chassis::clock::Deadline;
 use chassis::problem::ApiError;
-use chrono::{DateTime, Utc};
 use schemas::lane::Lane;
 use schemas::rest::query::{LaneBehind, TidemarkState, ViewState};
 use schemas::watermark::{self, WatermarkState};
@@ -32,13 +33,14 @@ pub(super) async fn state(
     let need = ladder
         .need(&options, Deadline::within(options.budget()))
         .await?;
-    let now = clock::now();
-    let mut explained = ladder.tail()?.read(|state| explain(state, &need, now));
+    let tail = ladder.tail()?;
+    let now = tail.now();
+    let mut explained = tail.read(|state| explain(state, &need, now));
     explained.offset = options.presented.tidemark.offset();
     Ok(HttpResponse::Ok().json(explained))
 }
 
-fn explain(state: &WatermarkState, need: &Need, now: DateTime<Utc>) -> TidemarkState {
+fn explain(state: &WatermarkState, need: &Need, now: Duration) -> TidemarkState {
     let views: Vec<ViewState> = state
         .views()
         .map(|(name, view)| explain_view(name, view, need, now))
@@ -53,12 +55,7 @@ fn explain(state: &WatermarkState, need: &Need, now: DateTime<Utc>) -> TidemarkS
     }
 }
 
-fn explain_view(
-    name: &str,
-    view: &watermark::ViewState,
-    need: &Need,
-    now: DateTime<Utc>,
-) -> ViewState {
+fn explain_view(name: &str, view: &watermark::ViewState, need: &Need, now: Duration) -> ViewState {
     let build = view.active_build();
     let lag = Lag::of(view, now).unwrap_or_default();
     let lanes_behind: Vec<LaneBehind> = Lane::all()

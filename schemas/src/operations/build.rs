@@ -1,5 +1,7 @@
 //! The builds of a view, as the watermark topic tells of them.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -51,8 +53,8 @@ impl BuildPhase {
 }
 
 impl BuildStatus {
-    /// All builds of the view, by number.
-    pub fn of_view(name: &str, view: &ViewState, now: DateTime<Utc>) -> Vec<Self> {
+    /// All builds of the view, by number. `now` is the time by which the topic was read.
+    pub fn of_view(name: &str, view: &ViewState, now: Duration) -> Vec<Self> {
         let head = view.builds.values().map(told_heads).max().unwrap_or(0);
         let builds = view.builds.iter().map(|(number, build)| {
             let announced: Option<&Announced> = build.announced.as_ref();

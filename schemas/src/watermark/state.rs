@@ -11,9 +11,13 @@ use super::{Key, Record, RecordError};
 use crate::id::Epoch;
 use crate::lane::{Lane, Seq};
 
+mod lane;
 mod view;
 
-pub use view::{BuildState, FRESH, HEARD, LaneState, ViewState};
+pub use lane::{HEARD, LaneState};
+pub use view::{BuildState, ViewState};
+
+use view::Reading;
 
 /// The state of all views after some prefix of the topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -110,7 +114,11 @@ impl WatermarkState {
         if record.epoch().is_some_and(|epoch| epoch != self.epoch) {
             return Change::Foreign;
         }
-        let (complete, received) = (self.is_complete(), self.dense.then_some(received));
+        let reading = Reading {
+            at: received,
+            is_new: self.dense,
+            is_complete: self.is_complete(),
+        };
         match record {
             Record::Removed(key) => self.remove(&key),
             Record::Watermark {
@@ -120,19 +128,19 @@ impl WatermarkState {
                 ..
             } => {
                 let view = self.view_mut(view);
-                view.see_watermark(build, &watermark, complete, received)
+                view.see_watermark(build, &watermark, reading)
             }
             Record::Announced {
                 view,
                 build,
                 announced,
-            } => self.view_mut(view).announce(build, announced),
+            } => self.view_mut(view).announce(build, announced, received),
             Record::Switch { view, switch, .. } => self.view_mut(view).switch(&switch),
             Record::Retired {
                 view,
                 build,
                 retired,
-            } => self.view_mut(view).retire(build, retired),
+            } => self.view_mut(view).retire(build, retired, received),
             Record::Wish { view, id, wish } => {
                 self.view_mut(view).wishes.insert(id, wish);
                 Change::Builds

@@ -1,5 +1,7 @@
 //! What operators are told reads as its golden files, which are what scripts and pages are made for.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use schemas::id::Epoch;
 use schemas::lane::Lane;
@@ -35,6 +37,9 @@ fn a_state_is_written_by_its_name() {
     }
 }
 
+/// The time by which the topic was read.
+const NOW: Duration = Duration::from_secs(100);
+
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::milliseconds((1_700_000_000 + seconds) * 1_000 + 250)
 }
@@ -54,14 +59,15 @@ fn build(number: u32) -> BuildState {
 }
 
 /// A build whose lanes all stand at their heads, of nine events.
-fn caught_up(number: u32, now: DateTime<Utc>) -> BuildState {
+fn caught_up(number: u32) -> BuildState {
     let mut build = build(number);
     let events = Lane::try_from(3_u8).unwrap();
     build.visible.raise(events, 9);
     for lane in Lane::all() {
         let mut state = LaneState::default();
         state.seq = build.visible.get(lane);
-        (state.head, state.heads_at, state.at) = (Some(state.seq), Some(now), now);
+        (state.head, state.heads_at, state.at) = (Some(state.seq), Some(at(10)), at(10));
+        state.received = Some(NOW);
         build.lanes.insert(lane, state);
     }
     build
@@ -74,7 +80,7 @@ fn a_build_is_retired_kept_active_or_a_candidate() {
         at: at(9),
         lost: false,
     };
-    let mut builds = [build(1), build(2), build(3), caught_up(4, at(10))];
+    let mut builds = [build(1), build(2), build(3), caught_up(4)];
     builds[0].retired = Some(retired);
     for build in &mut builds[..3] {
         build.was_active = true;
@@ -86,7 +92,7 @@ fn a_build_is_retired_kept_active_or_a_candidate() {
         builds: (1..).zip(builds).chain([unannounced]).collect(),
         ..ViewState::default()
     };
-    let items = BuildStatus::of_view("products", &view, at(10));
+    let items = BuildStatus::of_view("products", &view, NOW);
     let phases: Vec<_> = items.iter().map(|build| build.state).collect();
     assert_eq!(
         phases[..4],

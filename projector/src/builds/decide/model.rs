@@ -61,7 +61,7 @@ struct World {
     /// The indexes that there are, by number: UUID and version.
     indexes: BTreeMap<u32, (String, u32)>,
     made: u32,
-    now: DateTime<Utc>,
+    now: Duration,
 }
 
 impl World {
@@ -80,7 +80,7 @@ impl World {
             keepers: versions.map(keeper),
             indexes: BTreeMap::new(),
             made: 0,
-            now: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+            now: Duration::ZERO,
         }
     }
 
@@ -169,6 +169,7 @@ impl World {
             view: View::Products,
             version: *version,
             now: self.now,
+            at: self.at(),
             remove_after: REMOVE_AFTER,
             lost,
             burnt,
@@ -191,7 +192,7 @@ impl World {
                 self.say(Record::Switch { view, id, switch });
             }
             Step::Retire { build, lost } => {
-                let (epoch, at) = (EPOCH, self.now);
+                let (epoch, at) = (EPOCH, self.at());
                 let retired = Retired { epoch, at, lost };
                 self.say(Record::Retired {
                     view,
@@ -217,7 +218,7 @@ impl World {
             index: format!("products-b{build}"),
             index_uuid,
             version,
-            at: self.now,
+            at: self.at(),
             wish,
         };
         let view = VIEW.to_owned();
@@ -226,6 +227,10 @@ impl World {
             build,
             announced,
         });
+    }
+
+    fn at(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + self.now
     }
 
     fn fill(&mut self, build: u32) {
@@ -239,8 +244,8 @@ impl World {
             version: 1,
             epoch: EPOCH,
             lanes: lanes.collect(),
-            at: self.now,
-            heads_at: Some(self.now),
+            at: self.at(),
+            heads_at: Some(self.at()),
             covered_recorded_at: None,
             held: BTreeMap::new(),
             changed: None,
@@ -257,7 +262,7 @@ impl World {
         let wish = Wish {
             epoch: EPOCH,
             kind,
-            at: self.now,
+            at: self.at(),
         };
         let id = Uuid::from_u128(self.topic.len() as u128);
         let view = VIEW.to_owned();

@@ -1,8 +1,8 @@
 //! Which step comes next, as sentences.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use chrono::TimeDelta;
 use schemas::id::Epoch;
 use schemas::watermark::{Announced, LaneMark, Record, Retired, Watermark, Wish};
 
@@ -18,14 +18,15 @@ struct Log {
     removed: BTreeSet<u32>,
     burnt: BTreeSet<u32>,
     version: u32,
-    now: DateTime<Utc>,
+    now: Duration,
+    /// By how much the clocks of those who publish are ahead of the keeper's.
+    skew: TimeDelta,
 }
 
 impl Log {
     fn new() -> Self {
         let mut state = WatermarkState::new(EPOCH);
         state.reach_end();
-        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         Self {
             state,
             offset: 0,
@@ -33,12 +34,18 @@ impl Log {
             removed: BTreeSet::new(),
             burnt: BTreeSet::new(),
             version: 1,
-            now,
+            now: Duration::from_secs(100),
+            skew: TimeDelta::zero(),
         }
     }
 
+    /// What a clock of the publishers shows now.
+    fn at(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + self.skew + self.now
+    }
+
     fn with(mut self, record: Record) -> Self {
-        self.state.apply(self.offset, record, Duration::ZERO);
+        self.state.apply(self.offset, record, self.now);
         self.offset += 1;
         self
     }
@@ -49,7 +56,7 @@ impl Log {
             index: format!("b{build}"),
             index_uuid: format!("u{build}"),
             version: self.version,
-            at: self.now,
+            at: self.at(),
             wish,
         };
         self.with(Record::Announced {
@@ -71,8 +78,8 @@ impl Log {
             version: self.version,
             epoch: EPOCH,
             lanes,
-            at: self.now,
-            heads_at: Some(self.now),
+            at: self.at(),
+            heads_at: Some(self.at()),
             covered_recorded_at: None,
             held: BTreeMap::new(),
             changed: None,
@@ -97,7 +104,7 @@ impl Log {
             Step::Retire { build, lost } => {
                 let retired = Retired {
                     epoch: EPOCH,
-                    at: self.now,
+                    at: self.at(),
                     lost,
                 };
                 self.with(Record::Retired {
@@ -114,7 +121,7 @@ impl Log {
         let wish = Wish {
             epoch: EPOCH,
             kind,
-            at: self.now,
+            at: self.at(),
         };
         self.with(Record::Wish {
             view: "products".into(),
@@ -139,6 +146,7 @@ impl Log {
                 view: View::Products,
                 version: *version,
                 now: *now,
+                at: self.at() - self.skew,
                 remove_after: REMOVE_AFTER,
                 lost,
                 burnt,
@@ -184,11 +192,44 @@ fn the_first_build_takes_over_when_it_has_reached_the_heads() {
     assert_eq!(switched(log.visible(1, 5, 5).step()), Some((None, 1)));
 }
 
+/// Clocks of other machines that are behind, right and ahead.
+const SKEWS: [TimeDelta; 5] = [
+    TimeDelta::hours(-1),
+    TimeDelta::seconds(-4),
+    TimeDelta::zero(),
+    TimeDelta::seconds(4),
+    TimeDelta::hours(1),
+];
+
+#[test]
+fn a_build_takes_over_whatever_the_clocks_of_its_publishers_show() {
+    for skew in SKEWS {
+        let mut log = Log::new();
+        log.skew = skew;
+        let log = log.announced(1, None).visible(1, 5, 5);
+        assert_eq!(switched(log.step()), Some((None, 1)), "{skew}");
+    }
+}
+
 #[test]
 fn a_build_of_which_nothing_was_heard_for_three_seconds_does_not_take_over() {
-    let mut log = Log::new().announced(1, None).visible(1, 5, 5);
-    log.now += TimeDelta::seconds(4);
-    assert_eq!(log.step(), None);
+    for skew in SKEWS {
+        let mut log = Log::new();
+        log.skew = skew;
+        let mut log = log.announced(1, None).visible(1, 5, 5);
+        log.now += Duration::from_millis(3_001);
+        assert_eq!(log.step(), None, "{skew}");
+    }
+}
+
+#[test]
+fn what_was_read_when_the_keeper_started_is_not_heard_just_now() {
+    let mut log = Log::new();
+    log.state = WatermarkState::new(EPOCH);
+    let mut log = log.announced(1, None).visible(1, 5, 5);
+    log.state.reach_end();
+    assert_eq!(log.step(), None, "its owner may be gone for days");
+    assert_eq!(switched(log.visible(1, 5, 5).step()), Some((None, 1)));
 }
 
 #[test]
@@ -227,8 +268,9 @@ fn the_old_build_is_fed_until_the_new_one_has_passed_what_it_showed() {
 }
 
 #[test]
-fn a_retired_build_is_removed_after_two_minutes() {
+fn a_retired_build_is_removed_two_minutes_after_it_was_last_heard_of() {
     let mut log = Log::serving(5).wish(9, WishKind::Replay);
+    log.skew = TimeDelta::hours(-1);
     for _ in 0..4 {
         let step = log.step();
         log = log.then(step).visible(2, 5, 5);
@@ -236,8 +278,9 @@ fn a_retired_build_is_removed_after_two_minutes() {
             break;
         }
     }
+    log.now += REMOVE_AFTER;
     assert_eq!(log.step(), None);
-    log.now += TimeDelta::seconds(121);
+    log.now += Duration::from_secs(1);
     assert_eq!(log.step(), Some(Step::Remove { build: 1 }));
     log.removed.insert(1);
     assert_eq!(log.step(), None);
@@ -281,7 +324,7 @@ fn a_head_that_is_unknown_or_old_is_not_reached() {
             version: 1,
             epoch: EPOCH,
             lanes: lanes.collect(),
-            at: log.now,
+            at: log.at(),
             heads_at,
             covered_recorded_at: None,
             held: BTreeMap::new(),
@@ -295,7 +338,7 @@ fn a_head_that_is_unknown_or_old_is_not_reached() {
         });
         log.step()
     };
-    let now = Log::new().now;
+    let now = Log::new().at();
     assert_eq!(marks(None, None), None, "unknown is not zero");
     assert_eq!(marks(Some(0), None), None, "of an unknown age");
     let old = now - TimeDelta::milliseconds(3_001);
@@ -378,12 +421,17 @@ fn only_the_highest_version_that_is_alive_answers_wishes_and_replaces_what_is_lo
 
 #[test]
 fn an_older_version_takes_the_view_back_once_nobody_feeds_the_newer_ones_build() {
-    let log = upgraded().visible(2, 5, 5);
-    let step = log.step();
-    let mut log = log.then(step).visible(1, 6, 6);
-    log.version = 1;
-    assert_eq!(log.step(), None, "version 2 is alive");
-    log.now += TimeDelta::seconds(61);
-    log = log.visible(1, 7, 7);
-    assert_eq!(switched(log.step()), Some((Some(2), 1)));
+    for skew in SKEWS {
+        let mut log = upgraded();
+        log.skew = skew;
+        let log = log.visible(2, 5, 5);
+        let step = log.step();
+        let mut log = log.then(step);
+        log.version = 1;
+        log.now += Duration::from_secs(60);
+        log = log.visible(1, 6, 6);
+        assert_eq!(log.step(), None, "version 2 is alive, {skew}");
+        log.now += Duration::from_secs(1);
+        assert_eq!(switched(log.step()), Some((Some(2), 1)), "{skew}");
+    }
 }

@@ -29,6 +29,10 @@ struct Scene {
     phase: Option<Phase>,
     /// How long ago, in milliseconds, more became visible, more was applied, a fill went on.
     moved: [i64; 3],
+    /// How long ago, in milliseconds, a record of it was read; none where that may be older.
+    heard: Option<u64>,
+    /// By how much the clock of its publisher is ahead of ours.
+    skew: TimeDelta,
 }
 
 impl Scene {
@@ -36,7 +40,9 @@ impl Scene {
         let mut build = BuildState::default();
         build.visible.raise(lane(), 5);
         let mut said = LaneState::default();
-        (said.seq, said.at) = (5, now());
+        let heard = |ago| HEARD_BY - Duration::from_millis(ago);
+        (said.seq, said.at) = (5, now() + self.skew);
+        said.received = self.heard.map(heard);
         build.lanes.insert(lane(), said);
         let mut heads = Heads {
             at: self.heads_at,
@@ -50,6 +56,7 @@ impl Scene {
             heads: &heads,
             waiting: Some(&waiting),
             now: now(),
+            heard_by: HEARD_BY,
         };
         let [shown_at, applied_at, filled_at] = self.moved.map(ago);
         let of_build = OfBuild {
@@ -73,7 +80,12 @@ const FOLLOWED: Scene = Scene {
     is_active: true,
     phase: Some(Phase::Following),
     moved: [LONG; 3],
+    heard: Some(0),
+    skew: TimeDelta::zero(),
 };
+
+/// The time by which the topic was read.
+const HEARD_BY: Duration = Duration::from_secs(100);
 
 /// In milliseconds: longer than a lane may rest.
 const LONG: i64 = 5_001;
@@ -153,4 +165,24 @@ fn a_lane_that_is_behind_for_a_moment_is_not_stalled() {
         ..BEHIND_FOR_LONG
     };
     assert_eq!(scene.state(), LaneHealth::Behind);
+}
+
+#[rstest]
+#[case::just_now(Some(0), LaneHealth::Idle)]
+#[case::three_seconds_ago(Some(3_000), LaneHealth::Idle)]
+#[case::long_ago(Some(3_001), LaneHealth::Dead)]
+#[case::at_the_start_of_this_process(None, LaneHealth::Dead)]
+fn a_lane_is_dead_by_the_time_since_it_was_heard_whatever_its_publishers_clock_says(
+    #[case] heard: Option<u64>,
+    #[case] state: LaneHealth,
+) {
+    for skew in [-4, 0, 4].map(TimeDelta::seconds) {
+        let scene = Scene {
+            heads_at: Some(now()),
+            heard,
+            skew,
+            ..FOLLOWED
+        };
+        assert_eq!(scene.state(), state, "{skew}");
+    }
 }

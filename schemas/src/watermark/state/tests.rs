@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::*;
@@ -184,14 +184,47 @@ fn a_zombies_lower_watermark_changes_nothing() {
 fn a_build_may_take_over_only_when_every_lane_was_seen_at_its_head_just_now() {
     let all: Vec<_> = (0..64).map(|number| (number, 3, 3)).collect();
     let state = state_after([announced(1), visible(1, &all)]);
-    let build = &state.view(VIEW).unwrap().builds[&1];
-    assert!(build.is_caught_up(at(2)));
-    assert!(!build.is_caught_up(at(9)), "the records are too old");
+    assert!(is_caught_up(&state, NOW + HEARD));
+    let later = NOW + HEARD + Duration::from_millis(1);
+    assert!(!is_caught_up(&state, later), "the records are too old");
     let state = state_after([announced(1), visible(1, &all[..63])]);
-    assert!(
-        !state.view(VIEW).unwrap().builds[&1].is_caught_up(at(2)),
-        "one lane is missing"
-    );
+    assert!(!is_caught_up(&state, NOW), "one lane is missing");
+}
+
+fn is_caught_up(state: &WatermarkState, now: Duration) -> bool {
+    state.view(VIEW).unwrap().builds[&1].is_caught_up(now)
+}
+
+/// A build at its heads, which its publisher read so long before it published the record.
+fn heads_read_before(milliseconds: i64) -> WatermarkState {
+    let all: Vec<_> = (0..64).map(|number| (number, 3, 3)).collect();
+    let mut record = visible(1, &all);
+    if let Record::Watermark { watermark, .. } = &mut record {
+        watermark.heads_at = Some(watermark.at - TimeDelta::milliseconds(milliseconds));
+    }
+    state_after([announced(1), record])
+}
+
+#[test]
+fn heads_are_as_old_as_they_were_in_the_record_and_it_is_here() {
+    let state = heads_read_before(1_000);
+    let last = NOW + HEARD - Duration::from_secs(1);
+    assert!(is_caught_up(&state, last));
+    assert!(!is_caught_up(&state, last + Duration::from_millis(1)));
+    assert!(!is_caught_up(&heads_read_before(3_001), NOW));
+    let turned_back = heads_read_before(-1);
+    assert!(!is_caught_up(&turned_back, NOW), "of an unknown age");
+}
+
+#[test]
+fn a_build_is_silent_since_its_last_record_was_read_whatever_that_says_of_its_time() {
+    let all: Vec<_> = (0..64).map(|number| (number, 3, 3)).collect();
+    let mut state = state_after([announced(1)]);
+    let later = NOW + Duration::from_secs(50);
+    state.apply(1, visible(1, &all), later);
+    let silence = |state: &WatermarkState, now| state.view(VIEW).unwrap().builds[&1].silence(now);
+    assert_eq!(silence(&state, later), Duration::ZERO);
+    assert_eq!(silence(&state, later + HEARD), HEARD);
 }
 
 #[test]

@@ -6,17 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::Change;
+use super::lane::LaneState;
 use crate::lane::{Lane, LaneSeqs, Seq};
-use crate::watermark::{Announced, Held, LaneMark, Retired, Switch, Watermark, Wish};
-
-/// A watermark record older than this says nothing of the present: its owner is gone.
-pub const FRESH: TimeDelta = TimeDelta::seconds(3);
-/// The same by the reader's own time.
-pub const HEARD: Duration = Duration::from_secs(3);
+use crate::watermark::{Announced, Retired, Switch, Watermark, Wish};
 
 /// One view: its builds and the floors under its readers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -38,25 +33,18 @@ pub struct BuildState {
     pub was_active: bool,
     pub visible: LaneSeqs,
     pub lanes: BTreeMap<Lane, LaneState>,
+    /// When this process read a record of it last, by its own time.
+    pub read_at: Duration,
 }
 
-/// The last that was said of one lane of a build.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct LaneState {
-    /// Watermark and head as the last record had them; the watermark may be below `visible`.
-    pub seq: Seq,
-    pub head: Option<Seq>,
-    /// When PostgreSQL gave the head, by the clock of its publisher.
-    pub heads_at: Option<DateTime<Utc>>,
-    /// When it was published, by the clock of its publisher.
-    pub at: DateTime<Utc>,
-    /// When this process read it, by its own time; none where it was read before the first end of
-    /// the topic, or behind a hole: then it is old, however new it claims to be.
-    pub received: Option<Duration>,
-    pub covered_recorded_at: Option<DateTime<Utc>>,
-    /// Of the record with the highest seq, the later one where equal.
-    pub held: Vec<Held>,
-    held_as_of: Seq,
+/// How a watermark record was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// By the time of this process.
+    pub(super) at: Duration,
+    /// False before the first end of the topic, and behind a hole: the record may be old.
+    pub(super) is_new: bool,
+    pub(super) is_complete: bool,
 }
 
 impl ViewState {
@@ -118,7 +106,12 @@ impl ViewState {
 
     /// Void where the number was announced with another index: what was shown of that one is not in
     /// this one.
-    pub(super) fn announce(&mut self, number: u32, announced: Announced) -> Change {
+    pub(super) fn announce(
+        &mut self,
+        number: u32,
+        announced: Announced,
+        read_at: Duration,
+    ) -> Change {
         let build = self.builds.entry(number).or_default();
         let earlier = build.announced.as_ref();
         if earlier.is_some_and(|earlier| earlier.index_uuid != announced.index_uuid) {
@@ -126,6 +119,7 @@ impl ViewState {
         }
         self.fulfilled.extend(announced.wish);
         build.announced = Some(announced);
+        build.read_at = read_at;
         Change::Builds
     }
 
@@ -149,11 +143,12 @@ impl ViewState {
 
     /// Void for the active build, unless it is lost. A wish for a build that is lost before it was
     /// read from is open again.
-    pub(super) fn retire(&mut self, number: u32, retired: Retired) -> Change {
+    pub(super) fn retire(&mut self, number: u32, retired: Retired, read_at: Duration) -> Change {
         if self.active == Some(number) && !retired.lost {
             return Change::Nothing;
         }
         let build = self.builds.entry(number).or_default();
+        build.read_at = read_at;
         if let Some(earlier) = &mut build.retired {
             earlier.lost |= retired.lost;
             return Change::Builds;
@@ -171,15 +166,14 @@ impl ViewState {
         &mut self,
         build: u32,
         watermark: &Watermark,
-        complete: bool,
-        received: Option<Duration>,
+        reading: Reading,
     ) -> Change {
         let state = self.builds.entry(build).or_default();
-        let moved = state.see(watermark, received);
+        let moved = state.see(watermark, reading);
         // While old records are read (at the start, or after a long pause), compaction may have
         // taken those from before a switch: what a build that was ever active shows may have been
         // seen through it.
-        if self.active == Some(build) || (!complete && self.builds[&build].was_active) {
+        if self.active == Some(build) || (!reading.is_complete && self.builds[&build].was_active) {
             self.raise_floors(build);
         }
         if moved {
@@ -216,9 +210,15 @@ impl BuildState {
             .min()
     }
 
+    /// For how long this process has read nothing of it. What it read at its start may be older,
+    /// and counts from then.
+    pub fn silence(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.read_at)
+    }
+
     /// True when every lane was spoken of just now, and had reached the head that PostgreSQL gave
     /// just now. A head that is unknown or old proves nothing.
-    pub fn is_caught_up(&self, now: DateTime<Utc>) -> bool {
+    pub fn is_caught_up(&self, now: Duration) -> bool {
         Lane::all().all(|lane| {
             let state = self.lanes.get(&lane);
             state.is_some_and(|state| state.is_at_head(now))
@@ -239,46 +239,15 @@ impl BuildState {
         })
     }
 
-    fn see(&mut self, watermark: &Watermark, received: Option<Duration>) -> bool {
+    fn see(&mut self, watermark: &Watermark, reading: Reading) -> bool {
+        self.read_at = reading.at;
+        let received = reading.is_new.then_some(reading.at);
         let mut moved = false;
         for mark in &watermark.lanes {
             let state = self.lanes.entry(mark.lane).or_default();
-            moved |= state.see(mark, watermark);
-            state.received = received;
+            moved |= state.see(mark, watermark, received);
             moved |= self.visible.raise(mark.lane, mark.seq);
         }
         moved
-    }
-}
-
-impl LaneState {
-    /// True when this process has read a record of the lane just now, by its own time.
-    pub fn is_heard(&self, now: Duration) -> bool {
-        let age = self.received.map(|received| now.saturating_sub(received));
-        age.is_some_and(|age| age <= HEARD)
-    }
-
-    fn is_at_head(&self, now: DateTime<Utc>) -> bool {
-        let is_fresh = |at: DateTime<Utc>| now - at <= FRESH;
-        is_fresh(self.at)
-            && self.heads_at.is_some_and(is_fresh)
-            && self.head.is_some_and(|head| self.seq >= head)
-    }
-
-    /// True when the held subjects changed.
-    fn see(&mut self, mark: &LaneMark, watermark: &Watermark) -> bool {
-        self.seq = mark.seq;
-        self.head = mark.head;
-        self.heads_at = watermark.heads_at;
-        self.at = watermark.at;
-        self.covered_recorded_at = watermark.covered_recorded_at.or(self.covered_recorded_at);
-        if mark.seq < self.held_as_of {
-            return false;
-        }
-        self.held_as_of = mark.seq;
-        let held = watermark.held.get(&mark.lane).cloned().unwrap_or_default();
-        let changed = held != self.held;
-        self.held = held;
-        changed
     }
 }
