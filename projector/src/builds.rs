@@ -19,6 +19,7 @@ mod decide;
 mod index;
 mod keep;
 mod remove;
+mod stuck;
 
 pub use index::index_body;
 pub use keep::BuildController;

@@ -131,6 +131,11 @@ pub const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 pub const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
 /// A build of which no record was published for longer is fed by nobody.
 pub const FORSAKEN_AFTER: Duration = Duration::from_secs(60);
+/// A build that is behind, and of which nothing has moved for longer although all servers answer, is
+/// stuck.
+pub const STUCK_AFTER: Duration = Duration::from_secs(10);
+/// Between two looks whether builds move.
+pub const STUCK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a retired build is kept for the readers that are still in it.
 pub const REMOVE_AFTER: Duration = Duration::from_secs(120);
 

@@ -206,6 +206,7 @@ impl Start {
             wiring.tail.clone(),
             wiring.publisher.clone(),
             ownership.clone(),
+            wiring.board.clone(),
         );
         self.shutdown.spawn("builds", controller.run(token.clone()));
         let watermarks = WatermarkLoop::new(

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use chassis::clock;
 use e2e::client::Client;
 use e2e::shop::{create_product, rare_word};
 use e2e::world::{Plan, World};
@@ -13,6 +14,7 @@ use reqwest::{Method, StatusCode};
 use schemas::id::Epoch;
 use schemas::topic::Names;
 use schemas::view::View;
+use schemas::watermark::{BuildState, Key, ViewState, Wish, WishKind};
 use serde_json::{Value, json};
 use testbed::stack::Server;
 use tokio::sync::Notify;
@@ -178,6 +180,49 @@ async fn a_replay_whose_index_is_deleted_begins_again_and_ends() -> Result<()> {
     drop(tool);
     world.ensure_agreement().await?;
     world.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_whose_index_is_deleted_while_a_replay_is_stuck_comes_back() -> Result<()> {
+    let world = World::open(Plan::default()).await?;
+    let staff = world.staff()?.preferring("wait=5");
+    let word = rare_word();
+    let id = create_product(&staff, &format!("Kettle {word}"), &[]).await?;
+    let search = format!("/v1/products?q={word}");
+    ensure!(staff.get(&search).await?.expect(200)?.ids() == [id]);
+
+    let indexes = Indexes::of(&world).await?;
+    let name = View::Products.name();
+    let candidate = indexes.names.index(name, 2);
+    indexes.block_new(&candidate, true).await?;
+    let tool = Connection::open(world.surroundings()).await?;
+    wish_replay(&tool, View::Products).await?;
+    let is_announced = async || {
+        let fed = |build: &BuildState| build.is_fed();
+        let builds = |view: &ViewState| view.builds.get(&2).is_some_and(fed);
+        tool.tail.read(|state| state.view(name).is_some_and(builds))
+    };
+    testbed::eventually("the replay is announced", BACK_WITHIN, is_announced).await;
+    indexes.delete(&indexes.names.index(name, 1)).await?;
+    is_back(&world, &staff, &[(id, word)]).await?;
+    let active = tool.tail.read(|state| state.view(name)?.active);
+    ensure!(active == Some(3), "{active:?}");
+    indexes.block_new(&candidate, false).await?;
+    drop(tool);
+    world.close().await
+}
+
+async fn wish_replay(tool: &Connection, view: View) -> Result<()> {
+    let key = Key::Wish {
+        view: view.name().to_owned(),
+        wish: clock::new_id(),
+    };
+    let wish = Wish {
+        epoch: tool.names.epoch(),
+        kind: WishKind::Replay,
+        at: clock::now(),
+    };
+    tool.publish(&key, &wish).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

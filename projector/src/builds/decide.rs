@@ -49,6 +49,8 @@ pub struct Facts<'a> {
     pub remove_after: Duration,
     /// Fed builds whose index is missing, or is another one than was announced.
     pub lost: &'a BTreeSet<u32>,
+    /// Fed builds that are behind and have not moved for long, although all servers answer.
+    pub stuck: &'a BTreeSet<u32>,
     /// Numbers under which there is an index of another version.
     pub burnt: &'a BTreeSet<u32>,
     /// Retired builds of which nothing is left.
@@ -85,8 +87,7 @@ fn retire_lost(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
 fn announce(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
     let mut numbers = view.next_build()..;
     let build = numbers.find(|number| !facts.burnt.contains(number))?;
-    let mut fed = view.builds.values().filter(|build| build.is_fed());
-    if !fed.any(|build| version(build) == Some(facts.version)) {
+    if needs_build(view, facts) {
         return Some(Step::Announce { build, wish: None });
     }
     let mut open = view.open_wishes();
@@ -96,6 +97,19 @@ fn announce(view: &ViewState, facts: &Facts<'_>) -> Option<Step> {
         build,
         wish: Some(wish),
     })
+}
+
+/// True without a build of this projection version, and where readers wait for one that is stuck.
+/// That one is fed further, and whichever is filled first takes over. There is one in reserve at
+/// most: what stops both would stop any number.
+fn needs_build(view: &ViewState, facts: &Facts<'_>) -> bool {
+    let own = |build: &BuildState| build.is_fed() && version(build) == Some(facts.version);
+    let mut own = view.builds.iter().filter(|(_, build)| own(build));
+    match (own.next(), own.next()) {
+        (None, _) => true,
+        (Some((only, _)), None) => is_orphaned(view, facts) && facts.stuck.contains(only),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 fn switch_to_candidate(
@@ -152,8 +166,7 @@ fn candidates<'a>(
     facts: &Facts<'_>,
 ) -> impl Iterator<Item = (u32, &'a BuildState)> {
     let own = Some(facts.version);
-    let is_fed = |active: &BuildState| active.is_fed() && !is_forsaken(active, facts.now);
-    let is_orphaned = !view.active_build().is_some_and(is_fed);
+    let is_orphaned = is_orphaned(view, facts);
     view.builds
         .iter()
         .rev()
@@ -163,6 +176,12 @@ fn candidates<'a>(
             build.is_fed() && version(build) == own && may
         })
         .map(|(number, build)| (*number, build))
+}
+
+/// True while nobody feeds an active build.
+fn is_orphaned(view: &ViewState, facts: &Facts<'_>) -> bool {
+    let is_fed = |active: &BuildState| active.is_fed() && !is_forsaken(active, facts.now);
+    !view.active_build().is_some_and(is_fed)
 }
 
 fn may_take_over(view: &ViewState, build: &BuildState, facts: &Facts<'_>) -> bool {

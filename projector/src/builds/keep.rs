@@ -21,7 +21,9 @@ use uuid::Uuid;
 use super::decide::{Facts, Step, next_step};
 use super::index::{index_body, index_meta};
 use super::remove::Removal;
+use super::stuck::Movement;
 use super::{announced, remove_after};
+use crate::board::Board;
 use crate::config::{INSPECTION_INTERVAL, STEP_INTERVAL, STEP_TIMEOUT};
 use crate::consume::Ownership;
 use crate::publish::{PublishError, WatermarkPublisher};
@@ -37,10 +39,12 @@ pub struct BuildController {
     tail: WatermarkTail,
     publisher: WatermarkPublisher,
     ownership: Ownership,
+    board: Board,
     lost: BTreeMap<View, BTreeSet<u32>>,
     burnt: BTreeMap<View, BTreeSet<u32>>,
     removed: BTreeMap<View, BTreeSet<u32>>,
     aliased: BTreeMap<View, u32>,
+    movement: Movement,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +66,7 @@ impl BuildController {
         tail: WatermarkTail,
         publisher: WatermarkPublisher,
         ownership: Ownership,
+        board: Board,
     ) -> Self {
         Self {
             elasticsearch,
@@ -69,16 +74,18 @@ impl BuildController {
             tail,
             publisher,
             ownership,
+            board,
             lost: BTreeMap::new(),
             burnt: BTreeMap::new(),
             removed: BTreeMap::new(),
             aliased: BTreeMap::new(),
+            movement: Movement::default(),
         }
     }
 
     /// Runs until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut inspected = None;
+        let (mut inspected, mut answers) = (None, false);
         let mut backoff = Backoff::new(STEP_INTERVAL, Duration::from_secs(1));
         let mut pause = STEP_INTERVAL;
         let mut changes = self.tail.changes();
@@ -96,9 +103,10 @@ impl BuildController {
             }
             if inspected.is_none_or(|at| clock::instant() - at > INSPECTION_INTERVAL) {
                 inspected = Some(clock::instant());
-                self.inspect().await;
+                answers = self.inspect().await;
                 self.point_aliases().await;
             }
+            self.movement.look(&self.board, answers);
             if self.tend_all().await {
                 backoff.reset();
             } else {
@@ -120,8 +128,8 @@ impl BuildController {
     }
 
     /// Looks whether the indexes of all fed builds, of any version, are still those that were
-    /// announced.
-    async fn inspect(&mut self) {
+    /// announced. False where Elasticsearch does not answer: away is not lost.
+    async fn inspect(&mut self) -> bool {
         for build in self.tail.read(announced) {
             match self.elasticsearch.index_uuid(&build.index).await {
                 Ok(uuid) if uuid.as_deref() == Some(&build.index_uuid) => {}
@@ -131,10 +139,10 @@ impl BuildController {
                         .or_default()
                         .insert(build.number);
                 }
-                // Away is not lost.
-                Err(_) => return,
+                Err(_) => return false,
             }
         }
+        true
     }
 
     /// Takes the next step of a view, and waits until it shows.
@@ -166,6 +174,7 @@ impl BuildController {
             at: clock::now(),
             remove_after: remove_after(),
             lost: self.lost.get(&view).unwrap_or(&none),
+            stuck: &self.movement.stuck(view, clock::instant()),
             burnt: self.burnt.get(&view).unwrap_or(&none),
             removed: self.removed.get(&view).unwrap_or(&none),
         };

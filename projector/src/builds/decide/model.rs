@@ -172,6 +172,7 @@ impl World {
             at: self.at(),
             remove_after: REMOVE_AFTER,
             lost,
+            stuck: &BTreeSet::new(),
             burnt,
             removed: &BTreeSet::new(),
         };

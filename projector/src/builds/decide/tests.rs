@@ -15,6 +15,7 @@ struct Log {
     state: WatermarkState,
     offset: u64,
     lost: BTreeSet<u32>,
+    stuck: BTreeSet<u32>,
     removed: BTreeSet<u32>,
     burnt: BTreeSet<u32>,
     version: u32,
@@ -31,6 +32,7 @@ impl Log {
             state,
             offset: 0,
             lost: BTreeSet::new(),
+            stuck: BTreeSet::new(),
             removed: BTreeSet::new(),
             burnt: BTreeSet::new(),
             version: 1,
@@ -134,6 +136,7 @@ impl Log {
         let Self {
             state,
             lost,
+            stuck,
             removed,
             burnt,
             version,
@@ -149,6 +152,7 @@ impl Log {
                 at: self.at() - self.skew,
                 remove_after: REMOVE_AFTER,
                 lost,
+                stuck,
                 burnt,
                 removed,
             },
@@ -363,6 +367,61 @@ fn a_lost_active_build_is_replaced_at_once_by_a_kept_one_that_is_caught_up() {
     let step = log.step();
     assert_eq!(step, Some(retire(2, true)));
     assert_eq!(switched(log.then(step).step()), Some((Some(2), 1)));
+}
+
+/// The active build is lost, and the candidate of a replay stands still.
+fn orphaned_with_a_stuck_candidate() -> Log {
+    let log = Log::serving(5).wish(9, WishKind::Replay);
+    let step = log.step();
+    let mut log = log.then(step).visible(2, 3, 5);
+    log.stuck.insert(2);
+    assert_eq!(log.step(), None, "readers are served");
+    log.lost.insert(1);
+    let step = log.step();
+    assert_eq!(step, Some(retire(1, true)));
+    log.then(step)
+}
+
+#[test]
+fn where_readers_wait_for_a_stuck_build_another_one_is_announced() {
+    let mut log = orphaned_with_a_stuck_candidate();
+    let another = Step::Announce {
+        build: 3,
+        wish: None,
+    };
+    assert_eq!(log.step(), Some(another));
+    log.stuck.clear();
+    assert_eq!(log.step(), None, "it moves: it will be filled");
+}
+
+#[test]
+fn of_a_stuck_build_and_the_one_in_reserve_whichever_is_filled_first_takes_over() {
+    for first in [2, 3] {
+        let log = orphaned_with_a_stuck_candidate();
+        let step = log.step();
+        let log = log.then(step).visible(3, 4, 5).visible(first, 5, 5);
+        assert_eq!(switched(log.step()), Some((Some(1), first)));
+    }
+}
+
+#[test]
+fn there_is_one_build_in_reserve_at_most() {
+    let log = orphaned_with_a_stuck_candidate();
+    let step = log.step();
+    let mut log = log.then(step);
+    log.stuck.insert(3);
+    assert_eq!(log.step(), None);
+}
+
+#[test]
+fn a_first_build_that_is_stuck_gets_one_in_reserve() {
+    let mut log = Log::new().announced(1, None).visible(1, 4, 5);
+    log.stuck.insert(1);
+    let another = Step::Announce {
+        build: 2,
+        wish: None,
+    };
+    assert_eq!(log.step(), Some(another));
 }
 
 #[test]
