@@ -10,7 +10,6 @@ mod lost_records;
 mod lost_topics;
 mod monitoring;
 mod own_writes;
-mod quiet_times;
 mod removed_builds;
 mod replays;
 mod secured_servers;
