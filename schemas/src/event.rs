@@ -27,8 +27,15 @@ pub use stock::StockAdjusted;
 /// The most that the data of one event may take as JSON, in bytes.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 
+/// A line for each type: its name on the wire, its version, the stream that it belongs to, and
+/// `to all lanes` for a broadcast.
 macro_rules! events {
-    ($($name:ident = $wire:literal v $version:literal),+ $(,)?) => {
+    (@is_broadcast) => { false };
+    (@is_broadcast all lanes) => { true };
+    ($(
+        $name:ident = $wire:literal v $version:literal of $kind:ident($id:ident)
+        $(to $all:ident $lanes:ident)?
+    ),+ $(,)?) => {
         /// Every fact that Tidemark knows, in its newest version.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Event {
@@ -53,6 +60,20 @@ macro_rules! events {
             /// The version of this type that is written today.
             pub fn version(&self) -> u16 {
                 match self { $(Self::$name(_) => $version),+ }
+            }
+
+            /// True for the rare events that concern documents of every lane: one copy in each.
+            pub fn is_broadcast(&self) -> bool {
+                match self {
+                    $(Self::$name(_) => events!(@is_broadcast $($all $lanes)?)),+
+                }
+            }
+
+            /// The stream whose version this event raises.
+            pub fn stream_id(&self) -> StreamId {
+                match self {
+                    $(Self::$name(event) => StreamId::new(StreamKind::$kind, event.$id)),+
+                }
             }
 
             /// When it happened: the argument of the decision, not the time of the append.
@@ -89,17 +110,17 @@ macro_rules! events {
 }
 
 events! {
-    CategoryCreated = "category-created" v 1,
-    CategoryRenamed = "category-renamed" v 1,
-    CategoryMoved = "category-moved" v 1,
-    CategoryRetired = "category-retired" v 1,
-    ProductCreated = "product-created" v 1,
-    ProductDetailsChanged = "product-details-changed" v 1,
-    ProductCategorized = "product-categorized" v 1,
-    PriceChanged = "price-changed" v 1,
-    ProductListed = "product-listed" v 1,
-    ProductUnlisted = "product-unlisted" v 1,
-    StockAdjusted = "stock-adjusted" v 1,
+    CategoryCreated = "category-created" v 1 of Category(category_id),
+    CategoryRenamed = "category-renamed" v 1 of Category(category_id) to all lanes,
+    CategoryMoved = "category-moved" v 1 of Category(category_id) to all lanes,
+    CategoryRetired = "category-retired" v 1 of Category(category_id),
+    ProductCreated = "product-created" v 1 of Product(product_id),
+    ProductDetailsChanged = "product-details-changed" v 1 of Product(product_id),
+    ProductCategorized = "product-categorized" v 1 of Product(product_id),
+    PriceChanged = "price-changed" v 1 of Product(product_id),
+    ProductListed = "product-listed" v 1 of Product(product_id),
+    ProductUnlisted = "product-unlisted" v 1 of Product(product_id),
+    StockAdjusted = "stock-adjusted" v 1 of Stock(product_id),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -135,46 +156,9 @@ impl Event {
         Self::parse(type_name, version, data)
     }
 
-    /// True for the rare events that concern documents of every lane: one copy in each.
-    pub fn is_broadcast(&self) -> bool {
-        matches!(self, Self::CategoryRenamed(_) | Self::CategoryMoved(_))
-    }
-
     /// The id that a document is about, whose lane the event goes to. None for a broadcast.
     pub fn subject(&self) -> Option<Uuid> {
-        match self {
-            Self::CategoryCreated(event) => Some(event.category_id.0),
-            Self::CategoryRetired(event) => Some(event.category_id.0),
-            Self::CategoryRenamed(_) | Self::CategoryMoved(_) => None,
-            Self::ProductCreated(event) => Some(event.product_id.0),
-            Self::ProductDetailsChanged(event) => Some(event.product_id.0),
-            Self::ProductCategorized(event) => Some(event.product_id.0),
-            Self::PriceChanged(event) => Some(event.product_id.0),
-            Self::ProductListed(event) => Some(event.product_id.0),
-            Self::ProductUnlisted(event) => Some(event.product_id.0),
-            Self::StockAdjusted(event) => Some(event.product_id.0),
-        }
-    }
-
-    /// The stream whose version this event raises.
-    pub fn stream_id(&self) -> StreamId {
-        match self {
-            Self::CategoryCreated(CategoryCreated { category_id, .. })
-            | Self::CategoryRenamed(CategoryRenamed { category_id, .. })
-            | Self::CategoryMoved(CategoryMoved { category_id, .. })
-            | Self::CategoryRetired(CategoryRetired { category_id, .. }) => {
-                StreamId::new(StreamKind::Category, category_id.0)
-            }
-            Self::StockAdjusted(event) => StreamId::new(StreamKind::Stock, event.product_id.0),
-            Self::ProductCreated(ProductCreated { product_id, .. })
-            | Self::ProductDetailsChanged(ProductDetailsChanged { product_id, .. })
-            | Self::ProductCategorized(ProductCategorized { product_id, .. })
-            | Self::PriceChanged(PriceChanged { product_id, .. })
-            | Self::ProductListed(ProductListed { product_id, .. })
-            | Self::ProductUnlisted(ProductUnlisted { product_id, .. }) => {
-                StreamId::new(StreamKind::Product, product_id.0)
-            }
-        }
+        (!self.is_broadcast()).then(|| self.stream_id().id)
     }
 }
 
@@ -199,22 +183,28 @@ fn malformed(type_name: &str, version: u16) -> impl Fn(serde_json::Error) -> Eve
     }
 }
 
-/// What a stream is about. Product and stock of one product are two streams of one subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StreamKind {
-    Category,
-    Product,
-    Stock,
+macro_rules! stream_kinds {
+    ($($kind:ident = $name:literal),+ $(,)?) => {
+        /// What a stream is about. Product and stock of one product are two streams of one subject.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum StreamKind {
+            $($kind),+
+        }
+
+        impl StreamKind {
+            pub const ALL: &'static [Self] = &[$(Self::$kind),+];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name),+ }
+            }
+        }
+    };
 }
 
-impl StreamKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Category => "category",
-            Self::Product => "product",
-            Self::Stock => "stock",
-        }
-    }
+stream_kinds! {
+    Category = "category",
+    Product = "product",
+    Stock = "stock",
 }
 
 /// `<kind>-<uuid>`: the unit of optimistic concurrency.
@@ -245,12 +235,10 @@ impl std::str::FromStr for StreamId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || StreamIdError(text.to_owned());
         let (kind, id) = text.split_once('-').ok_or_else(error)?;
-        let kind = [StreamKind::Category, StreamKind::Product, StreamKind::Stock]
-            .into_iter()
-            .find(|known| known.name() == kind)
-            .ok_or_else(error)?;
+        let mut kinds = StreamKind::ALL.iter();
+        let kind = kinds.find(|known| known.name() == kind);
         Ok(Self {
-            kind,
+            kind: *kind.ok_or_else(error)?,
             id: id.parse().map_err(|_| error())?,
         })
     }

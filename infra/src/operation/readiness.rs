@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use futures::future::try_join_all;
+use schemas::{rest::query::TidemarkState, view::View};
 use testbed::log;
 
 use super::{
@@ -97,23 +98,31 @@ async fn serving(deployment: &Deployment) -> Result<()> {
     Ok(())
 }
 
+/// Waits until this replica knows a build to read of every view.
 async fn serves(url: &str) -> Result<()> {
     let http = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(5))
         .build()?;
     let deadline = Instant::now() + READY_WITHIN;
-    for path in ["/v1/products?limit=1", "/v1/categories"] {
-        loop {
-            let answer = http.get(format!("{url}{path}")).send().await;
-            let state = match answer {
-                Ok(answer) if answer.status().is_success() => break,
-                Ok(answer) => format!("answers {}: no view has been built yet", answer.status()),
-                Err(error) => format!("does not answer: {error}"),
-            };
-            ensure!(Instant::now() < deadline, "{url}{path} {state}");
-            tokio::time::sleep(ASK_EVERY).await;
-        }
+    loop {
+        let state = match unreadable_views(&http, url).await {
+            Ok(views) if views.is_empty() => return Ok(()),
+            Ok(views) => format!("has no build yet of {}", views.join(", ")),
+            Err(error) => format!("does not answer: {error}"),
+        };
+        ensure!(Instant::now() < deadline, "{url} {state}");
+        tokio::time::sleep(ASK_EVERY).await;
     }
-    Ok(())
+}
+
+async fn unreadable_views(http: &reqwest::Client, url: &str) -> Result<Vec<&'static str>> {
+    let answer = http.get(format!("{url}/v1/tidemark")).send().await?;
+    let state: TidemarkState = answer.error_for_status()?.json().await?;
+    let is_read = |name: &str| {
+        let mut views = state.views.iter();
+        views.any(|view| view.view == name && view.build.is_some())
+    };
+    let views = View::ALL.map(View::name).into_iter();
+    Ok(views.filter(|name| !is_read(name)).collect())
 }

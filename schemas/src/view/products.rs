@@ -93,7 +93,7 @@ impl ViewDocument for ProductDocument {
                 field: CATEGORY_IDS,
                 id: event.category_id.0,
             },
-            Event::CategoryCreated(_) | Event::CategoryRetired(_) => Targets::None,
+            _ => Targets::None,
         }
     }
 
