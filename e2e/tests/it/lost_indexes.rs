@@ -89,6 +89,15 @@ impl<'a> Indexes<'a> {
     }
 }
 
+/// A product that a search has found, and the word of its name.
+async fn findable_product(staff: &Client) -> Result<(Uuid, String)> {
+    let word = rare_word();
+    let id = create_product(staff, &format!("Kettle {word}"), &[]).await?;
+    let found = staff.get(&format!("/v1/products?q={word}")).await?;
+    ensure!(found.expect(200)?.ids() == [id]);
+    Ok((id, word))
+}
+
 /// Everything that was written is found, and what is written now as well.
 async fn is_back(world: &World, staff: &Client, known: &[(Uuid, String)]) -> Result<()> {
     let deadline = Instant::now() + BACK_WITHIN;
@@ -155,10 +164,8 @@ async fn views_whose_indexes_are_deleted_come_back_by_themselves() -> Result<()>
 async fn a_replay_whose_index_is_deleted_begins_again_and_ends() -> Result<()> {
     let world = World::open(Plan::default()).await?;
     let staff = world.staff()?.preferring("wait=5");
-    let word = rare_word();
-    let id = create_product(&staff, &format!("Kettle {word}"), &[]).await?;
+    let (id, word) = findable_product(&staff).await?;
     let search = format!("/v1/products?q={word}");
-    ensure!(staff.get(&search).await?.expect(200)?.ids() == [id]);
 
     let indexes = Indexes::of(&world).await?;
     let candidate = indexes.names.index(View::Products.name(), 2);
@@ -186,10 +193,7 @@ async fn a_replay_whose_index_is_deleted_begins_again_and_ends() -> Result<()> {
 async fn a_view_whose_index_is_deleted_while_a_replay_is_stuck_comes_back() -> Result<()> {
     let world = World::open(Plan::default()).await?;
     let staff = world.staff()?.preferring("wait=5");
-    let word = rare_word();
-    let id = create_product(&staff, &format!("Kettle {word}"), &[]).await?;
-    let search = format!("/v1/products?q={word}");
-    ensure!(staff.get(&search).await?.expect(200)?.ids() == [id]);
+    let (id, word) = findable_product(&staff).await?;
 
     let indexes = Indexes::of(&world).await?;
     let name = View::Products.name();
@@ -233,10 +237,7 @@ async fn an_elasticsearch_with_an_empty_data_folder_is_filled_again() -> Result<
     })
     .await?;
     let staff = world.staff()?.preferring("wait=5");
-    let word = rare_word();
-    let id = create_product(&staff, &format!("Kettle {word}"), &[]).await?;
-    let search = format!("/v1/products?q={word}");
-    ensure!(staff.get(&search).await?.expect(200)?.ids() == [id]);
+    let (id, word) = findable_product(&staff).await?;
 
     let servers = world.own_servers()?;
     servers.stop_server(Server::Elasticsearch).await?;

@@ -66,13 +66,7 @@ async fn a_document_that_is_refused_stops_its_lane_at_the_event_at_fault() {
         .await;
     let at_fault = &appended[3];
     let projector = world.projector().await;
-    world
-        .eventually("the dead letter names the event at fault", async || {
-            let letters = projector.get("/v1/dead-letters").await;
-            let letter = &letters["items"][0];
-            letter["seq"] == at_fault.seq && letter["event_id"] == at_fault.event_id.to_string()
-        })
-        .await;
+    world.until_dead_letter(&projector, at_fault).await;
     world
         .until("all before it is visible", || {
             filled(&world, lane) == Some(at_fault.seq - 1)

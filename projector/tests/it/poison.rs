@@ -63,13 +63,7 @@ async fn a_document_that_is_refused_stops_its_lane_before_the_event_at_fault() {
     let at_fault = &appended[4];
     // The table is asked for what comes before it, so all of it is one batch.
     world.publish(&appended[6..]).await;
-    world
-        .eventually("the dead letter names the event at fault", async || {
-            let letters = projector.get("/v1/dead-letters").await;
-            let letter = &letters["items"][0];
-            letter["seq"] == at_fault.seq && letter["event_id"] == at_fault.event_id.to_string()
-        })
-        .await;
+    world.until_dead_letter(&projector, at_fault).await;
     world
         .until("all before it is visible", || {
             world.watermark(View::Products, lane) == at_fault.seq - 1

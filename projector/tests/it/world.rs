@@ -251,6 +251,16 @@ impl World {
         })
     }
 
+    /// Waits until the latest dead letter names this event.
+    pub async fn until_dead_letter(&self, projector: &Process, at_fault: &Envelope) {
+        self.eventually("the dead letter names the event at fault", async || {
+            let letters = projector.get("/v1/dead-letters").await;
+            let letter = &letters["items"][0];
+            letter["seq"] == at_fault.seq && letter["event_id"] == at_fault.event_id.to_string()
+        })
+        .await;
+    }
+
     pub async fn index_uuid(&self, view: View) -> String {
         let found = self.elasticsearch.index_uuid(&self.index(view)).await;
         found.unwrap().unwrap()

@@ -40,7 +40,7 @@ enum Happening {
     /// From now on this build takes no documents, and any other one does.
     TakesNothing(u8),
     AllTake,
-    /// So many seconds, in which projectors that run repeat their watermarks.
+    /// This many seconds pass. Meanwhile projectors that run repeat their watermarks.
     Passes(u8),
     /// The projectors of a keeper's version end or start, with the keeper.
     Ends(usize),
